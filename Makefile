@@ -1,0 +1,40 @@
+# Each target works on a bare machine: it first sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium
+DEMO_SECONDS ?= 0
+
+.PHONY: setup debian demo up test lint bench lock
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@PYTHON="$(PYTHON)" sh deploy/setup.sh $(VENV)
+	@touch $@
+
+debian:
+	@sh deploy/debian.sh $(DEBIAN_PACKAGES)
+
+demo: setup debian
+	@$(BIN)/hutong demo --seconds $(DEMO_SECONDS)
+
+up: setup
+	@$(BIN)/hutong up
+
+test: setup debian lint
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: setup debian
+	@$(BIN)/python -m bench
+
+# Pins every version with its hashes; names no registry.
+lock: setup
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
