@@ -1,4 +1,4 @@
-"""The tree of settings: every name, default, bound and description, in both languages. Defaults touch loopback only."""
+"""The tree of settings: names, defaults, bounds, descriptions in both languages. Defaults are loopback only."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ class Config(msgspec.Struct, frozen=True):
 def load_config(
     file: Path | None = None, *, data: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Config:
-    """Settings from defaults, the file, the environment (this process's unless given) and `--data`, the later wins.
+    """Settings from defaults, the file, the environment (this process's unless given), `--data`; later wins.
 
     Raises:
         ConfigErrors: everything that is wrong, each with its place.

@@ -34,6 +34,7 @@ class HostPort(msgspec.Struct, frozen=True):
         return ":" in self.host
 
     def __str__(self) -> str:
+        """As settings write it, an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
 
 
@@ -44,6 +45,7 @@ class Listener(msgspec.Struct, frozen=True):
     address: HostPort
 
     def __str__(self) -> str:
+        """As settings write it."""
         return f"{self.transport}:{self.address}"
 
 

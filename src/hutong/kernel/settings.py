@@ -1,4 +1,4 @@
-"""TOML file + environment -> frozen msgspec structs. Knows no setting by name: `hutong.app` declares the tree.
+"""TOML file + environment -> frozen msgspec structs. Knows no setting by name; `hutong.app` declares them.
 
 A tree is a struct of sections; a section is a struct of values, or a tuple of structs (an array of tables).
 Each value is declared as `Annotated[type, Doc(zh=…, en=…)]`, with `msgspec.Meta` for bounds. The file comes
@@ -122,7 +122,7 @@ def entries(tree: type[msgspec.Struct]) -> Iterator[Entry]:
 
 
 class _Reader:
-    """Gathers errors while values are converted one by one; converting the whole tree would stop at the first."""
+    """Gathers errors: values are converted one by one, as converting a whole tree stops at the first."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -175,7 +175,7 @@ class _Reader:
         return SettingsError([ConfigError(what, where=where, fix=fix)])
 
     def read_environment(
-        self, sections: Mapping[str, Any], environ: Mapping[str, str]
+        self, sections: Mapping[str, type], environ: Mapping[str, str]
     ) -> dict[str, dict[str, str]]:
         """Texts by section and key; variables without a double underscore are not settings."""
         found: dict[str, dict[str, str]] = {}
@@ -193,7 +193,7 @@ class _Reader:
                 found.setdefault(section, {})[key] = text
         return found
 
-    def section(self, name: str, kind: object, raw: object, overrides: Mapping[str, str]) -> object:
+    def section(self, name: str, kind: type, raw: object, overrides: Mapping[str, str]) -> object:
         item = _item_struct(kind)
         if item is None:
             return self._struct((name,), kind, {} if raw is None else raw, overrides)
@@ -230,7 +230,8 @@ class _Reader:
         try:
             value = msgspec.convert(given, value_type, strict=strict)
         except msgspec.ValidationError as error:
-            self.error(place, f"{key} = {_shown(given)} is not right: {_plain(str(error))}.", f"({doc.en})")
+            wanted = f"{_plain(str(error))}; {key} is {_type_name(value_type)}: {doc.en}."
+            self.error(place, f"{key} = {_shown(given)} is not right: {wanted}", "")
             return None
         for item in value if isinstance(value, tuple) else (value,):
             try:
@@ -241,12 +242,12 @@ class _Reader:
         return value
 
 
-def _sections(tree: type[msgspec.Struct]) -> dict[str, Any]:
+def _sections(tree: type[msgspec.Struct]) -> dict[str, type]:
     hints = typing.get_type_hints(tree, include_extras=True)
     return {field.name: hints[field.name] for field in msgspec.structs.fields(tree)}
 
 
-def _item_struct(kind: object) -> type[msgspec.Struct] | None:
+def _item_struct(kind: type) -> type[msgspec.Struct] | None:
     """The struct of an array of tables; None for a plain section."""
     if get_origin(kind) is not tuple:
         return None
@@ -269,7 +270,8 @@ def _from_text(value_type: object, text: str) -> object:
 
 def _type_name(value_type: object) -> str:
     bare = get_args(value_type)[0]
-    meta = next((extra for extra in value_type.__metadata__ if isinstance(extra, msgspec.Meta)), None)
+    _, *extras = get_args(value_type)
+    meta = next((extra for extra in extras if isinstance(extra, msgspec.Meta)), None)
     if get_origin(bare) is tuple:
         return "list of text"
     if get_origin(bare) is typing.Literal:
