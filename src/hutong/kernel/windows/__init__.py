@@ -1,0 +1,47 @@
+"""Bounded keyed sliding windows: what each caller, callee and trunk did in the last minute, ten minutes, hour and day.
+
+Takes number keys and `now`, gives feature values. The table lives in one byte buffer of fixed size (`file` maps it to
+disk); nothing here knows a call, a rule or a clock. See docs/windows.md.
+"""
+
+from hutong.kernel.windows.features import WINDOW_FEATURES, read_features
+from hutong.kernel.windows.file import WindowFile
+from hutong.kernel.windows.layout import (
+    WindowArrays,
+    capacity_for,
+    capacity_of,
+    committed_seq,
+    evicted,
+    format_buffer,
+    size_for,
+    tracked,
+    views,
+)
+from hutong.kernel.windows.notes import note_answered, note_attempt, note_ended, note_inbound
+from hutong.kernel.windows.table import find, touch
+from hutong.kernel.windows.undo import begin, commit, recover, undo_room
+
+__all__ = [
+    "WINDOW_FEATURES",
+    "WindowArrays",
+    "WindowFile",
+    "begin",
+    "capacity_for",
+    "capacity_of",
+    "commit",
+    "committed_seq",
+    "evicted",
+    "find",
+    "format_buffer",
+    "note_answered",
+    "note_attempt",
+    "note_ended",
+    "note_inbound",
+    "read_features",
+    "recover",
+    "size_for",
+    "touch",
+    "tracked",
+    "undo_room",
+    "views",
+]
