@@ -1,4 +1,4 @@
-"""The tree of settings: names, defaults, bounds, descriptions in both languages. Defaults are loopback only."""
+"""The tree of settings: names, defaults, bounds, both languages' descriptions. Defaults are loopback only."""
 
 from __future__ import annotations
 
@@ -152,8 +152,8 @@ class TrunkConfig(msgspec.Struct, frozen=True):
     kind: Annotated[
         TrunkKind,
         Doc(
-            zh="类型:国际、网间、本网、企业",
-            en="kind: from abroad, from another operator, from this network, from an enterprise",
+            zh="国际、网间、本网、企业",
+            en="from abroad, from another operator, from this network, from an enterprise",
         ),
     ]
     networks: Annotated[

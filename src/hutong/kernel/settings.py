@@ -229,9 +229,8 @@ class _Reader:
         key = place[-1]
         try:
             value = msgspec.convert(given, value_type, strict=strict)
-        except msgspec.ValidationError as error:
-            wanted = f"{_plain(str(error))}; {key} is {_type_name(value_type)}: {doc.en}."
-            self.error(place, f"{key} = {_shown(given)} is not right: {wanted}", "")
+        except msgspec.ValidationError:
+            self.error(place, f"{key} = {_shown(given)} must be {_type_name(value_type)}: {doc.en}.", "")
             return None
         for item in value if isinstance(value, tuple) else (value,):
             try:
@@ -273,25 +272,19 @@ def _type_name(value_type: object) -> str:
     _, *extras = get_args(value_type)
     meta = next((extra for extra in extras if isinstance(extra, msgspec.Meta)), None)
     if get_origin(bare) is tuple:
-        return "list of text"
+        return "list of text" if meta is None else "non-empty list of text"
     if get_origin(bare) is typing.Literal:
         return " | ".join(get_args(bare))
     if isinstance(bare, types.GenericAlias):
         raise TypeError(f"no name for {bare}")
     name = {int: "integer", bool: "true | false", str: "text"}[bare]
     if meta is not None and meta.ge is not None:
-        return f"{name} {meta.ge} … {meta.le}"
+        return f"{name} from {meta.ge} to {meta.le}"
     return name
 
 
 def _shown(given: object) -> str:
     return msgspec.json.encode(given, enc_hook=str).decode()
-
-
-def _plain(message: str) -> str:
-    """Msgspec's message as the end of a sentence."""
-    text = message.partition(" - at ")[0].replace("`", "")
-    return text[:1].lower() + text[1:]
 
 
 def _syntax_error(text: str, message: str) -> tuple[str, int]:

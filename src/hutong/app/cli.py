@@ -1,0 +1,85 @@
+"""The `hutong` command. Groups are named by import string: a command pays only for the modules that it needs.
+
+A command returns nothing or an exit status. Status 0: done; 1: a HutongError, printed without a traceback;
+2: wrong usage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from cyclopts import App, CycloptsError
+
+from hutong.kernel.errors import HutongError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STATUS_FAILED = 1
+STATUS_USAGE = 2
+
+COMMANDS = (
+    ("up", "hutong.app.up:up", "启动并看护本节点的所有进程 / Start and supervise this node's processes"),
+    ("calls", "hutong.calls.cli:app", "呼叫:筛查、解释判决 / Calls: screen them, explain verdicts"),
+    ("lists", "hutong.app.lists_cli:app", "名单:拦截与放行 / Lists: block and allow numbers"),
+    ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、升级 / Rules: lint, list, promote"),
+    ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),
+    ("config", "hutong.app.config_cli:app", "配置:检查、查看 / Settings: check them, show them"),
+    ("serve", "hutong.app.serve:serve", "网页与接口进程 / The process that serves pages and the API"),
+    ("work", "hutong.app.work:work", "定时任务进程 / The process that runs scheduled jobs"),
+    ("demo", "hutong.app.demo:demo", "演示:样例网关与实时页面 / Demo: a sample gateway and a live page"),
+)
+_NAMES = tuple(name for name, _, _ in COMMANDS)
+
+
+def build() -> App:
+    """The command tree; nothing that it names is imported before it is run."""
+    app = App(
+        name="hutong",
+        help="护通:守护用户的通信 / Hutong: protects the people who use a network",
+        version=lambda: version("hutong"),
+        help_format="plaintext",
+        result_action="return_value",
+    )
+    for name, target, text in COMMANDS:
+        app.command(target, name=name, help=text)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit status."""
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in _NAMES:
+        return _unknown(arguments[0])
+    try:
+        result = build()(arguments, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        return STATUS_USAGE
+    except HutongError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"{error}\n")
+        return STATUS_FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _unknown(name: str) -> int:
+    """Refuse an unknown command. The library would import every command there is to find a near one."""
+    near = difflib.get_close_matches(name, _NAMES, n=1)
+    advice = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(_NAMES)}."
+    sys.stderr.write(f"unknown command {name!r}. {advice}\n")
+    return STATUS_USAGE
+
+
+def main() -> None:
+    """Entry point of the `hutong` command."""
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away (`hutong lists export | head`): nothing is wrong, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
