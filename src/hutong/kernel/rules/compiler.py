@@ -1,0 +1,177 @@
+"""From trees to a `Program`. Knows the machine's instructions; knows nothing of files, stages or people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hutong.kernel.rules import machine
+from hutong.kernel.rules.tree import (
+    MIRRORED,
+    And,
+    Arith,
+    Boolean,
+    Compare,
+    Const,
+    Flag,
+    Load,
+    Member,
+    Not,
+    Numeric,
+    Operator,
+    Or,
+    Relation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MASKS: dict[Relation, int] = {
+    "<": machine.LESS,
+    "<=": machine.LESS | machine.EQUAL,
+    ">": machine.MORE,
+    ">=": machine.MORE | machine.EQUAL,
+    "==": machine.EQUAL,
+}
+_STEPS: dict[Operator, int] = {
+    "+": machine.ADD,
+    "-": machine.SUBTRACT,
+    "*": machine.MULTIPLY,
+    "/": machine.DIVIDE,
+}
+# A set becomes a table when its largest value is below this: every closed enumeration does.
+_LARGEST_TABLE = 4096
+
+
+class _Label:
+    """A place in the program that is not known yet."""
+
+    def __init__(self) -> None:
+        self.at = -1
+
+
+class _Writer:
+    """Instructions in the order in which they will run."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, int, int, int, float, _Label, _Label]] = []
+        self.table: list[int] = []
+        self.steps: list[tuple[int, int, float]] = []
+
+    def place(self, label: _Label) -> None:
+        label.at = len(self.rows)
+
+    def emit(
+        self,
+        op: int,
+        *,
+        left: int = 0,
+        right: int = 0,
+        mask: int = 0,
+        constant: float = 0.0,
+        to: tuple[_Label, _Label],
+    ) -> None:
+        self.rows.append((op, left, right, mask, constant, to[0], to[1]))
+
+    def boolean(self, expr: Boolean, yes: _Label, no: _Label) -> None:
+        match expr:
+            case Not(item):
+                self.boolean(item, no, yes)
+            case And(items):
+                for item in items[:-1]:
+                    following = _Label()
+                    self.boolean(item, following, no)
+                    self.place(following)
+                self.boolean(items[-1], yes, no)
+            case Or(items):
+                for item in items[:-1]:
+                    following = _Label()
+                    self.boolean(item, yes, following)
+                    self.place(following)
+                self.boolean(items[-1], yes, no)
+            case Flag(feature):
+                self.emit(machine.COMPARE, left=feature, mask=machine.EQUAL, to=(no, yes))
+            case Member(operand, values):
+                self.member(operand, values, yes, no)
+            case Compare(relation, left, right):
+                self.compare(relation, left, right, yes, no)
+
+    def member(self, operand: Numeric, values: tuple[float, ...], yes: _Label, no: _Label) -> None:
+        tabular = isinstance(operand, Load) and all(0 <= v < _LARGEST_TABLE and v == int(v) for v in values)
+        if isinstance(operand, Load) and tabular and len(values) > 1:
+            size = int(max(values)) + 1
+            start = len(self.table)
+            self.table.extend(int(v in values) for v in range(size))
+            self.emit(machine.MEMBER, left=operand.feature, right=start, mask=size, to=(yes, no))
+            return
+        for value in values[:-1]:
+            following = _Label()
+            self.compare("==", operand, Const(value), yes, following)
+            self.place(following)
+        self.compare("==", operand, Const(values[-1]), yes, no)
+
+    def compare(self, relation: Relation, left: Numeric, right: Numeric, yes: _Label, no: _Label) -> None:
+        if relation == "!=":
+            self.compare("==", left, right, no, yes)
+            return
+        mask = _MASKS[relation]
+        match left, right:
+            case Load(feature), Const(value):
+                self.emit(machine.COMPARE, left=feature, mask=mask, constant=value, to=(yes, no))
+            case Const(), Load():
+                self.compare(MIRRORED[relation], right, left, yes, no)
+            case Load(feature), Load(other):
+                self.emit(machine.PAIR, left=feature, right=other, mask=mask, constant=1.0, to=(yes, no))
+            case (Load(feature), Arith("*", Const(value), Load(other))) | (
+                Load(feature),
+                Arith("*", Load(other), Const(value)),
+            ):
+                self.emit(machine.PAIR, left=feature, right=other, mask=mask, constant=value, to=(yes, no))
+            case Arith(), Load():
+                self.compare(MIRRORED[relation], right, left, yes, no)
+            case _:
+                start = len(self.steps)
+                self.numeric(left)
+                self.numeric(right)
+                self.emit(machine.FREE, left=start, right=len(self.steps), mask=mask, to=(yes, no))
+
+    def numeric(self, expr: Numeric) -> None:
+        match expr:
+            case Const(value):
+                self.steps.append((machine.PUSH_CONSTANT, 0, value))
+            case Load(feature):
+                self.steps.append((machine.PUSH_FEATURE, feature, 0.0))
+            case Arith(op, left, right):
+                self.numeric(left)
+                self.numeric(right)
+                self.steps.append((_STEPS[op], 0, 0.0))
+
+
+def compile_rules(expressions: Sequence[Boolean]) -> machine.Program:
+    """One program that judges all expressions in order; expression i is rule i.
+
+    Trees come from `language.parse`, whose depth limit keeps the machine's stack large enough.
+    """
+    writer = _Writer()
+    starts: list[int] = []
+    for rule, expr in enumerate(expressions):
+        starts.append(len(writer.rows))
+        fire, following = _Label(), _Label()
+        writer.boolean(expr, fire, following)
+        writer.place(fire)
+        writer.emit(machine.FIRE, left=rule, to=(following, following))
+        writer.place(following)
+    end = _Label()
+    writer.place(end)
+    writer.emit(machine.HALT, to=(end, end))
+    args = [(left, right, mask, yes.at, no.at) for _, left, right, mask, _, yes, no in writer.rows]
+    return machine.Program(
+        ops=np.array([row[0] for row in writer.rows], dtype=np.int64),
+        args=np.array(args, dtype=np.int64),
+        constants=np.array([row[4] for row in writer.rows], dtype=np.float64),
+        tables=np.array(writer.table, dtype=np.uint8),
+        steps=np.array([step[:2] for step in writer.steps], dtype=np.int64).reshape(-1, 2),
+        step_constants=np.array([step[2] for step in writer.steps], dtype=np.float64),
+        starts=np.array(starts, dtype=np.int64),
+    )
