@@ -1,0 +1,184 @@
+"""Every metric of Hutong, declared in one place: name, type, unit, help. Counting and text exposition.
+
+`docs/operate/metrics.md` is generated from here. A metric that nothing moves does not belong here.
+Names follow Prometheus: base units, `_total` on counters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from prometheus_client.core import Metric as Family
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One declared metric.
+
+    Attributes:
+        name: Prometheus name; a counter's ends in _total.
+        kind: counters only grow, gauges go both ways.
+        unit: what one is, for people.
+        zh: help in Chinese.
+        en: help in English (the text of the exposition).
+        labels: names of its labels.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    unit: str
+    zh: str
+    en: str
+    labels: tuple[str, ...] = ()
+
+
+CALLS_ATTEMPTS = Metric("hutong_calls_attempts_total", "counter", "calls", "呼叫次数", "Call attempts judged")
+CALLS_VERDICTS = Metric(
+    "hutong_calls_verdicts_total", "counter", "calls", "各类判决数", "Verdicts by action", ("action",)
+)
+CALLS_RULE_HITS = Metric(
+    "hutong_calls_rule_hits_total",
+    "counter",
+    "calls",
+    "各规则命中数",
+    "Calls on which a rule fired",
+    ("rule",),
+)
+CALLS_FAIL_OPEN = Metric(
+    "hutong_calls_fail_open_total",
+    "counter",
+    "calls",
+    "判决超时或出错而放行数",
+    "Calls passed because a verdict was late or failed",
+)
+CALLS_EMERGENCY = Metric(
+    "hutong_calls_emergency_total",
+    "counter",
+    "calls",
+    "紧急与公益号码呼叫数",
+    "Calls to emergency and public lines",
+)
+SIP_RETRANSMITS = Metric(
+    "hutong_sip_retransmits_total",
+    "counter",
+    "requests",
+    "重传的请求数",
+    "Retransmitted requests answered again",
+)
+SIP_MALFORMED = Metric(
+    "hutong_sip_malformed_total", "counter", "messages", "格式错误的报文数", "Messages that are not SIP"
+)
+SIP_DROPPED = Metric(
+    "hutong_sip_dropped_total", "counter", "messages", "丢弃的报文数", "Messages dropped unanswered"
+)
+WINDOWS_TRACKED = Metric(
+    "hutong_windows_tracked", "gauge", "numbers", "窗口中的号码数", "Numbers in the windows"
+)
+WINDOWS_CAPACITY = Metric(
+    "hutong_windows_capacity", "gauge", "numbers", "窗口可容纳的号码数", "Numbers that the windows can hold"
+)
+WINDOWS_EVICTED = Metric(
+    "hutong_windows_evicted_total",
+    "counter",
+    "numbers",
+    "为新号码让位而移出的号码数",
+    "Least recently active numbers that made room",
+)
+LISTS_ENTRIES = Metric("hutong_lists_entries", "gauge", "entries", "名单条目数", "Entries in the lists")
+JOB_RUNS = Metric(
+    "hutong_job_runs_total", "counter", "runs", "定时任务运行次数", "Runs of a scheduled job", ("job",)
+)
+JOB_FAILURES = Metric(
+    "hutong_job_failures_total",
+    "counter",
+    "runs",
+    "定时任务失败次数",
+    "Failed runs of a scheduled job",
+    ("job",),
+)
+PROCESS_RESTARTS = Metric(
+    "hutong_process_restarts_total",
+    "counter",
+    "restarts",
+    "进程重启次数",
+    "Restarts of a process",
+    ("process",),
+)
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+class Metrics:
+    """Figures of one process, in a registry of their own.
+
+    Figures are either counted here (`add`) or taken over from where they are counted (`set`).
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Metric, dict[tuple[str, ...], float]] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def add(self, metric: Metric, amount: float = 1, **labels: str) -> None:
+        """Let a metric grow; labels are those of its declaration.
+
+        Raises:
+            ValueError: a label is missing or not declared.
+        """
+        series, at = self._series(metric, labels)
+        series[at] = series.get(at, 0) + amount
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None:
+        """Take over a value that is counted elsewhere.
+
+        Raises:
+            ValueError: a label is missing or not declared.
+        """
+        series, at = self._series(metric, labels)
+        series[at] = value
+
+    def value(self, metric: Metric, **labels: str) -> float:
+        """The present value; 0 for one that never moved."""
+        series, at = self._series(metric, labels)
+        return series.get(at, 0)
+
+    def expose(self) -> bytes:
+        """Prometheus text exposition format 0.0.4."""
+        return generate_latest(self._registry)
+
+    def write(self, file: Path) -> None:
+        """Leave the exposition in a file, whole or not at all, for a process that serves it.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        fresh = file.with_suffix(".new")
+        fresh.write_bytes(self.expose())
+        fresh.replace(file)
+
+    def collect(self) -> Iterator[Family]:
+        """Families for the registry, in order of declaration."""
+        for metric in METRICS:
+            if metric not in self._values:
+                continue
+            family = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(
+                metric.name, metric.en, labels=metric.labels
+            )
+            for labels, value in list(self._values[metric].items()):
+                family.add_metric(labels, value)
+            yield family
+
+    def _series(
+        self, metric: Metric, labels: dict[str, str]
+    ) -> tuple[dict[tuple[str, ...], float], tuple[str, ...]]:
+        if set(labels) != set(metric.labels):
+            raise ValueError(f"{metric.name} has the labels {metric.labels}, not {tuple(labels)}")
+        return self._values.setdefault(metric, {}), tuple(labels[name] for name in metric.labels)
