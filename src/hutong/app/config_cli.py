@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from hutong.app.config import Config, load_config
 from hutong.kernel import settings
-from hutong.kernel.reporter import mask_value
+from hutong.kernel.reporter import is_secret, mask_user_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,6 @@ def effective(config: Config) -> Iterator[str]:
             for field in own:
                 unit = f" ({field.doc.unit})" if field.doc.unit else ""
                 yield f"# {field.doc.zh} / {field.doc.en}{unit}"
-                shown = msgspec.json.encode(mask_value(field.key, getattr(item, field.key))).decode()
-                yield f"{field.key} = {shown}"
+                shown = "****" if is_secret(field.key) else getattr(item, field.key)
+                yield f"{field.key} = {mask_user_info(msgspec.json.encode(shown).decode())}"
             yield ""

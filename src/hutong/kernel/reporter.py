@@ -25,9 +25,7 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_SECRET_WORDS = frozenset(
-    ["password", "passwd", "passphrase", "token", "secret", "key", "credential", "authorization"]
-)
+_SECRET_WORDS = {"password", "passwd", "token", "secret", "key", "credential", "authorization"}
 _MASK = "****"
 # E.164 allows 15 digits; 00 in front makes 17. What is longer is no telephone number (a sequence, a digest).
 _FEWEST, _MOST = 7, 17
@@ -92,11 +90,21 @@ def mask_number(digits: str) -> str:
 
 def mask_text(text: str) -> str:
     """Text with the telephone numbers in it masked, and users and passwords taken out of URLs."""
-    return _NUMBER.sub(_mask_match, _USER_INFO.sub(f"://{_MASK}@", text))
+    return _NUMBER.sub(_mask_match, mask_user_info(text))
+
+
+def mask_user_info(text: str) -> str:
+    """Text without the users and passwords of the URLs in it."""
+    return _USER_INFO.sub(f"://{_MASK}@", text)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a value of this name is never shown: password, api_key, Authorization, …"""
+    return not _SECRET_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
 def mask_value(name: str, value: object) -> object:
-    """A value as it may be shown under this name: secrets go by name, numbers by form, also inside containers."""
+    """A value as it may be logged under this name: secrets go by name, numbers by form, in containers too."""
     if (
         value
         and not isinstance(value, bool)
