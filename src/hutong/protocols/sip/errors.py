@@ -1,0 +1,62 @@
+"""What can be wrong with SIP bytes, and what to answer.
+
+One exception. Protocols import nothing of the kernel, so this tree stands alone; its message has the same three parts
+(what, where, fix) as every other error of the house.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hutong.protocols.sip.values import ResponseHeads
+
+#: Reason phrases of the status codes that this codec suggests (RFC 3261 §21).
+PHRASES = {
+    400: "Bad Request",
+    413: "Request Entity Too Large",
+    416: "Unsupported URI Scheme",
+    501: "Not Implemented",
+    505: "Version Not Supported",
+    513: "Message Too Large",
+}
+
+
+class SipError(Exception):
+    """Bytes that are no acceptable SIP message.
+
+    Args:
+        what: what was wrong, in one sentence.
+        where: the start line, the header with its line number, or the body; empty where it is the whole message.
+        fix: what the sender should do; empty where the first sentence already says it.
+        status: the status code to answer with, if an answer can be built.
+
+    Attributes:
+        heads: what a response must copy from the request; None where the bytes are no request, where it is an ACK, or
+            where too little of it could be read.
+        fatal: on a stream, the place where the next message starts is lost: answer if answerable, then close.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "", status: int = 400) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+        self.status = status
+        self.heads: ResponseHeads | None = None
+        self.fatal = False
+
+    @property
+    def phrase(self) -> str:
+        """The reason phrase of `status`."""
+        return PHRASES[self.status]
+
+    @property
+    def answerable(self) -> bool:
+        """Whether `build_response(error.heads, error.status, error.phrase)` is possible and proper."""
+        return self.heads is not None
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f" {self.fix}" if self.fix else ""
+        return f"{place}{self.what}{remedy}"
