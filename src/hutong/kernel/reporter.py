@@ -31,7 +31,7 @@ _MASK = "****"
 _FEWEST, _MOST = 7, 17
 _NUMBER = re.compile(
     r"\+\d(?:[-. ()]{0,2}\d){6,15}"  # +86 (21) 6234-5678
-    r"|(?<![\w.])(?!000)\d{2,}(?:[-. ]\d{3,})*(?!\w|[-.]\w)"  # 021-6234-5678, but no date, UUID or IPv4 address
+    r"|(?<![\w.])(?!000)\d{2,}(?:[-. ]\d{3,})*(?!\w|[-.]\w)"  # 021-6234-5678, but no date or UUID
     r"|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"  # a mobile number stuck to letters
 )
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
@@ -99,7 +99,7 @@ def mask_user_info(text: str) -> str:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a value of this name is never shown: password, api_key, Authorization, …"""
+    """Whether a value of this name is never shown: password, api_key, Authorization."""
     return not _SECRET_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
