@@ -17,7 +17,7 @@ from hutong.kernel.errors import RuleError
 from hutong.kernel.rules.compiler import compile_rules
 from hutong.kernel.rules.language import parse
 from hutong.kernel.rules.tree import Boolean, features_read
-from hutong.kernel.rules.vocabulary import Language, Vocabulary, VocabularyContent
+from hutong.kernel.rules.vocabulary import Language, Vector, Vocabulary, VocabularyContent
 from hutong.kernel.rules.words import Explainer
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Ruleset:
         return features_read(self.trees[rule])
 
     def explain(
-        self, rule: int, features: Sequence[float], lang: Language, texts: Mapping[str, str] | None = None
+        self, rule: int, features: Vector, lang: Language, texts: Mapping[str, str] | None = None
     ) -> list[str]:
         """The conditions of a rule that held, one line each: "… caller.distinct_callees_10m = 43 (≥ 30)".
 

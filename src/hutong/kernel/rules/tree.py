@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
+
+    from hutong.kernel.rules.vocabulary import Vector
 
 Relation = Literal["<", "<=", ">", ">=", "==", "!="]
 Operator = Literal["+", "-", "*", "/"]
@@ -101,7 +103,7 @@ MIRRORED: dict[Relation, Relation] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="
 OPPOSITE: dict[Relation, Relation] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
-def value_of(expr: Numeric, features: Sequence[float]) -> float:
+def value_of(expr: Numeric, features: Vector) -> float:
     """Value of a numeric expression over a feature vector."""
     match expr:
         case Const(value):
@@ -119,7 +121,7 @@ def value_of(expr: Numeric, features: Sequence[float]) -> float:
             return a / b if b != 0.0 else 0.0
 
 
-def evaluate(expr: Boolean, features: Sequence[float]) -> bool:
+def evaluate(expr: Boolean, features: Vector) -> bool:
     """Whether a condition holds for a feature vector. The reference: slow, obvious, no short cuts."""
     match expr:
         case Flag(feature):

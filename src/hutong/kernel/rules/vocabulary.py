@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "flag", "enum"]
 Language = Literal["zh", "en"]
+Vector: TypeAlias = "Sequence[float] | NDArray[np.float64]"  # a feature vector
 
 _FNV_OFFSET = 0xCBF29CE484222325
 _FNV_PRIME = 0x100000001B3

@@ -25,9 +25,9 @@ from hutong.kernel.rules.tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from hutong.kernel.rules.vocabulary import Language, Vocabulary
+    from hutong.kernel.rules.vocabulary import Language, Vector, Vocabulary
 
 _SIGNS: dict[Relation, str] = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
 _SMALL = 10.0  # below it a third decimal can decide, above it it is noise
@@ -51,7 +51,7 @@ class Explainer:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, features: Sequence[float], lang: Language, texts: Mapping[str, str]
+        self, vocabulary: Vocabulary, features: Vector, lang: Language, texts: Mapping[str, str]
     ) -> None:
         self.vocabulary = vocabulary
         self.features = features
