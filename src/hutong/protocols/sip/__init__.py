@@ -1,6 +1,7 @@
-"""SIP (RFC 3261 and the extensions of docs/sip.md): bytes to values and back. No socket, no clock, no state but framing.
+"""SIP (see docs/sip.md): bytes to values and back. No socket, no clock, no state but framing.
 
-`parse_datagram` and `StreamReader` read, `build_response` and `build_request` write, `transaction_key` matches.
+`parse_datagram` and `StreamReader` read, `build_response` and `build_request` write, and `transaction_key`
+matches.
 """
 
 from hutong.protocols.sip.build import build_request, build_response

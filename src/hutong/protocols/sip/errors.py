@@ -1,7 +1,7 @@
 """What can be wrong with SIP bytes, and what to answer.
 
-One exception. Protocols import nothing of the kernel, so this tree stands alone; its message has the same three parts
-(what, where, fix) as every other error of the house.
+One exception. Protocols import nothing of the kernel, so this tree stands alone; its message has the same
+three parts (what, where, fix) as every other error of the house.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class SipError(Exception):
 
     Args:
         what: what was wrong, in one sentence.
-        where: the start line, the header with its line number, or the body; empty where it is the whole message.
+        where: the start line or the header with its line number; empty where it is the whole message.
         fix: what the sender should do; empty where the first sentence already says it.
         status: the status code to answer with, if an answer can be built.
 
     Attributes:
-        heads: what a response must copy from the request; None where the bytes are no request, where it is an ACK, or
-            where too little of it could be read.
+        heads: what a response must copy from the request; None where the bytes are no request, where it is
+            an ACK, or where too little of it could be read.
         fatal: on a stream, the place where the next message starts is lost: answer if answerable, then close.
     """
 

@@ -1,7 +1,7 @@
 """The pieces of RFC 3261 §25 that headers share: tokens, numbers, quoted strings, hosts, parameters, lists.
 
-Works on unfolded values: linear white space is spaces and tabs only. Every repetition in a pattern is possessive, so no
-input makes one look at a byte more than a fixed number of times.
+Works on unfolded values: linear white space is spaces and tabs only. Every repetition in a pattern is
+possessive, so no input makes one look at a byte more than a fixed number of times.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Notes = set[Tolerance]
 
 TOKEN_SET = rb"A-Za-z0-9\-.!%*_+`'~"
 WS = b" \t"
-#: Inside the quotes (RFC 3261 §25.1 quoted-string); bytes above 0x7F are let through, valid UTF-8 or not, for nothing
-#: but a display name or a comment can come of them.
+#: Inside the quotes (RFC 3261 §25.1 quoted-string); bytes above 0x7F are let through, valid UTF-8 or not, for
+#: nothing but a display name or a comment can come of them.
 QUOTED = rb"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*+"
 
 _TOKEN = re.compile(rb"[%b]++" % TOKEN_SET)
@@ -37,6 +37,7 @@ _ESCAPED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _IPV4_PARTS = 4
 _IPV4_PART = 255
 _MAX_PORT = 65_535
+_COMMA = ord(",")
 #: Python refuses to convert thousands of digits, and no SIP number needs more than ten.
 _MAX_DIGITS = 10
 
@@ -136,7 +137,7 @@ def is_ipv6(value: bytes) -> bool:
 
 
 def read_params(value: bytes, at: int) -> tuple[Params, int]:
-    """Parameters `;name[=value]` from `at` on, and where they end: at a comma, at the end, or at what is wrong.
+    """Parameters `;name[=value]` from `at` on, and where they end: a comma, the end, or what is wrong.
 
     Raises:
         SipError: a name comes twice (RFC 3261 §7.3.1), or a value with a colon is no IPv6 address.
@@ -167,7 +168,7 @@ def _check_address(name: str, value: bytes) -> None:
 
 
 def next_element(value: bytes, at: int) -> int:
-    """Where the next element of a comma list starts, or len(value) at the end; `at` is just behind an element.
+    """Where the next element of a comma list starts, len(value) after the last; `at` is behind an element.
 
     Raises:
         SipError: something else stands here, or nothing follows the comma.
@@ -175,7 +176,7 @@ def next_element(value: bytes, at: int) -> int:
     end = len(value)
     if at == end:
         return end
-    if value[at] != 0x2C:
+    if value[at] != _COMMA:
         raise SipError(f"{shown(value[at:])} does not belong here")
     at += 1
     while at < end and value[at] in WS:

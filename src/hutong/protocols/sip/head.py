@@ -1,7 +1,7 @@
 """A message's head as lines: splitting, unfolding, canonical names; nothing of what the values mean.
 
-It never fails: what is wrong is kept as the first `fault`, so that a response can still be addressed (`response_heads`)
-and a stream can still be framed.
+It never fails: what is wrong is kept as the first `fault`, so that a response can still be addressed
+(`response_heads`) and a stream can still be framed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from hutong.protocols.sip.errors import SipError
 from hutong.protocols.sip.grammar import WS, Notes, is_token, shown
 from hutong.protocols.sip.values import Header, ResponseHeads, Tolerance
 
-#: Header lines of one message. A call that used up its Max-Forwards of 255 carries 255 Via and 255 Record-Route lines.
+#: Header lines of one message. A call that used up its Max-Forwards of 255 carries 255 Via and 255
+#: Record-Route lines.
 MAX_HEADERS = 1024
 
 #: RFC 3261 §7.3.3 and the extensions' compact forms (IANA, SIP Header Fields).
@@ -75,10 +76,10 @@ def split_head(head: bytes) -> Head:
 
 
 def _unfold(lines: list[bytes], notes: Notes) -> list[bytes | None]:
-    """Header lines, each joined with its continuations by one space; a line that was joined leaves None in its place.
+    """Header lines, each joined with its continuations by one space; None in place of a joined line.
 
-    A continuation that begins with a colon continues nothing that has a grammar: it is a header whose name is blank,
-    and is ignored like any unknown header (the PROTOS suite counts such requests as valid).
+    A continuation that begins with a colon continues nothing that has a grammar: it is a header whose name is
+    blank, and is ignored like any unknown header (the PROTOS suite counts such requests as valid).
     """
     joined: list[bytes | None] = list(lines)
     parts: list[bytes] = []
@@ -107,7 +108,7 @@ def _join(joined: list[bytes | None], first: int, parts: list[bytes]) -> None:
 
 def _key(name: bytes, notes: Notes) -> str:
     if not is_token(name):
-        # No header that this codec knows has such a name, and a server ignores what it does not know (RFC 3261 §8.2.2).
+        # No known header has such a name, and a server ignores what it does not know (RFC 3261 §8.2.2).
         notes.add(Tolerance.HEADER_NAME)
     key = name.decode("latin-1").lower()
     return COMPACT.get(key, key)
@@ -119,7 +120,7 @@ def response_heads(head: Head) -> ResponseHeads | None:
     That is: it is a request, not an ACK, has a Via, and nothing that is copied could break a line.
     """
     method, space, _ = head.start.partition(b" ")
-    if not space or not is_token(method) or method.upper() in {b"ACK", b"SIP/2.0"}:
+    if not space or not is_token(method) or method == b"ACK":
         return None
     first: dict[str, bytes] = {}
     vias: list[bytes] = []

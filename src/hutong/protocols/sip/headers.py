@@ -1,7 +1,7 @@
-"""One parser for each header whose content this server relies on; every value that gets through follows its grammar.
+"""One parser for each header whose content matters here; every value that gets through follows its grammar.
 
-What a redirect server never looks at (Date, Accept, User-Agent, Warning, …) is not checked beyond being a header line:
-an element should not refuse a request for a header that it has no use for (RFC 4475 §3.1.2.12).
+What a redirect server never looks at (Date, Accept, User-Agent, Warning, …) is not checked beyond being a
+header line: an element should not refuse a request for a header that it has no use for (RFC 4475 §3.1.2.12).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _VIA = re.compile(
     rb"([^ \t;,]++(?:[ \t]*+:[ \t]*+[0-9]++|(?<=:)[ \t]++[0-9]++)?+)" % TOKEN_SET
 )
 _SENT_BY = re.compile(rb"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]++))?+")
-# An unquoted display name is tokens; anything that is no delimiter of the grammar is let through (Tolerance.DISPLAY_NAME).
+# An unquoted display name is tokens; anything that is no delimiter of the grammar is let through
+# (Tolerance.DISPLAY_NAME).
 _NAMED = re.compile(rb'(?:"(%b)"[ \t]*+|([^<>",:]*+))<([^<>"\x00-\x20\x7f]++)>' % QUOTED)
 _PLAIN_DISPLAY = re.compile(rb"(?:[%b]++[ \t]*+)*+" % TOKEN_SET)
 # A URI without angle brackets ends at ";", "," or "?": behind it come header parameters (RFC 3261 §20.10).
@@ -47,7 +48,8 @@ _CSEQ = re.compile(rb"([0-9]++)[ \t]++([%b]++)" % TOKEN_SET)
 _MEDIA = re.compile(rb"([%b]++)[ \t]*+/[ \t]*+([%b]++)" % (TOKEN_SET, TOKEN_SET))
 _ACCESS = re.compile(rb"[%b]++" % TOKEN_SET)
 _IDENTITY = re.compile(
-    rb'([A-Za-z0-9+/=_.\-]++)[ \t]*+;[ \t]*+(?i:info)[ \t]*+=[ \t]*+<([^<>"\x00-\x20\x7f]++)>'
+    rb"([A-Za-z0-9+/=_.\-]++)"
+    rb'(?:[ \t]*+;[ \t]*+(?i:info)[ \t]*+=[ \t]*+<([^<>"\x00-\x20\x7f]++)>)?+[ \t]*+'
 )
 _INDEX = re.compile(r"[0-9]++(?:\.[0-9]++)*+")
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
@@ -76,7 +78,7 @@ def _vias(value: bytes, notes: Notes) -> tuple[Via, ...]:
 
 def _via(raw: bytes, transport: bytes, sent_by: bytes, params: Params, notes: Notes) -> Via:
     host, port = "", None
-    # Answers go to where the request came from, whatever is written here, so an impossible sent-by harms nobody.
+    # Answers go to where the request came from, so an impossible sent-by harms nobody.
     try:
         found = _SENT_BY.fullmatch(sent_by)
         if found is None:
@@ -100,7 +102,7 @@ def _via(raw: bytes, transport: bytes, sent_by: bytes, params: Params, notes: No
 def _address(
     value: bytes, at: int, notes: Notes, bare: re.Pattern[bytes] | None = _BARE
 ) -> tuple[NameAddr, int]:
-    """One name-addr, or addr-spec where `bare` says how far it reaches, with its parameters; and where it ends."""
+    """One name-addr, or addr-spec as far as `bare` reaches, with its parameters; and where it ends."""
     found = _NAMED.match(value, at)
     if found is not None:
         quoted, plain, raw = found.groups()
@@ -155,7 +157,8 @@ def _routes(value: bytes, notes: Notes) -> tuple[NameAddr, ...]:
 
 
 def _asserted(value: bytes, notes: Notes) -> tuple[NameAddr, ...]:
-    # RFC 3325 §9.1 gives these values no header parameters: what follows ";" belongs to the URI, brackets or not.
+    # RFC 3325 §9.1 gives these values no header parameters: what follows ";" belongs to the URI, brackets or
+    # not.
     return _list(value, notes, _BARE_WITH_PARAMS)
 
 
@@ -225,20 +228,17 @@ def _privacy(value: bytes, _notes: Notes) -> tuple[str, ...]:
 
 
 def _identities(value: bytes, notes: Notes) -> tuple[Identity, ...]:
-    found = _IDENTITY.match(value)
+    # RFC 4474, which came before, quotes the digest and has no parameters (RFC 4475 §3.1.1.11 shows it
+    # unquoted).
+    quoted = value[:1] == b'"' and value[-1:] == b'"'
+    bare = value[1:-1] if quoted else value
+    found = _IDENTITY.match(bare)
     if found is None:
-        raise SipError(f"{shown(value)} is no Identity with info=<URI>")
-    info = parse_uri(found[2], notes)
-    params, behind = grammar.read_params(value, found.end())
-    grammar.expect_end(value, behind)
-    return (
-        Identity(
-            found[1].decode("ascii"),
-            info.raw.decode("ascii"),
-            params.get("alg") or "",
-            params.get("ppt") or "",
-        ),
-    )
+        raise SipError(f"{shown(value)} is no Identity")
+    info = "" if found[2] is None else parse_uri(found[2], notes).raw.decode("ascii")
+    params, behind = grammar.read_params(bare, found.end())
+    grammar.expect_end(bare, behind)
+    return (Identity(found[1].decode("ascii"), info, params.get("alg") or "", params.get("ppt") or ""),)
 
 
 def _call_id(value: bytes, notes: Notes) -> tuple[bytes, ...]:

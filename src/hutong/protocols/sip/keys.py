@@ -1,4 +1,4 @@
-"""Which transaction, and which dialog-forming call, a request belongs to: opaque byte keys for tables of the server."""
+"""Which transaction and which call a request belongs to: opaque byte keys for the server's tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hutong.protocols.sip.message import Request
 
-#: Branches of RFC 3261 clients begin with this (§8.1.1.7); the cookie alone identifies nothing (RFC 4475 §3.2.1).
+#: Branches of RFC 3261 clients begin with this (§8.1.1.7); alone it identifies nothing (RFC 4475 §3.2.1).
 MAGIC_COOKIE = "z9hG4bK"
 
 
@@ -19,9 +19,10 @@ def is_cookie_branch(branch: str) -> bool:
 def transaction_key(request: Request, *, method: str = "") -> bytes:
     """The server transaction that this request belongs to (RFC 3261 §17.2.3).
 
-    A retransmission gives the same key, and an ACK gives the key of its INVITE. Two requests of different methods never
-    share one. Without a magic cookie the RFC 2543 rules apply: Request-URI, From tag, Call-ID, CSeq number and top Via
-    (the To tag is left out, so that an ACK finds its INVITE whatever tag the response gave).
+    A retransmission gives the same key, and an ACK gives the key of its INVITE. Two requests of different
+    methods never share one. Without a magic cookie the RFC 2543 rules apply: Request-URI, From tag, Call-ID,
+    CSeq number and top Via (the To tag is left out, so that an ACK finds its INVITE whatever tag the response
+    gave).
 
     Args:
         request: any request.
@@ -32,7 +33,7 @@ def transaction_key(request: Request, *, method: str = "") -> bytes:
         wanted = "INVITE"
     top = request.vias[0]
     if is_cookie_branch(top.branch):
-        # Branch and method are tokens, so spaces keep the parts apart; sent-by comes last because it may be anything.
+        # Branch and method are tokens, so spaces part them; sent-by comes last because it may be anything.
         return b"%b %b %b" % (top.branch.encode(), wanted.encode(), top.sent_by.lower())
     # No part but the last can hold a space, and no branch can hold "\n": the two kinds of key never meet.
     parts = (
@@ -46,5 +47,5 @@ def transaction_key(request: Request, *, method: str = "") -> bytes:
 
 
 def call_key(request: Request) -> bytes:
-    """The call that this request belongs to: Call-ID and From tag, the same for INVITE, its re-sent forms, ACK and CANCEL."""
+    """The call: Call-ID and From tag, the same for INVITE, its retransmissions, ACK and CANCEL."""
     return request.call_id + b" " + request.from_.tag.encode()

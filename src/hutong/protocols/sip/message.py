@@ -1,7 +1,7 @@
 """Messages: from a datagram's bytes to a checked `Request` or `Response`.
 
-Order of work: start line, header lines, every header of headers.py against its grammar, then what must hold between
-them (RFC 3261 §8.1.1, §8.2, §18.3). The body is cut out and not looked into.
+Order of work: start line, header lines, every header of headers.py against its grammar, then what must hold
+between them (RFC 3261 §8.1.1, §8.2, §18.3). The body is cut out and not looked into.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from hutong.protocols.sip.errors import SipError
-from hutong.protocols.sip.grammar import Notes, shown, text
+from hutong.protocols.sip.grammar import Notes, is_token, shown, text
 from hutong.protocols.sip.head import Head, response_heads, split_head
 from hutong.protocols.sip.headers import PARSERS, SINGLE
 from hutong.protocols.sip.keys import is_cookie_branch
@@ -32,23 +32,26 @@ from hutong.protocols.sip.values import (
     Via,
 )
 
-#: Bytes of one message. UDP carries at most 65,507; the PROTOS suite has valid requests of 128 KiB for streams.
+#: Bytes of one message. UDP carries at most 65,507; the PROTOS suite has valid requests of 128 KiB for
+#: streams.
 MAX_MESSAGE = 262_144
 
-KNOWN_METHODS = frozenset(
-    "INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK SUBSCRIBE NOTIFY PUBLISH INFO REFER MESSAGE UPDATE".split()
+#: RFC 3261 and its extensions (IANA, SIP Methods).
+_BASE_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER"})
+_EXTENSION_METHODS = frozenset(
+    {"PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "INFO", "REFER", "MESSAGE", "UPDATE"}
 )
+KNOWN_METHODS = _BASE_METHODS | _EXTENSION_METHODS
 
 _VERSION = re.compile(rb"(?i:SIP)/([0-9]++)\.([0-9]++)")
 _STATUS_LINE = re.compile(rb"(?i:SIP)/2\.0 ([1-6][0-9]{2}) (.*+)", re.DOTALL)
-_METHOD = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]++")
 
 
 class _Message(msgspec.Struct, frozen=True):
     """What requests and responses share.
 
-    headers: every header line in order. body: cut at Content-Length. vias: top first. fields: the values of all other
-    checked headers by canonical name. tolerated: where the grammar was not followed (docs/sip.md).
+    headers: every header line in order. body: cut at Content-Length. vias: top first. fields: the values of
+    all other checked headers by canonical name. tolerated: where the grammar was not followed (docs/sip.md).
     """
 
     headers: tuple[Header, ...]
@@ -65,7 +68,7 @@ class _Message(msgspec.Struct, frozen=True):
         """The values of all header lines with this canonical (lower-case) name, in order, as written."""
         return tuple(header.value for header in self.headers if header.key == key)
 
-    def _one(self, key: str) -> Any:  # noqa: ANN401  # each accessor below states the type that its parser gives
+    def _one(self, key: str) -> Any:  # noqa: ANN401  # each accessor below states the type
         found = self.fields.get(key)
         return found[0] if found else None
 
@@ -170,7 +173,7 @@ class _Message(msgspec.Struct, frozen=True):
 
 
 class Request(_Message, frozen=True, kw_only=True):
-    """A request that follows the grammar. method: case as written. uri: the Request-URI, never with headers."""
+    """A well-formed request. method: case as written. uri: the Request-URI, never with headers."""
 
     method: str
     uri: Uri
@@ -192,7 +195,7 @@ class Request(_Message, frozen=True, kw_only=True):
 
 
 class Response(_Message, frozen=True, kw_only=True):
-    """A response that follows the grammar. status: 100 to 699."""
+    """A well-formed response. status: 100 to 699."""
 
     status: int
     phrase: str
@@ -260,7 +263,7 @@ def _read(head: Head, rest: bytes) -> Message:
 
 def _request_line(line: bytes) -> tuple[str, bytes]:
     parts = line.split(b" ")
-    if len(parts) != len(("method", "uri", "version")) or _METHOD.fullmatch(parts[0]) is None:
+    if len(parts) != len(("method", "uri", "version")) or not is_token(parts[0]):
         raise SipError(
             f"{shown(line)} is no start line",
             where="line 1",
@@ -279,11 +282,11 @@ def _request_line(line: bytes) -> tuple[str, bytes]:
 def _request_uri(raw: bytes, notes: Notes) -> Uri:
     try:
         uri = parse_uri(raw, notes)
-        if uri.headers:
-            raise SipError("a Request-URI has no headers (RFC 3261 §19.1.1)")
     except SipError as error:
         error.where = "Request-URI"
         raise
+    if uri.headers:
+        raise SipError("it has headers (RFC 3261 §19.1.1 allows none)", where="Request-URI")
     return uri
 
 
@@ -298,16 +301,20 @@ def _fields(head: Head, notes: Notes) -> dict[str, tuple[Any, ...]]:
             continue
         try:
             values = parser(header.value, notes)
-            if header.key not in fields:
-                fields[header.key] = values
-                continue
-            if header.key in SINGLE:
-                raise SipError("it comes twice")
         except SipError as error:
-            error.where = f"{header.name.decode('latin-1')} (line {header.line})"
+            error.where = _place(header)
             raise
-        fields[header.key] += values
+        if header.key not in fields:
+            fields[header.key] = values
+        elif header.key in SINGLE:
+            raise SipError("it comes twice", where=_place(header))
+        else:
+            fields[header.key] += values
     return fields
+
+
+def _place(header: Header) -> str:
+    return f"{header.name.decode('latin-1')} (line {header.line})"
 
 
 def _shared(head: Head, fields: dict[str, tuple[Any, ...]], rest: bytes, notes: Notes) -> tuple[Any, ...]:

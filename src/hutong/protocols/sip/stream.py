@@ -1,4 +1,4 @@
-"""Messages out of a byte stream (RFC 3261 §18.3), however the stream is cut. No socket: the shell feeds and closes."""
+"""Messages out of a byte stream (RFC 3261 §18.3), however it is cut. The shell reads, feeds and closes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ class Ping(msgspec.Struct, frozen=True):
 class StreamReader:
     """Cuts one connection's bytes into messages.
 
-    Holds at most one unfinished message, never more than MAX_MESSAGE bytes of it. A malformed message whose length is
-    known costs only itself. Once the length is in doubt the error is `fatal` and the reader is `broken`: everything
-    that comes later is dropped, because anything could be smuggled in it as a message of its own.
+    Holds at most one unfinished message, never more than MAX_MESSAGE bytes of it. A malformed message whose
+    length is known costs only itself. Once the length is in doubt the error is `fatal` and the reader is
+    `broken`: everything that comes later is dropped, because anything could be smuggled in it as a message of
+    its own.
     """
 
     def __init__(self) -> None:

@@ -41,8 +41,8 @@ _MAX_TTL = 255
 def parse_uri(raw: bytes, notes: Notes) -> Uri:
     """Read one URI, without angle brackets or surrounding white space.
 
-    An unknown scheme is no error (the server answers 416, RFC 3261 §8.2.2.1); what a redirect server has no need to
-    read of it is not read.
+    An unknown scheme is no error (the server answers 416, RFC 3261 §8.2.2.1); what a redirect server has no
+    need to read of it is not read.
 
     Raises:
         SipError: there is no scheme, or the text breaks its scheme's grammar.
@@ -69,6 +69,7 @@ def _sip(raw: bytes, scheme: str, rest: bytes, notes: Notes) -> Uri:
     user, password, at_sign, host, port, params, headers = found.groups()
     if at_sign is not None and not user:
         notes.add(Tolerance.EMPTY_USER)
+    raw_user = user or b""
     user_params: Params = {}
     if user and b";" in user:
         user, _, behind = user.partition(b";")
@@ -86,6 +87,7 @@ def _sip(raw: bytes, scheme: str, rest: bytes, notes: Notes) -> Uri:
         None if port is None else grammar.read_port(port),
         read,
         headers or b"",
+        raw_user,
     )
 
 
@@ -109,11 +111,11 @@ def _tel(raw: bytes, rest: bytes, notes: Notes) -> Uri:
             raise SipError(f"{shown(raw)} is no tel URI: a global number has decimal digits only")
     elif not read.get("phone-context"):
         notes.add(Tolerance.NO_PHONE_CONTEXT)
-    return Uri(raw, "tel", number, params=read)
+    return Uri(raw, "tel", number, params=read, raw_user=number)
 
 
 def _split_params(joined: bytes, *, strict: bool) -> Params:
-    """`a=b;c` as parameters. A user part is free text that only looks like parameters: there, the first of a name wins."""
+    """`a=b;c` as parameters; within a user part, which is free text, the first of a name wins."""
     params: Params = {}
     for part in joined.split(b";"):
         raw_name, equals, value = part.partition(b"=")

@@ -1,7 +1,7 @@
 """The values that SIP bytes are read into: frozen, and without behaviour beyond naming what they hold.
 
-`bytes` are exactly what was on the wire (white space around them trimmed, folding undone); `str` is text that the
-grammar confines to ASCII, or free text decoded from UTF-8 with undecodable bytes replaced.
+`bytes` are exactly what was on the wire (white space around them trimmed, folding undone); `str` is text that
+the grammar confines to ASCII, or free text decoded from UTF-8 with undecodable bytes replaced.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Params = dict[str, str | None]
 
 
 class Tolerance(StrEnum):
-    """Where the grammar was not followed and the message is read all the same (docs/sip.md gives the reasons)."""
+    """Where a message broke the grammar and is read all the same (docs/sip.md gives the reasons)."""
 
     SENT_BY = "sent-by"
     DISPLAY_NAME = "display-name"
@@ -45,12 +45,17 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 class Uri(msgspec.Struct, frozen=True):
     """A URI of any scheme (RFC 3261 §19.1, RFC 3966).
 
-    raw: as written. scheme: lower case ("sip", "sips", "tel", or anything else).
-    user: of sip/sips the user part up to its first ";", percent-decoded, empty where there is none; of tel the number
-    with its separators; of another scheme everything after the colon.
-    user_params: what follows ";" within the user part of a sip URI (RFC 3261 §19.1.6: phone-context, npdi, …).
-    host: lower case, an IPv6 reference without its brackets; empty for tel and unknown schemes. port: None if not given.
-    params: URI parameters. headers: what follows "?", still escaped.
+    raw: as written.
+    scheme: lower case ("sip", "sips", "tel", or anything else).
+    user: of sip and sips the user part up to its first ";", percent-decoded, empty where there is none; of tel
+        the number with its separators; of another scheme everything behind the colon.
+    user_params: what follows ";" within the user part (RFC 3261 §19.1.6: phone-context, npdi, …).
+    host: lower case, an IPv6 reference without its brackets; empty for tel and unknown schemes.
+    port: None where not given.
+    params: URI parameters.
+    headers: what follows "?", still escaped.
+    raw_user: the user part of sip, sips and tel as written, parameters and escapes included: what a redirect
+        copies.
     """
 
     raw: bytes
@@ -62,6 +67,7 @@ class Uri(msgspec.Struct, frozen=True):
     port: int | None = None
     params: Params = {}
     headers: bytes = b""
+    raw_user: bytes = b""
 
     @property
     def known(self) -> bool:
@@ -81,7 +87,7 @@ class Uri(msgspec.Struct, frozen=True):
 
 
 class NameAddr(msgspec.Struct, frozen=True):
-    """A display name, a URI and header parameters (From, To, Contact, Route, P-Asserted-Identity, Diversion, …).
+    """A display name, a URI and header parameters (From, To, Contact, Route, Diversion, …).
 
     display: without quotes and escapes; empty where there is none.
     """
@@ -100,8 +106,9 @@ class Via(msgspec.Struct, frozen=True):
     """One hop (RFC 3261 §20.42, RFC 3581).
 
     raw: this via-parm alone. transport: upper case. sent_by: host and port as written.
-    host: lower case, IPv6 without brackets; empty where sent_by is no host (Tolerance.SENT_BY). port: None if not given.
-    branch: empty where there is none (RFC 2543). rport: None absent, 0 present without a value, else the port.
+    host: lower case, IPv6 without brackets; empty where sent_by is no host (Tolerance.SENT_BY). port: None if
+    not given. branch: empty where there is none (RFC 2543). rport: None absent, 0 present without a value,
+    else the port.
     """
 
     raw: bytes
@@ -123,7 +130,10 @@ class CSeq(msgspec.Struct, frozen=True, gc=False):
 
 
 class HistoryEntry(msgspec.Struct, frozen=True):
-    """One entry of History-Info (RFC 7044). index: (1, 2) for "1.2". cause: of the redirection (RFC 4458), or None."""
+    """One entry of History-Info (RFC 7044).
+
+    index: (1, 2) for "1.2". cause: why the call was sent on to this address (RFC 4458); None where not said.
+    """
 
     address: NameAddr
     index: tuple[int, ...]
@@ -140,7 +150,7 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class AccessNetwork(msgspec.Struct, frozen=True):
-    """P-Access-Network-Info (RFC 7315 §5.4). access: as written. cell: the 3GPP cell identity, empty if none."""
+    """P-Access-Network-Info (RFC 7315 §5.4). access: as written. cell: the 3GPP cell; empty if none."""
 
     access: str
     cell: str
@@ -148,7 +158,7 @@ class AccessNetwork(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The shape of an Identity header (RFC 8224 §4); nothing is verified. ppt: empty for the base passport."""
+    """The shape of Identity (RFC 8224 §4); nothing is verified. info, alg, ppt: empty where absent."""
 
     digest: str
     info: str
@@ -157,7 +167,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Media(msgspec.Struct, frozen=True):
-    """Content-Type; both parts lower case, `subtype` empty where the header holds no type (Tolerance.CONTENT_TYPE)."""
+    """Content-Type in lower case; `subtype` is empty where it is no type (Tolerance.CONTENT_TYPE)."""
 
     type: str
     subtype: str
@@ -165,7 +175,7 @@ class Media(msgspec.Struct, frozen=True):
 
 
 class ResponseHeads(msgspec.Struct, frozen=True):
-    """What a response copies from its request (RFC 3261 §8.2.6.2), read leniently so that a bad request is answered too.
+    """What a response copies (RFC 3261 §8.2.6.2), read leniently so that a bad request is answered too.
 
     vias: the values of all Via header lines in order. Others: header values; `tagged`: To already has a tag.
     """
