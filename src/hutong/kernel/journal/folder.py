@@ -173,7 +173,7 @@ class SegmentFolder:
         return max(walls, default=0)
 
     def over_by(self, limit: int) -> list[int]:
-        """For each leading segment whose records are all older than `limit`, where the one after it begins."""
+        """For each leading segment of which every record is older than `limit`, where the next begins."""
         self.refresh()
         over = 0
         for index, segment in enumerate(self.segments):

@@ -9,8 +9,8 @@ All integers are little-endian.
     payload   records, back to back
     record    u32 length of the whole record, these four bytes included  u16 kind  u16 0  body
 
-A record's body may hold bytes that a stranger sent. The salt is drawn for each segment and nobody outside knows
-it, so none can write a body that passes for a frame when a reader looks for one after damage.
+A record's body may hold bytes that a stranger sent. The salt is drawn for each segment and nobody outside
+knows it, so none can write a body that passes for a frame when a reader looks for one after damage.
 """
 
 from __future__ import annotations
