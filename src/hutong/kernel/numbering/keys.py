@@ -32,6 +32,7 @@ _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
 _FOLD_SHIFT = np.uint64(50)
 _FOLD_MASK = np.uint64(_VALUE_MASK)
+_DIGIT_0, _DIGIT_9 = 48, 57
 _UPPER_A, _UPPER_Z, _TO_LOWER = 65, 90, 32
 
 
@@ -68,6 +69,17 @@ def hash_text(text: np.ndarray, start: int, end: int) -> int:
         if _UPPER_A <= byte <= _UPPER_Z:
             byte += _TO_LOWER
         state = (state ^ np.uint64(byte)) * _FNV_PRIME
+    return np.int64((state ^ (state >> _FOLD_SHIFT)) & _FOLD_MASK)
+
+
+@compiled
+def hash_digits(text: np.ndarray, start: int, end: int) -> int:
+    """The same hash over the ASCII digits of `text[start:end]` alone, so that separators do not count."""
+    state = _FNV_OFFSET
+    for at in range(start, end):
+        byte = np.int64(text[at])
+        if _DIGIT_0 <= byte <= _DIGIT_9:
+            state = (state ^ np.uint64(byte)) * _FNV_PRIME
     return np.int64((state ^ (state >> _FOLD_SHIFT)) & _FOLD_MASK)
 
 
