@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hutong.app.signals import signal_pipe
 from hutong.app.supervision import FINAL, Effect, Event, Lifecycle, Limits, State
 from hutong.kernel.metrics import PROCESS_RESTARTS
 from hutong.kernel.readiness import READY_LINE, READY_VARIABLE, announce_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hutong.kernel.clock import Clock
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _REFUSED_STATUS = 2
-# SIGHUP too: the terminal went away, and its processes are to end as cleanly as by Ctrl-C.
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -58,7 +57,7 @@ class Supervisor:
         programs: what to run.
         reporter: where transitions are logged and restarts counted.
         clock: monotonic time.
-        run_folder: an existing folder that gets `<name>.pid` for each running process.
+        run_folder: an existing folder that gets `<name>.pid` for each running process, and `up.prom`.
         limits: times; the defaults are those of the documentation.
     """
 
@@ -84,7 +83,7 @@ class Supervisor:
         Returns:
             0 after a clean stop, 1 when a process refused its arguments or had to be killed to stop.
         """
-        with _signal_pipe() as pipe, contextlib.closing(self._selector):
+        with signal_pipe() as pipe, contextlib.closing(self._selector):
             self._selector.register(pipe, selectors.EVENT_READ, self._on_signal)
             try:
                 for child in self._children:
@@ -136,8 +135,8 @@ class Supervisor:
         say(state.value, child=child.program.name, was=before.value, because=event.value, **detail)
 
     def _spawn(self, child: _Child) -> None:
-        if child.life.restarts:
-            self._reporter.metrics.add(PROCESS_RESTARTS, process=child.program.name)
+        self._reporter.metrics.set(PROCESS_RESTARTS, child.life.restarts, process=child.program.name)
+        self._reporter.metrics.write(self._run_folder / "up.prom")
         child.ready_fd, write_end = os.pipe()
         os.set_blocking(child.ready_fd, False)
         parent = os.getpid()
@@ -219,25 +218,6 @@ class Supervisor:
 
     def _pid_file(self, child: _Child) -> Path:
         return self._run_folder / f"{child.program.name}.pid"
-
-
-@contextlib.contextmanager
-def _signal_pipe() -> Iterator[int]:
-    """The end of a pipe from which each SIGTERM, SIGINT and SIGHUP is read as one byte, its number."""
-    read_end, write_end = os.pipe()
-    os.set_blocking(read_end, False)
-    os.set_blocking(write_end, False)
-    wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-    asked = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    handlers = {number: signal.signal(number, lambda *_: None) for number in asked}
-    try:
-        yield read_end
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(wakeup)
-        os.close(read_end)
-        os.close(write_end)
 
 
 def _die_with(parent: int) -> None:

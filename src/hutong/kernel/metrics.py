@@ -1,6 +1,7 @@
-"""Every metric of Hutong, declared in one place: name, type, unit, help. Counting and text exposition.
+"""The metrics that all of Hutong shares, in one place: name, type, unit, help; and how they are counted.
 
-`docs/operate/metrics.md` is generated from here. A metric that nothing moves does not belong here.
+What only one system has is declared in its own `metrics.py` in the same way; `docs/operate/metrics.md` is
+made from both. A metric that nothing moves does not belong here.
 Names follow Prometheus: base units, `_total` on counters.
 """
 
@@ -147,8 +148,7 @@ class Metrics:
 
     def value(self, metric: Metric, **labels: str) -> float:
         """The present value; 0 for one that never moved."""
-        series, at = self._series(metric, labels)
-        return series.get(at, 0)
+        return self._values.get(metric, {}).get(tuple(labels[name] for name in metric.labels), 0)
 
     def expose(self) -> bytes:
         """Prometheus text exposition format 0.0.4."""
@@ -165,14 +165,12 @@ class Metrics:
         fresh.replace(file)
 
     def collect(self) -> Iterator[Family]:
-        """Families for the registry, in order of declaration."""
-        for metric in METRICS:
-            if metric not in self._values:
-                continue
+        """Families for the registry, in the order in which they first moved."""
+        for metric, series in list(self._values.items()):
             family = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(
                 metric.name, metric.en, labels=metric.labels
             )
-            for labels, value in list(self._values[metric].items()):
+            for labels, value in list(series.items()):
                 family.add_metric(labels, value)
             yield family
 

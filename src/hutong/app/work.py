@@ -1,0 +1,95 @@
+"""The `work` process: scheduled jobs that keep a node's data small and lawful. A job is a few lines here."""
+
+from __future__ import annotations
+
+import selectors
+from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from hutong.app.config import load_config
+from hutong.app.schedule import Job, due, next_slot
+from hutong.app.signals import signal_pipe
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.journal import FileJournal
+from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS
+from hutong.kernel.readiness import announce_ready
+from hutong.kernel.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hutong.app.config import Config
+    from hutong.kernel.clock import Clock
+
+_MINUTE = 60 * 1_000_000_000
+_HOUR = 60 * _MINUTE
+
+
+class Worker:
+    """Runs each job once in each of its slots; a job that fails is tried again in the next.
+
+    Args:
+        jobs: what to do.
+        reporter: where runs are logged and counted.
+        clock: wall time, which the slots follow.
+        run_folder: an existing folder that gets `work.prom`.
+    """
+
+    def __init__(self, jobs: Sequence[Job], reporter: Reporter, clock: Clock, run_folder: Path) -> None:
+        self._jobs = jobs
+        self._reporter = reporter
+        self._clock = clock
+        self._run_folder = run_folder
+        self._last: dict[str, int] = {}
+
+    def run(self) -> int:
+        """Work until told to stop; must be called in the main thread. Returns 0."""
+        with signal_pipe() as pipe, selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            announce_ready()
+            wait = 0.0
+            while not selector.select(wait):
+                self.run_due()
+                now = self._clock.wall()
+                wait = (next_slot(self._jobs, now) - now) / 1e9
+        self._reporter.log.info("stopped")
+        return 0
+
+    def run_due(self) -> None:
+        """Run what is due now."""
+        for job in due(self._jobs, self._last, self._clock.wall()):
+            now = self._clock.wall()
+            self._last[job.name] = now
+            self._reporter.metrics.add(JOB_RUNS, job=job.name)
+            try:
+                dealt_with = job.run(now)
+            except Exception:  # one job's fault must not keep the others from running
+                self._reporter.metrics.add(JOB_FAILURES, job=job.name)
+                self._reporter.log.exception("job failed", job=job.name)
+            else:
+                self._reporter.log.info("job done", job=job.name, dealt_with=dealt_with)
+        self._reporter.metrics.write(self._run_folder / "work.prom")
+
+
+def jobs_of(config: Config) -> list[Job]:
+    """The jobs of a node with these settings."""
+    journal = FileJournal(config.data / "journal")
+    keep = config.journal.keep_hours * _HOUR
+    return [
+        Job("journal-retention", 10 * _MINUTE, lambda now: journal.retain(keep, now)),
+    ]
+
+
+def work(
+    *,
+    config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
+    data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
+) -> int:
+    """运行定时任务,直到收到停止信号 / Run scheduled jobs until told to stop."""
+    settings = load_config(config, data=data)
+    run_folder = settings.data / "run"
+    run_folder.mkdir(parents=True, exist_ok=True)
+    reporter = Reporter("work", level=settings.log.level, form=settings.log.format)
+    return Worker(jobs_of(settings), reporter, SystemClock(), run_folder).run()
