@@ -1,22 +1,191 @@
-"""Numbers to rows: index, least recently active order, eviction."""
+"""Numbers to rows: hashing, the index, least-recently-active order, eviction. Knows not what is counted.
+
+Index: linear probing with backward-shift deletion. A cell holds slot + 1 in its low bits and as many hash bits as
+are left above them, so that a probe seldom visits another number's row. 0 is an empty cell.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from hutong.kernel.compiled import compiled
+from hutong.kernel.windows.layout import NO_SLOT, wide
+from hutong.kernel.windows.rolling import clear_timed, roll
+from hutong.kernel.windows.undo import save_row, set_link
 
 if TYPE_CHECKING:
     from hutong.kernel.windows.layout import WindowArrays
 
+_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
+_ONE: Final = np.uint64(1)
+_HALF: Final = np.uint64(32)
+_LOW: Final = np.uint64(0xFFFFFFFF)
+
+
+@compiled
+def mixed(key: int, salt: int) -> np.uint64:
+    """A 64-bit hash that nobody can aim without the salt, which is both xored and multiplied in."""
+    secret = np.uint64(salt)
+    h = np.uint64(key) ^ secret
+    h = (h ^ (h >> _HALF)) * (secret | _ONE)
+    h = (h ^ (h >> _HALF)) * _MULTIPLIER
+    return h ^ (h >> _HALF)
+
+
+@compiled
+def _home(h: np.uint64, cells: int) -> int:
+    return wide(((h >> _HALF) * np.uint64(cells)) >> _HALF)
+
+
+@compiled
+def _tag(h: np.uint64, bits: int) -> int:
+    """The hash bits kept in a cell above the slot."""
+    return wide(h & _LOW) >> bits
+
+
+@compiled
+def _search(w: WindowArrays, key: int) -> int:
+    """Position in links of the cell that holds `key`, or -1 - the position of the empty cell that ended the search."""
+    head = w.head[0]
+    bits, cells, base = head.slot_bits, head.cells, 2 * head.capacity
+    h = mixed(key, head.salt_index)
+    tag = _tag(h, bits)
+    at = _home(h, cells)
+    while True:
+        cell = wide(w.links[base + at])
+        if cell == 0:
+            return -1 - (base + at)
+        if cell >> bits == tag and w.rows[(cell & ((1 << bits) - 1)) - 1].key == key:
+            return base + at
+        at += 1
+        if at == cells:
+            at = 0
+
 
 @compiled
 def find(w: WindowArrays, key: int) -> int:
-    """The row of `key`, or -1."""
-    return -1
+    """The row of `key`, or -1 where it is not tracked. Changes nothing."""
+    at = _search(w, key)
+    if at < 0:
+        return -1
+    return (wide(w.links[at]) & ((1 << w.head[0].slot_bits) - 1)) - 1
+
+
+@compiled
+def _remove_cell(w: WindowArrays, slot: int) -> None:
+    head = w.head[0]
+    cells, base, salt = head.cells, 2 * head.capacity, head.salt_index
+    mask = (1 << head.slot_bits) - 1
+    hole = _home(mixed(w.rows[slot].key, salt), cells)
+    while (wide(w.links[base + hole]) & mask) - 1 != slot:
+        hole = hole + 1 if hole + 1 < cells else 0
+    at = hole
+    while True:
+        at = at + 1 if at + 1 < cells else 0
+        cell = wide(w.links[base + at])
+        if cell == 0:
+            break
+        home = _home(mixed(w.rows[(cell & mask) - 1].key, salt), cells)
+        # An entry moves back into the hole only if the hole is not before the entry's home.
+        if (at - home + cells) % cells >= (at - hole + cells) % cells:
+            set_link(head, w.links, base + hole, cell)
+            hole = at
+    set_link(head, w.links, base + hole, 0)
+
+
+@compiled
+def insert_cell(w: WindowArrays, key: int, slot: int) -> None:
+    """Enter a key that is not in the index."""
+    head = w.head[0]
+    bits = head.slot_bits
+    tag = _tag(mixed(key, head.salt_index), bits)
+    set_link(head, w.links, -1 - _search(w, key), (tag << bits) | (slot + 1))
+
+
+@compiled
+def _unlink(w: WindowArrays, slot: int) -> None:
+    head = w.head[0]
+    newer, older = wide(w.links[2 * slot]), wide(w.links[2 * slot + 1])
+    if newer == NO_SLOT:
+        head.newest = older
+    else:
+        set_link(head, w.links, 2 * newer + 1, older)
+    if older == NO_SLOT:
+        head.oldest = newer
+    else:
+        set_link(head, w.links, 2 * older, newer)
+
+
+@compiled
+def link_newest(w: WindowArrays, slot: int) -> None:
+    """Make a slot that is in no order yet the most recent one."""
+    head = w.head[0]
+    newest = head.newest
+    set_link(head, w.links, 2 * slot, NO_SLOT)
+    set_link(head, w.links, 2 * slot + 1, newest)
+    if newest == NO_SLOT:
+        head.oldest = slot
+    else:
+        set_link(head, w.links, 2 * newest, slot)
+    head.newest = slot
+
+
+@compiled
+def _free_slot(w: WindowArrays) -> int:
+    """A slot that no number holds, its row saved: the next unused one, or that of the least recently active."""
+    head = w.head[0]
+    slot = head.size
+    if slot < head.capacity:
+        save_row(head, w.rows[slot], slot)
+        head.size = slot + 1
+        return slot
+    slot = head.oldest
+    save_row(head, w.rows[slot], slot)
+    _remove_cell(w, slot)
+    _unlink(w, slot)
+    head.evicted += 1
+    return slot
+
+
+@compiled
+def _insert(w: WindowArrays, key: int, now: int) -> int:
+    slot = _free_slot(w)
+    row = w.rows[slot]
+    row.key = key
+    row.first = now
+    row.seen = now
+    row.before = now
+    row.rolled = now
+    row.attempted = 0
+    clear_timed(row, now)
+    insert_cell(w, key, slot)
+    link_newest(w, slot)
+    return slot
 
 
 @compiled
 def touch(w: WindowArrays, key: int, now: int) -> int:
-    """The row of `key`, made if need be (the least recently active number makes room), now the most recent one."""
-    return 0
+    """The row of `key`, now the most recently active; made if need be, the least recently active making room.
+
+    Args:
+        w: the table.
+        key: a number key, 1 to 2**62 - 1.
+        now: seconds since 1970, below 2**32; a step back counts as no time passed.
+
+    Raises:
+        RuntimeError: a batch is open and its undo area is full (see `undo_room`); `recover` undoes the batch.
+    """
+    slot = find(w, key)
+    if slot < 0:
+        return _insert(w, key, now)
+    head = w.head[0]
+    row = w.rows[slot]
+    save_row(head, row, slot)
+    row.before = row.seen
+    row.seen = roll(row, now)
+    if head.newest != slot:
+        _unlink(w, slot)
+        link_newest(w, slot)
+    return slot
