@@ -1,0 +1,92 @@
+"""Runs the benchmarks: `python -m bench [speed latency memory start] [--write]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import speed, start, tables, windows
+from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+SECTIONS = ("speed", "latency", "memory", "start")
+ROUNDS = 5
+SECONDS = 3.0
+LATENCY_ROUNDS = 3
+LATENCY_SECONDS = 4.0
+MEMORY_MB = 1_024
+
+
+def main() -> None:
+    """Measure the named sections, print each table as it is ready, write them into the page where asked."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
+    arguments = parser.parse_args()
+    unknown = set(arguments.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    chosen = arguments.sections or list(SECTIONS)
+    found = {"machine": _machine()}
+    print(found["machine"], flush=True)
+    with tempfile.TemporaryDirectory(prefix="hutong-bench-") as name:
+        folder = Path(name)
+        for section, text in _measure(chosen, folder):
+            found[section] = text
+            print(f"\n{section}\n{text}", flush=True)
+    if arguments.write:
+        for section, text in found.items():
+            tables.replace(PAGE, section, text)
+
+
+def _measure(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
+    if {"speed", "latency"} & set(chosen):
+        with ExitStack() as stack:
+            servers: list[Server] = [Hutong(folder, memory_mb=MEMORY_MB)]
+            if has_kamailio():
+                servers.append(Kamailio(folder))
+            servers.append(Echo("echo", folder))
+            for server in servers:
+                stack.callback(server.stop)
+                server.start()
+            if "speed" in chosen:
+                runs = speed.verdicts(servers, rounds=ROUNDS, seconds=SECONDS)
+                yield "speed", speed.verdict_table(runs)
+            if "latency" in chosen:
+                by_rate = speed.latencies(servers, rounds=LATENCY_ROUNDS, seconds=LATENCY_SECONDS)
+                yield "latency", speed.latency_table(by_rate)
+    if "memory" in chosen:
+        yield "memory", windows.memory_table()
+    if "start" in chosen:
+        server = Hutong(folder, memory_mb=start.MEMORY_MB, name="full")
+        yield "start", start.start_table(start.measure(server, folder))
+
+
+def _machine() -> str:
+    """One line that says what the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    peer = ""
+    if has_kamailio():
+        said = subprocess.run(["kamailio", "-v"], check=True, capture_output=True, text=True).stdout
+        peer = ", Kamailio " + said.split("kamailio", 1)[1].split()[0]
+    cores = len(os.sched_getaffinity(0))
+    system = f"Linux {platform.release()}, Python {platform.python_version()}{peer}"
+    return f"{time.strftime('%Y-%m-%d')}: {model}, {cores} cores, {system}"
+
+
+if __name__ == "__main__":
+    main()
