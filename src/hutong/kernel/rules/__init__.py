@@ -4,3 +4,40 @@ A system brings a `Vocabulary` and rule files; `loader.load_ruleset` gives a fro
 `program` the compiled `machine.run_rules` executes over a feature vector. The same program judges a live
 event and a year of history.
 """
+
+from __future__ import annotations
+
+from hutong.kernel.rules.findings import Finding, RulesetError
+from hutong.kernel.rules.loader import check_paths, load_ruleset, read_anchors, rule_files
+from hutong.kernel.rules.machine import Program, run_rules
+from hutong.kernel.rules.ruleset import LEVELS, STAGES, Rule, Ruleset, Sample, Stage, load_saved
+from hutong.kernel.rules.stages import StageChange, promote, read_stages, stages_in_force
+from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary, open_code
+from hutong.kernel.rules.watcher import RuleWatcher
+
+__all__ = [
+    "LEVELS",
+    "STAGES",
+    "Enumeration",
+    "Feature",
+    "Finding",
+    "Program",
+    "Rule",
+    "RuleWatcher",
+    "Ruleset",
+    "RulesetError",
+    "Sample",
+    "Stage",
+    "StageChange",
+    "Vocabulary",
+    "check_paths",
+    "load_ruleset",
+    "load_saved",
+    "open_code",
+    "promote",
+    "read_anchors",
+    "read_stages",
+    "rule_files",
+    "run_rules",
+    "stages_in_force",
+]

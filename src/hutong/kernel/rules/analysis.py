@@ -133,11 +133,7 @@ def _initial(vocabulary: Vocabulary, feature: int) -> _Domain:
         return _Domain(values={0.0, 1.0})
     if known.kind == "enum":
         enumeration = vocabulary.enumeration(feature)
-        return (
-            _Domain()
-            if enumeration.open
-            else _Domain(values={float(c) for c in range(len(enumeration.values))})
-        )
+        return _Domain() if enumeration.open else _Domain(values={float(c) for c in range(len(enumeration.values))})
     low = known.low if known.low is not None else -math.inf
     high = known.high if known.high is not None else math.inf
     if known.whole and high - low < _MAX_FINITE:
@@ -189,9 +185,7 @@ def _contradictory(conjunction: Sequence[Literal], vocabulary: Vocabulary) -> bo
 def _possible(literal: Literal, domain: _Domains) -> bool:
     match literal:
         case Compare(relation, Load(left), Load(right)) if relation in {"==", "!="}:
-            return _possible_pair(relation, domain(left), domain(right)) and (
-                left != right or relation == "=="
-            )
+            return _possible_pair(relation, domain(left), domain(right)) and (left != right or relation == "==")
         case Compare(relation, left_, right_):
             return _possible_order(relation, _range(left_, domain), _range(right_, domain))
         case Member(operand, values):

@@ -68,9 +68,7 @@ def read_drafts(document: Item, vocabulary: Vocabulary) -> tuple[list[Draft], li
     for item in items:
         if not isinstance(item.value, dict):
             findings.append(
-                Finding(
-                    "error", item.where, "a rule is a mapping of fields.", f"Fields: {', '.join(FIELDS)}."
-                )
+                Finding("error", item.where, "a rule is a mapping of fields.", f"Fields: {', '.join(FIELDS)}.")
             )
             continue
         reader = _Reader(item, vocabulary)
@@ -181,9 +179,7 @@ class _Reader:
             return {}
         for key in item.keys if item is not None else ():
             if key.value not in _LANGUAGES:
-                self.wrong(
-                    key.where, f"title has an unknown language {key.value!r}.", "Languages are zh and en."
-                )
+                self.wrong(key.where, f"title has an unknown language {key.value!r}.", "Languages are zh and en.")
         titles = {}
         for lang in _LANGUAGES if item is not None else ():
             word = words.get(lang)
@@ -243,12 +239,7 @@ class _Reader:
             if key.value not in {"given", "fires"}:
                 self.wrong(key.where, f"unknown field {key.value!r} of a sample.", "It has given and fires.")
         fires, given = fields.get("fires"), fields.get("given")
-        if (
-            fires is None
-            or not isinstance(fires.value, bool)
-            or given is None
-            or not isinstance(given.value, dict)
-        ):
+        if fires is None or not isinstance(fires.value, bool) or given is None or not isinstance(given.value, dict):
             self.wrong(entry.where, "a sample has given: {…} and fires: true or false.", "Write both.")
             return None
         values: dict[str, float | bool | str] = {}

@@ -54,9 +54,7 @@ _RELATIONS: dict[type[ast.cmpop], Relation] = {
 _OPERATORS: dict[type[ast.operator], Operator] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")
-_ALLOWED = (
-    "A condition has and, or, not, comparisons, + - * /, in (…), numbers, quoted values and dotted names."
-)
+_ALLOWED = "A condition has and, or, not, comparisons, + - * /, in (…), numbers, quoted values and dotted names."
 
 Locate: TypeAlias = "Callable[[int], str]"
 
@@ -172,14 +170,10 @@ class _Reader:
                 tree = ast.parse(readable, mode="eval")
         except SyntaxError as error:
             column = max((error.offset or 1) - 1, 0)
-            self.add(
-                min(self.start + column, len(self.text) - 1), f"this does not read: {error.msg}.", _ALLOWED
-            )
+            self.add(min(self.start + column, len(self.text) - 1), f"this does not read: {error.msg}.", _ALLOWED)
             return None
         except (ValueError, RecursionError, MemoryError):
-            self.add(
-                0, "the condition cannot be read: nested too deeply or a stray character.", "Split the rule."
-            )
+            self.add(0, "the condition cannot be read: nested too deeply or a stray character.", "Split the rule.")
             return None
         return tree.body
 
@@ -205,9 +199,7 @@ class _Reader:
                 if operand_.kind == "flag":
                     return Flag(operand_.feature)
                 name = self.vocabulary.features[operand_.feature].name
-                raise _Wrong(
-                    node, f"{name} is {_a(operand_.kind)}, not a condition.", "Compare it with something."
-                )
+                raise _Wrong(node, f"{name} is {_a(operand_.kind)}, not a condition.", "Compare it with something.")
             case ast.Constant():
                 raise _Wrong(node, f"{node.value!r} is not a condition.", "Compare something with it.")
             case _:
@@ -252,9 +244,7 @@ class _Reader:
         for side, other in ((left, right), (right, left)):
             if side.kind in {"flag", "condition"}:
                 what = self.describe(side)
-                raise _Wrong(
-                    side.node, f"{what} is true or false already.", "Write it alone, or `not` before it."
-                )
+                raise _Wrong(side.node, f"{what} is true or false already.", "Write it alone, or `not` before it.")
             if side.kind == "text" and other.kind != "enum":
                 raise _Wrong(
                     node,
@@ -263,14 +253,10 @@ class _Reader:
                 )
         if relation not in {"==", "!="} and "number" not in kinds:
             enum = left if left.kind == "enum" else right
-            raise _Wrong(
-                node, f"{self.describe(enum)} has no order.", f"Use ==, != or in (…) instead of {relation}."
-            )
+            raise _Wrong(node, f"{self.describe(enum)} has no order.", f"Use ==, != or in (…) instead of {relation}.")
         return self.enum_relation(relation, left, right, node)
 
-    def enum_relation(
-        self, relation: Relation, left: _Operand, right: _Operand, node: ast.Compare
-    ) -> Boolean:
+    def enum_relation(self, relation: Relation, left: _Operand, right: _Operand, node: ast.Compare) -> Boolean:
         if left.kind == "enum" and right.kind == "enum":
             ours, theirs = (
                 self.vocabulary.enumeration(left.feature),
@@ -308,9 +294,7 @@ class _Reader:
                 values.append(value.expr.value)
             else:
                 wanted = "quoted values" if operand.kind == "enum" else "numbers"
-                raise _Wrong(
-                    element, f"{self.describe(value)} cannot stand in this set.", f"It takes {wanted}."
-                )
+                raise _Wrong(element, f"{self.describe(value)} cannot stand in this set.", f"It takes {wanted}.")
         return Member(operand.expr, tuple(dict.fromkeys(values)))
 
     def operand(self, node: ast.expr, depth: int) -> _Operand:
@@ -354,15 +338,11 @@ class _Reader:
             return _Operand("number", node, expr=Const(-operand.expr.value))
         return _Operand("number", node, expr=Arith("-", Const(0.0), operand.expr))
 
-    def arithmetic(
-        self, node: ast.expr, op: Operator, left: ast.expr, right: ast.expr, depth: int
-    ) -> _Operand:
+    def arithmetic(self, node: ast.expr, op: Operator, left: ast.expr, right: ast.expr, depth: int) -> _Operand:
         sides = [self.operand(left, depth + 1), self.operand(right, depth + 1)]
         for side in sides:
             if side.kind != "number":
-                raise _Wrong(
-                    side.node, f"{self.describe(side)} cannot be calculated with.", "Only numbers can."
-                )
+                raise _Wrong(side.node, f"{self.describe(side)} cannot be calculated with.", "Only numbers can.")
         first, second = sides[0].expr, sides[1].expr
         if first is None or second is None:  # pragma: no cover  # numbers always have a tree
             raise _Wrong(node, "this is no number.")

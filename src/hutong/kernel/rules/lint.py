@@ -109,9 +109,7 @@ def _runbook(draft: Draft, anchors: Mapping[str, frozenset[str]] | None) -> Iter
         fix = "Write docs/PAGE.md#ANCHOR or an https:// address."
         yield _finding(draft, draft.place("runbook"), f"the runbook {runbook!r} names no place.", fix)
     elif anchors is not None and page not in anchors:
-        yield _finding(
-            draft, draft.place("runbook"), f"there is no page {page}.", "Write it or correct this."
-        )
+        yield _finding(draft, draft.place("runbook"), f"there is no page {page}.", "Write it or correct this.")
     elif anchors is not None and anchor not in anchors[page]:
         fix = f"Add a heading `### {anchor}` to {page}."
         yield _finding(draft, draft.place("runbook"), f"{page} has no anchor {anchor!r}.", fix)

@@ -43,9 +43,7 @@ def rule_files(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files.extend(
-                sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES and not f.name.startswith("."))
-            )
+            files.extend(sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES and not f.name.startswith(".")))
         elif path.suffix in _SUFFIXES:
             files.append(path)
     return files

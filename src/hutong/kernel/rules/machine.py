@@ -123,9 +123,7 @@ def run_rules(program: Program, features: NDArray[np.float64], fired: NDArray[np
             other = program.constants[at] * features[program.args[at, RIGHT]]
             holds = _relation(features[program.args[at, LEFT]], other, program.args[at, MASK])
         elif op == FREE:
-            holds = _free(
-                program, program.args[at, LEFT], program.args[at, RIGHT], program.args[at, MASK], features
-            )
+            holds = _free(program, program.args[at, LEFT], program.args[at, RIGHT], program.args[at, MASK], features)
         elif op == FIRE:
             fired[program.args[at, LEFT]] = 1
             count += 1

@@ -121,9 +121,7 @@ class Ruleset:
         """Places of the features that a rule's condition reads, each once, in the order of its text."""
         return features_read(self.trees[rule])
 
-    def explain(
-        self, rule: int, features: Vector, lang: Language, texts: Mapping[str, str] | None = None
-    ) -> list[str]:
+    def explain(self, rule: int, features: Vector, lang: Language, texts: Mapping[str, str] | None = None) -> list[str]:
         """The conditions of a rule that held, one line each: "… caller.distinct_callees_10m = 43 (≥ 30)".
 
         Args:
@@ -164,7 +162,7 @@ def _encoded(rules: Sequence[Rule], vocabulary: Vocabulary) -> bytes:
 
 
 def _digest(encoded: bytes) -> str:
-    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+    return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
 
 def build_ruleset(rules: Sequence[Rule], trees: Sequence[Boolean], vocabulary: Vocabulary) -> Ruleset:
@@ -200,12 +198,8 @@ def load_saved(folder: Path, digest: str) -> Ruleset:
     except msgspec.DecodeError as error:
         raise RuleError(f"the kept ruleset cannot be read: {error}.", where=str(path)) from None
     if saved.format != _FORMAT:
-        raise RuleError(
-            f"the kept ruleset has format {saved.format}.", where=str(path), fix="Use a newer Hutong."
-        )
+        raise RuleError(f"the kept ruleset has format {saved.format}.", where=str(path), fix="Use a newer Hutong.")
     if _digest(encoded) != digest:
-        raise RuleError(
-            "the kept ruleset is not what its name says.", where=str(path), fix="Restore the file."
-        )
+        raise RuleError("the kept ruleset is not what its name says.", where=str(path), fix="Restore the file.")
     vocabulary = Vocabulary(saved.vocabulary.features, saved.vocabulary.enumerations)
     return build_ruleset(saved.rules, [parse(rule.when, vocabulary) for rule in saved.rules], vocabulary)

@@ -15,9 +15,7 @@ from hutong.kernel.rules.findings import Finding
 MAX_FILE = 2_000_000  # characters; thousands of rules fit
 _MAX_DEPTH = 12
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML was built with it
-_PLAIN = {
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")
-}
+_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 

@@ -69,9 +69,7 @@ def stages_in_force(changes: Iterable[StageChange]) -> dict[tuple[str, int], Sta
     return {(change.rule, change.version): change.to for change in changes}
 
 
-def promote(
-    path: Path, ruleset: Ruleset, rule_id: str, *, to: str, by: str, why: str, time_ms: int
-) -> StageChange:
+def promote(path: Path, ruleset: Ruleset, rule_id: str, *, to: str, by: str, why: str, time_ms: int) -> StageChange:
     """Move a rule to a stage, up or down, and keep the decision; it is on disk when this returns.
 
     Args:
@@ -100,9 +98,7 @@ def promote(
             fix="Raise its action in a new version of the rule.",
         )
     if stage == rule.stage:
-        raise RuleError(
-            f"{rule_id} is in stage {stage} already.", fix="`hutong rules list` shows all stages."
-        )
+        raise RuleError(f"{rule_id} is in stage {stage} already.", fix="`hutong rules list` shows all stages.")
     if not by.strip() or not why.strip():
         raise RuleError("a stage change needs a person and a reason.", fix="Give --by and --why.")
     change = StageChange(rule_id, rule.version, rule.stage, stage, by.strip(), why.strip(), time_ms)

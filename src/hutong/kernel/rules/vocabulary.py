@@ -99,8 +99,7 @@ class Vocabulary:
         self.enumerations = {e.name: e for e in enumerations}
         self._index = {f.name: i for i, f in enumerate(self.features)}
         self._codes = {
-            e.name: {value: float(code) for code, value in enumerate(e.values)}
-            for e in self.enumerations.values()
+            e.name: {value: float(code) for code, value in enumerate(e.values)} for e in self.enumerations.values()
         }
         self._families: dict[str, list[str]] = {}
         if len(self._index) != len(self.features):

@@ -50,9 +50,7 @@ class Explainer:
         texts: what open enumerations hold, by feature name: their code alone says no name.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, features: Vector, lang: Language, texts: Mapping[str, str]
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, features: Vector, lang: Language, texts: Mapping[str, str]) -> None:
         self.vocabulary = vocabulary
         self.features = features
         self.lang = lang
