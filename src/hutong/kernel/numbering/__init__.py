@@ -1,6 +1,6 @@
-"""E.164 and the Chinese numbering plan: what a written number is, whose it is, and the one key it is kept under.
+"""E.164 and the Chinese numbering plan: what a written number is, whose it is, and the key it is kept under.
 
-`Numbering` is for people and Python; `read_number` with `Numbering(...).arrays` is the same reading for compiled code.
+`Numbering` is for people and Python; `read_number` with `Numbering(...).arrays` is the same for compiled code.
 The operator is the one that the block is assigned to; a ported number may be served by another.
 """
 

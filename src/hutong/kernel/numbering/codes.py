@@ -1,6 +1,7 @@
-"""The fixed enumerations of a read number and the slots it is read into. Tables that come from data are in `plan`.
+"""The fixed enumerations of a read number and the slots it is read into. Tables from data files are in `plan`.
 
-The index of a string is its code: in `out`, in feature vectors and in compiled code. Add at the end, never reorder.
+The index of a string is its code: in `out`, in feature vectors and in compiled code. Add at the end, never
+reorder.
 """
 
 from __future__ import annotations

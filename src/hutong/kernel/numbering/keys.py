@@ -1,4 +1,4 @@
-"""Number keys: one int64 that stands for a number, a text or a trunk wherever state is kept by caller or callee.
+"""Number keys: one int64 that stands for a number, a text or a trunk wherever state is kept by number.
 
 Only the layout of the key and its packing belong here. Which digits are canonical is the reader's business.
 
@@ -69,7 +69,7 @@ def hash_text(text: np.ndarray, start: int, end: int) -> int:
         if _UPPER_A <= byte <= _UPPER_Z:
             byte += _TO_LOWER
         state = (state ^ np.uint64(byte)) * _FNV_PRIME
-    return np.int64((state ^ (state >> _FOLD_SHIFT)) & _FOLD_MASK)
+    return int(np.int64((state ^ (state >> _FOLD_SHIFT)) & _FOLD_MASK))
 
 
 @compiled
@@ -80,7 +80,7 @@ def hash_digits(text: np.ndarray, start: int, end: int) -> int:
         byte = np.int64(text[at])
         if _DIGIT_0 <= byte <= _DIGIT_9:
             state = (state ^ np.uint64(byte)) * _FNV_PRIME
-    return np.int64((state ^ (state >> _FOLD_SHIFT)) & _FOLD_MASK)
+    return int(np.int64((state ^ (state >> _FOLD_SHIFT)) & _FOLD_MASK))
 
 
 def _hash(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Numbers as Python and people see them: read, shown, masked and named. Everything is decided by the compiled reader."""
+"""Numbers as Python and people see them: read, shown, masked and named. The compiled reader decides."""
 
 from __future__ import annotations
 
@@ -69,7 +69,10 @@ class Numbering:
         self.arrays: PlanArrays = _PLAN.at_home(_ARRAYS, home_area)
 
     def read(self, text: str, *, abroad: bool = False) -> Number:
-        """The number that `text` writes; `abroad` for the caller of a call on an international trunk. Never fails."""
+        """The number that `text` writes; never fails.
+
+        `abroad` is for the caller of a call on an international trunk.
+        """
         raw = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
         out = np.zeros(codes.NUMBER_FIELDS, dtype=np.int64)
         read_number(self.arrays, raw, 0, len(raw), int(abroad), out)
@@ -88,8 +91,8 @@ class Numbering:
     def show(self, key: int) -> str:
         """The number of `key` as people write it; reads back to the same key.
 
-        138…, 021-62345678 and 110 for Chinese numbers, + and E.164 for all others. What is kept only as a hash shows as
-        its kind and the hash, and no key at all as nothing.
+        138…, 021-62345678 and 110 for Chinese numbers, + and E.164 for all others. What is kept only as a hash
+        shows as its kind and the hash, and no key at all as nothing.
         """
         digits = digits_of(key)
         if not digits:
@@ -106,7 +109,7 @@ class Numbering:
         return shown if self.read(shown).key == key else f"+{digits}"
 
     def mask(self, key: int) -> str:
-        """The number as shown, with four digits hidden (138****8000) unless it is a service line, which is no person's."""
+        """The number as shown, with four digits hidden (138****8000) unless it is a service line's."""
         shown = self.show(key)
         digits = digits_of(key)
         return shown if digits and self.read(f"+{digits}").klass in _SERVICES else mask(shown)
@@ -137,7 +140,7 @@ def label(kind: str, code: int | str, lang: str) -> str:
     """What people call a value.
 
     Args:
-        kind: class, country, operator, area, form, fault; or line, for the name of a service line such as "12345".
+        kind: class, country, operator, area, form, fault; or line, for the name of one such as "12345".
         code: the value or its index; for a line its digits.
         lang: zh or en.
 

@@ -1,6 +1,6 @@
-"""Builds the plan from its data files: the arrays that compiled code walks, and the tables of names that people read.
+"""Builds the plan from its data files: what compiled code walks, and tables of names that people read.
 
-The files in `data/` are the only place where a prefix, an area or a country is written down; no code knows one.
+The files in `data/` are the only place where a prefix, an area or a country is written down.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import tomllib
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hutong.kernel.errors import ConfigError
 from hutong.kernel.numbering.codes import KLASS_FIXED, KLASS_FOREIGN, KLASS_UNKNOWN, KLASSES, LABELS
 from hutong.kernel.numbering.keys import MAX_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CHINA = "86"
 NONE = "none"  # index 0 of every table that comes from data
@@ -26,36 +29,41 @@ _DATA = Path(__file__).parent / "data"
 _SHORTEST, _LONGEST = 3, 13  # digits of any national number of the Chinese plan: 110; IoT cards
 _SUBSCRIBER_FIRST = "2345678"  # 0 is the trunk prefix, 1 and 9 begin service numbers
 
-# Slots of PlanArrays.local.
-LOCAL_CHINA_NODE = 0
-LOCAL_AREA = 1
-LOCAL_AREA_CODE = 2
-LOCAL_AREA_DIGITS = 3
-LOCAL_LENGTHS = 4
+# The table starts with these slots; rules and then the nodes of a trie over canonical E.164 digits follow. Rules and
+# nodes are written down as their places in the table, and place 0 means none.
+ROOT = 0  # the node before any digit
+CHINA_NODE = 1  # the node after country code 86
+CHINA_COUNTRY = 2  # the index of China
+HOME_AREA = 3  # the home area: index, code and digits of the code; 0 without one
+HOME_CODE = 4
+HOME_DIGITS = 5
+HOME_LENGTHS = 6  # bit n is set when a subscriber number of n digits may be dialled locally
+CARRIER_COUNT = 7
+CARRIERS = 8  # from here on: carrier access codes
+
+# A rule's cells.
+RULE_KLASS = 0
+RULE_COUNTRY = 1
+RULE_OPERATOR = 2
+RULE_AREA = 3
+RULE_LENGTHS = 4  # bit n is set when a number of n digits, country code included, may exist
+_RULE_CELLS = 5
+
+# A node's cells: its rule, then the node of each next digit.
+FIRST_CHILD = 1
+_NODE_CELLS = 11
 
 
 class PlanArrays(NamedTuple):
-    """A trie over canonical E.164 digits. Node 0 is the root; rule 0 and child 0 mean none.
+    """The plan as compiled code walks it.
+
+    One array on purpose: taking an array out of a tuple costs a reader more than the walk itself.
 
     Attributes:
-        child: int32, 10 cells a node: the node of the next digit.
-        rule: int32, one a node: what is known about numbers that begin so.
-        klass, country, operator, area: int64, one a rule.
-        lengths: int64, one a rule: bit n is set when a number of n digits, country code included, may exist.
-        carriers: int64, carrier access codes as integers.
-        local: int64, the LOCAL slots: the node of country code 86; index, code, digit count of the home area
-            (0 without one); and a bit set of the lengths of a subscriber number dialled locally.
+        table: int32; the slots, the rules, the trie.
     """
 
-    child: np.ndarray
-    rule: np.ndarray
-    klass: np.ndarray
-    country: np.ndarray
-    operator: np.ndarray
-    area: np.ndarray
-    lengths: np.ndarray
-    carriers: np.ndarray
-    local: np.ndarray
+    table: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Region:
-    """One region of the world: its country code, possible national lengths, and its leading digits if it shares the code."""
+    """One region of the world: country code, national lengths, and leading digits where the code is shared."""
 
     code: str
     name: str
@@ -82,20 +90,23 @@ class Region:
 
 @dataclass
 class _Trie:
-    child: list[int] = field(default_factory=lambda: [0] * 10)
-    rule: list[int] = field(default_factory=lambda: [0])
-    rules: list[tuple[int, int, int, int, int]] = field(default_factory=lambda: [(0, 0, 0, 0, 0)])
+    """Rules and nodes by their ordinals; `table` turns them into places."""
+
+    nodes: list[list[int]] = field(default_factory=lambda: [[0] * _NODE_CELLS])
+    rules: list[tuple[int, int, int, int, int]] = field(default_factory=list)
 
     def node(self, digits: str) -> int:
         at = 0
         for digit in digits:
-            cell = at * 10 + int(digit)
-            if not self.child[cell]:
-                self.child[cell] = len(self.rule)
-                self.rule.append(0)
-                self.child.extend([0] * 10)
-            at = self.child[cell]
+            cell = FIRST_CHILD + int(digit)
+            if not self.nodes[at][cell]:
+                self.nodes[at][cell] = len(self.nodes)
+                self.nodes.append([0] * _NODE_CELLS)
+            at = self.nodes[at][cell]
         return at
+
+    def has_rule(self, digits: str) -> bool:
+        return self.nodes[self.node(digits)][0] != 0
 
     def put(
         self,
@@ -108,10 +119,23 @@ class _Trie:
         area: int = 0,
     ) -> None:
         """Give every prefix (country code included) one rule; `lengths` count the country code."""
-        bits = sum(1 << n for n in set(lengths) if n <= MAX_DIGITS)
-        self.rules.append((klass, country, operator, area, bits))
+        self.rules.append((klass, country, operator, area, _bits(n for n in lengths if n <= MAX_DIGITS)))
         for prefix in prefixes:
-            self.rule[self.node(prefix)] = len(self.rules) - 1
+            self.nodes[self.node(prefix)][0] = len(self.rules)
+
+    def table(self, slots: list[int]) -> np.ndarray:
+        """The whole table; `slots` stand before it, and those of the trie's own nodes are filled in."""
+        rules_at = len(slots)
+        nodes_at = rules_at + len(self.rules) * _RULE_CELLS
+        nodes = np.array(self.nodes, dtype=np.int32)
+        rule, child = nodes[:, :FIRST_CHILD], nodes[:, FIRST_CHILD:]
+        rule[:] = np.where(rule == 0, 0, rules_at + (rule - 1) * _RULE_CELLS)
+        child[:] = np.where(child == 0, 0, nodes_at + child * _NODE_CELLS)
+        slots[ROOT] = nodes_at
+        slots[CHINA_NODE] = nodes_at + self.node(CHINA) * _NODE_CELLS
+        return np.concatenate(
+            [np.array(slots, dtype=np.int32), np.array(self.rules, dtype=np.int32).ravel(), nodes.ravel()]
+        )
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -170,20 +194,12 @@ class Plan:
         self._put_world(trie)
         self._put_china(trie)
         self._put_areas(trie)
-        klass, country, operator, area, lengths = np.array(trie.rules, dtype=np.int64).T.copy()
-        carriers = sorted(int(code) for code in self._china["carriers"])
-        local = [trie.node(CHINA), 0, 0, 0, _bits(chain.from_iterable(a.lengths for a in self.areas))]
-        return PlanArrays(
-            child=np.array(trie.child, dtype=np.int32),
-            rule=np.array(trie.rule, dtype=np.int32),
-            klass=klass,
-            country=country,
-            operator=operator,
-            area=area,
-            lengths=lengths,
-            carriers=np.array(carriers, dtype=np.int64),
-            local=np.array(local, dtype=np.int64),
-        )
+        slots = [0] * CARRIERS
+        slots[CHINA_COUNTRY] = self.country_names.index("CN")
+        slots[HOME_LENGTHS] = _bits(chain.from_iterable(area.lengths for area in self.areas))
+        carriers = [int(code) for code in self._china["carriers"]]
+        slots[CARRIER_COUNT] = len(carriers)
+        return PlanArrays(trie.table([*slots, *carriers]))
 
     def at_home(self, arrays: PlanArrays, area_name: str) -> PlanArrays:
         """The same arrays for a node whose own area is `area_name`, such as "0755"; empty for none.
@@ -198,14 +214,9 @@ class Plan:
             raise ConfigError(f"{area_name!r} is no area code of mainland China.", fix=fix)
         index = self.area_names.index(area_name)
         area = self.areas[index - 1]
-        home = [
-            int(arrays.local[LOCAL_CHINA_NODE]),
-            index,
-            int(area.code),
-            len(area.code),
-            _bits(area.lengths),
-        ]
-        return arrays._replace(local=np.array(home, dtype=np.int64))
+        table = arrays.table.copy()
+        table[HOME_AREA : HOME_LENGTHS + 1] = index, int(area.code), len(area.code), _bits(area.lengths)
+        return PlanArrays(table)
 
     def _put_world(self, trie: _Trie) -> None:
         for region in self.regions:
@@ -222,9 +233,7 @@ class Plan:
         country = self.country_names.index("CN")
         lengths = [len(CHINA) + n for n in range(_SHORTEST, _LONGEST + 1)]
         trie.put([CHINA], KLASS_UNKNOWN, lengths, country=country)
-        named = [
-            {"prefixes": [e["digits"]], "lengths": [len(e["digits"])], **e} for e in self._china["number"]
-        ]
+        named = [{"prefixes": [e["digits"]], "lengths": [len(e["digits"])], **e} for e in self._china["number"]]
         for entry in [*self._china["range"], *named]:
             trie.put(
                 [CHINA + prefix for text in entry["prefixes"] for prefix in _expand(text)],
@@ -235,15 +244,13 @@ class Plan:
             )
 
     def _put_areas(self, trie: _Trie) -> None:
-        """The area is told by the first digit of the subscriber number, so that a code may also be a number (999)."""
+        """The digit after the code carries the rule, so that a code may also be a number (999)."""
         country = self.country_names.index("CN")
         for index, area in enumerate(self.areas, start=1):
             lengths = [len(CHINA) + len(area.code) + n for n in area.lengths]
             for digits, klass in ((_SUBSCRIBER_FIRST, KLASS_FIXED), ("019", KLASS_UNKNOWN)):
                 prefixes = [CHINA + area.code + digit for digit in digits]
-                free = [
-                    prefix for prefix in prefixes if not trie.rule[trie.node(prefix)]
-                ]  # 100 is not Beijing's
+                free = [p for p in prefixes if not trie.has_rule(p)]  # 100 is not Beijing's
                 trie.put(free, klass, lengths, country=country, area=index)
 
 
@@ -254,7 +261,7 @@ def _place(row: dict[str, str]) -> tuple[str, str]:
     return row["province_zh"] + row["zh"], f"{row['en']}, {row['province_en']}"
 
 
-def _bits(lengths: Any) -> int:
+def _bits(lengths: Iterable[int]) -> int:
     return sum(1 << n for n in set(lengths))
 
 

@@ -1,10 +1,10 @@
-"""Reads a user part into key, class, country, operator, area, form and fault. Compiled; a trie walk, no allocation.
+"""Reads a user part into key, class, country, operator, area, form and fault: a trie walk, no allocation.
 
-Only the order in which a written number is tried belongs here; which prefixes exist is the plan's data. A number that
-carries + or 00 is E.164. One that begins with a single 0 is Chinese. Bare digits are tried as what a handset would
-take them for: a Chinese number first, then 86 with a Chinese number, then a local number, a Chinese number that lacks
-its 0, or a foreign number that lacks its 00. On an international trunk the foreign reading goes before the local ones;
-elsewhere 1 is never the +1 of North America, so that an unallocated mobile block stays unallocated.
+Only the order in which a written number is tried belongs here; which prefixes exist is the plan's data. A number
+that carries + or 00 is E.164. One that begins with a single 0 is Chinese. Bare digits are tried as what a handset
+would take them for: a Chinese number first, then 86 with a Chinese number, then a local number, a Chinese number
+that lacks its 0, or a foreign number that lacks its 00. On an international trunk the foreign reading goes before
+the local ones; elsewhere 1 is never the +1 of North America, so that an unallocated mobile block stays so.
 """
 
 from __future__ import annotations
@@ -49,12 +49,22 @@ from hutong.kernel.numbering.keys import (
     pack_key,
 )
 from hutong.kernel.numbering.plan import (
+    CARRIER_COUNT,
     CARRIER_DIGITS,
-    LOCAL_AREA,
-    LOCAL_AREA_CODE,
-    LOCAL_AREA_DIGITS,
-    LOCAL_CHINA_NODE,
-    LOCAL_LENGTHS,
+    CARRIERS,
+    CHINA_COUNTRY,
+    CHINA_NODE,
+    FIRST_CHILD,
+    HOME_AREA,
+    HOME_CODE,
+    HOME_DIGITS,
+    HOME_LENGTHS,
+    ROOT,
+    RULE_AREA,
+    RULE_COUNTRY,
+    RULE_KLASS,
+    RULE_LENGTHS,
+    RULE_OPERATOR,
 )
 
 if TYPE_CHECKING:
@@ -72,15 +82,11 @@ _CHINA = 86
 _CHINA_DIGITS = 2
 _SUBSCRIBER_LOW, _SUBSCRIBER_HIGH = 2, 8  # first digit of a subscriber number
 _CARRIER_REST = 7  # what follows a carrier code is at least a subscriber number
-_LONGEST_SHORT = (
-    8  # digits of a service number: what may stand after an area code instead of a subscriber number
-)
+_LONGEST_SHORT = 8  # digits of a service number, which may stand after an area code
 
 
 @compiled
-def read_number(
-    plan: PlanArrays, text: np.ndarray, start: int, end: int, abroad: int, out: np.ndarray
-) -> None:
+def read_number(plan: PlanArrays, text: np.ndarray, start: int, end: int, abroad: int, out: np.ndarray) -> None:
     """Read the user part `text[start:end]`; never fails, whatever the bytes.
 
     Args:
@@ -91,6 +97,7 @@ def read_number(
         abroad: 1 for the caller of a call on an international trunk, else 0.
         out: int64, NUMBER_FIELDS slots, all of them written.
     """
+    table = plan.table
     count, plus = _scan(text, start, end)
     if count <= 0:
         _fill_unread(text, start, end, count, out)
@@ -98,12 +105,12 @@ def read_number(
     at = start
     if plus == 0 and count >= CARRIER_DIGITS + _CARRIER_REST:
         code, after = _peek(text, at, CARRIER_DIGITS)
-        for carrier in plan.carriers:
-            if code == carrier:
+        for place in range(CARRIERS, CARRIERS + table[CARRIER_COUNT]):
+            if code == table[place]:
                 at, count = after, count - CARRIER_DIGITS
     digit, after = _peek(text, at, 1)
     if plus == 0 and digit != 0:
-        _read_bare(plan, text, at, end, count, abroad, out)
+        _read_bare(table, text, at, end, count, abroad, out)
         return
     form = FORM_INTERNATIONAL if plus == 1 else FORM_NATIONAL
     while count >= 2:  # noqa: PLR2004  # 00
@@ -113,9 +120,9 @@ def read_number(
         at, count, form = after, count - 2, FORM_INTERNATIONAL
     if form == FORM_NATIONAL:
         digit, at = _peek(text, at, 1)
-        _read_china(plan, text, at, end, count - 1, form, 0, out)
+        _read_china(table, text, at, end, count - 1, form, 0, out)
     else:
-        _read_international(plan, text, at, end, count, form, out)
+        _read_international(table, text, at, end, count, form, out)
 
 
 @compiled
@@ -138,7 +145,7 @@ def _peek(text: np.ndarray, at: int, count: int) -> tuple[int, int]:
     """The next `count` digits as an integer, and where the text goes on after them; they must be there."""
     value = 0
     while count > 0:
-        digit = np.int64(text[at]) - _ZERO
+        digit = int(np.int64(text[at])) - _ZERO
         at += 1
         if 0 <= digit <= 9:  # noqa: PLR2004
             value = value * 10 + digit
@@ -184,41 +191,39 @@ def _key(head: int, head_digits: int, text: np.ndarray, at: int, count: int) -> 
 
 
 @compiled
-def _walk(
-    plan: PlanArrays, node: int, text: np.ndarray, at: int, end: int, total: int
-) -> tuple[int, int, int, int]:
+def _walk(table: np.ndarray, node: int, text: np.ndarray, at: int, end: int, total: int) -> tuple[int, int, int, int]:
     """Follow the digits from `node`; `total` is the canonical count of digits.
 
     Returns:
-        The deepest rule that allows `total` digits; the deepest rule; the rule of the area code that was passed (0 for
-        none); and where in the text the digits after the area code begin.
+        The deepest rule that allows `total` digits; the deepest rule; the rule of the area code that was passed
+        (0 for none); and where in the text the digits after the area code begin.
     """
-    deepest = np.int64(plan.rule[node])
+    deepest = int(np.int64(table[node]))
     best = deepest
     bit = 1 << total
-    area_rule, area_end = np.int64(0), at
+    area_rule, area_end = 0, at
     while at < end:
-        digit = np.int64(text[at]) - _ZERO
+        digit = int(np.int64(text[at])) - _ZERO
         before = at
         at += 1
         if digit < 0 or digit > 9:  # noqa: PLR2004
             continue
-        node = np.int64(plan.child[node * 10 + digit])
+        node = int(np.int64(table[node + FIRST_CHILD + digit]))
         if node == 0:
             break
-        rule = np.int64(plan.rule[node])
+        rule = int(np.int64(table[node]))
         if rule != 0:
             deepest = rule
-            if plan.lengths[rule] & bit:
+            if table[rule + RULE_LENGTHS] & bit:
                 best = rule
-            if area_rule == 0 and plan.area[rule] != 0:
+            if area_rule == 0 and table[rule + RULE_AREA] != 0:
                 area_rule, area_end = rule, before
     return best, deepest, area_rule, area_end
 
 
 @compiled
 def _fault_of_length(lengths: int, total: int) -> int:
-    """Shorter than every possible length, longer than every one, or (a gap, or no such range) not allocated."""
+    """Shorter than every possible length, longer than every one, or a gap between (or no such range)."""
     if lengths >> total == 0:
         return FAULT_TOO_LONG
     if lengths & ((2 << total) - 1) == 0:
@@ -227,53 +232,53 @@ def _fault_of_length(lengths: int, total: int) -> int:
 
 
 @compiled
-def _fill_rule(plan: PlanArrays, rule: int, key: int, form: int, out: np.ndarray) -> None:
+def _fill_rule(table: np.ndarray, rule: int, key: int, form: int, out: np.ndarray) -> None:
     out[KEY] = key
-    out[KLASS] = plan.klass[rule]
-    out[COUNTRY] = plan.country[rule]
-    out[OPERATOR] = plan.operator[rule]
-    out[AREA] = plan.area[rule]
+    out[KLASS] = table[rule + RULE_KLASS]
+    out[COUNTRY] = table[rule + RULE_COUNTRY]
+    out[OPERATOR] = table[rule + RULE_OPERATOR]
+    out[AREA] = table[rule + RULE_AREA]
     out[FORM] = form
     out[FAULT] = FAULT_NONE
 
 
 @compiled
 def _read_china(
-    plan: PlanArrays, text: np.ndarray, at: int, end: int, count: int, form: int, lone: int, out: np.ndarray
+    table: np.ndarray, text: np.ndarray, at: int, end: int, count: int, form: int, lone: int, out: np.ndarray
 ) -> bool:
-    """Read `count` digits as a Chinese national number; fills `out` either way and tells whether there is such a one.
+    """Read `count` digits as a Chinese national number; fills `out` either way and tells whether one exists.
 
-    `lone` is 1 where neither 0 nor 86 stands before: then an area code before a service number is not believed.
+    `lone` is 1 where neither 0 nor 86 stands before: an area code before a service number is then not believed.
     """
     total = count + _CHINA_DIGITS
-    china = plan.local[LOCAL_CHINA_NODE]
+    china = int(np.int64(table[CHINA_NODE]))
     if count <= 0 and form != FORM_NATIONAL:
         _fill(out, pack_key(_CHINA, _CHINA_DIGITS, KIND_NUMBER), form, FAULT_TOO_SHORT)
-        out[COUNTRY] = plan.country[plan.rule[china]]
+        out[COUNTRY] = table[CHINA_COUNTRY]
         return False
     if count <= 0 or total > MAX_DIGITS:
         _fill_odd(text, at, end, count, form, out)
         return False
-    best, deepest, area_rule, area_end = _walk(plan, china, text, at, end, total)
-    if plan.klass[best] != KLASS_UNKNOWN:
-        _fill_rule(plan, best, _key(_CHINA, _CHINA_DIGITS, text, at, count), form, out)
+    best, deepest, area_rule, area_end = _walk(table, china, text, at, end, total)
+    if table[best + RULE_KLASS] != KLASS_UNKNOWN:
+        _fill_rule(table, best, _key(_CHINA, _CHINA_DIGITS, text, at, count), form, out)
         return True
-    if area_rule != 0 and lone == 0 and _read_service(plan, text, at, area_end, end, count, form, out):
-        out[AREA] = plan.area[area_rule]
+    if area_rule != 0 and lone == 0 and _read_service(table, text, at, area_end, end, count, form, out):
+        out[AREA] = table[area_rule + RULE_AREA]
         return True
     _fill(
         out,
         _key(_CHINA, _CHINA_DIGITS, text, at, count),
         form,
-        _fault_of_length(plan.lengths[deepest], total),
+        _fault_of_length(table[deepest + RULE_LENGTHS], total),
     )
-    out[COUNTRY] = plan.country[deepest]
+    out[COUNTRY] = table[deepest + RULE_COUNTRY]
     return False
 
 
 @compiled
 def _read_service(
-    plan: PlanArrays,
+    table: np.ndarray,
     text: np.ndarray,
     at: int,
     area_end: int,
@@ -284,63 +289,58 @@ def _read_service(
 ) -> bool:
     """Read what follows an area code as a service number (0755-110, 010-12345).
 
-    The key is the number's own, since the line is the same one everywhere; only a provincial number keeps its area.
+    The key is the number's own, since the line is the same everywhere; only a provincial number keeps its area.
     """
     rest, _ = _scan(text, area_end, end)
     if rest > _LONGEST_SHORT:
         return False
-    rule, _, _, _ = _walk(plan, plan.local[LOCAL_CHINA_NODE], text, area_end, end, rest + _CHINA_DIGITS)
-    klass = plan.klass[rule]
+    rule, _, _, _ = _walk(table, int(np.int64(table[CHINA_NODE])), text, area_end, end, rest + _CHINA_DIGITS)
+    klass = table[rule + RULE_KLASS]
     if klass == KLASS_UNKNOWN:
         return False
     if klass == KLASS_PROVINCIAL_SERVICE:
-        _fill_rule(plan, rule, _key(_CHINA, _CHINA_DIGITS, text, at, count), form, out)
+        _fill_rule(table, rule, _key(_CHINA, _CHINA_DIGITS, text, at, count), form, out)
     else:
-        _fill_rule(plan, rule, _key(_CHINA, _CHINA_DIGITS, text, area_end, rest), form, out)
+        _fill_rule(table, rule, _key(_CHINA, _CHINA_DIGITS, text, area_end, rest), form, out)
     return True
 
 
 @compiled
-def _read_local(plan: PlanArrays, text: np.ndarray, at: int, count: int, out: np.ndarray) -> bool:
+def _read_local(table: np.ndarray, text: np.ndarray, at: int, count: int, out: np.ndarray) -> bool:
     """Read a subscriber number without area code; the home area completes it where there is one."""
-    local = plan.local
     first, _ = _peek(text, at, 1)
-    if (
-        count > MAX_DIGITS
-        or not _SUBSCRIBER_LOW <= first <= _SUBSCRIBER_HIGH
-        or not local[LOCAL_LENGTHS] >> count & 1
-    ):
+    if count > MAX_DIGITS or not _SUBSCRIBER_LOW <= first <= _SUBSCRIBER_HIGH or not table[HOME_LENGTHS] >> count & 1:
         return False
     head, head_digits = np.int64(_CHINA), np.int64(_CHINA_DIGITS)
-    for _ in range(local[LOCAL_AREA_DIGITS]):
+    for _ in range(table[HOME_DIGITS]):
         head *= 10
-    head += local[LOCAL_AREA_CODE]
-    head_digits += local[LOCAL_AREA_DIGITS]
+    head += table[HOME_CODE]
+    head_digits += table[HOME_DIGITS]
     _fill(out, _key(head, head_digits, text, at, count), FORM_LOCAL, FAULT_NONE)
     out[KLASS] = KLASS_FIXED
-    out[COUNTRY] = plan.country[plan.rule[local[LOCAL_CHINA_NODE]]]
-    out[AREA] = local[LOCAL_AREA]
+    out[COUNTRY] = table[CHINA_COUNTRY]
+    out[AREA] = table[HOME_AREA]
     return True
 
 
 @compiled
 def _read_foreign(
-    plan: PlanArrays, text: np.ndarray, at: int, end: int, count: int, form: int, out: np.ndarray
+    table: np.ndarray, text: np.ndarray, at: int, end: int, count: int, form: int, out: np.ndarray
 ) -> bool:
-    """Read `count` digits as E.164 outside China; fills `out` either way and tells whether such a number may exist."""
+    """Read `count` digits as E.164 outside China; fills `out` either way and tells whether one may exist."""
     if count <= 0 or count > MAX_DIGITS:
         _fill_odd(text, at, end, count, form, out)
         return False
-    best, deepest, _, _ = _walk(plan, 0, text, at, end, count)
+    best, deepest, _, _ = _walk(table, int(np.int64(table[ROOT])), text, at, end, count)
     key = _key(0, 0, text, at, count)
-    if plan.klass[best] == KLASS_FOREIGN:
-        _fill_rule(plan, best, key, form, out)
+    if table[best + RULE_KLASS] == KLASS_FOREIGN:
+        _fill_rule(table, best, key, form, out)
         return True
     _fill(out, key, form, FAULT_UNALLOCATED)
     if deepest != 0:
         out[KLASS] = KLASS_FOREIGN
-        out[COUNTRY] = plan.country[deepest]
-        out[FAULT] = _fault_of_length(plan.lengths[deepest], count)
+        out[COUNTRY] = table[deepest + RULE_COUNTRY]
+        out[FAULT] = _fault_of_length(table[deepest + RULE_LENGTHS], count)
     return False
 
 
@@ -367,53 +367,53 @@ def _past_86(text: np.ndarray, at: int, count: int) -> tuple[int, int]:
 
 @compiled
 def _read_international(
-    plan: PlanArrays, text: np.ndarray, at: int, end: int, count: int, form: int, out: np.ndarray
+    table: np.ndarray, text: np.ndarray, at: int, end: int, count: int, form: int, out: np.ndarray
 ) -> None:
     """Read what follows + or 00."""
     after, rest = _past_86(text, at, count)
     if rest >= 0:
-        _read_china(plan, text, after, end, rest, form, 0, out)
+        _read_china(table, text, after, end, rest, form, 0, out)
     else:
-        _read_foreign(plan, text, at, end, count, form, out)
+        _read_foreign(table, text, at, end, count, form, out)
 
 
 @compiled
-def _read_bare(
-    plan: PlanArrays, text: np.ndarray, at: int, end: int, count: int, abroad: int, out: np.ndarray
+def _read_bare(  # noqa: PLR0911  # one reading after the other, and the first that fits ends it
+    table: np.ndarray, text: np.ndarray, at: int, end: int, count: int, abroad: int, out: np.ndarray
 ) -> None:
     """Read digits without +, 00 or 0 before them; the module says in which order."""
-    lacks_zero = _read_china(plan, text, at, end, count, FORM_NATIONAL, 1, out)
+    lacks_zero = _read_china(table, text, at, end, count, FORM_NATIONAL, 1, out)
     if lacks_zero and out[KLASS] != KLASS_FIXED:
         return
-    home = abroad == 0 and plan.local[LOCAL_AREA_DIGITS] != 0
-    if home and _read_local(plan, text, at, count, out):
+    home = abroad == 0 and table[HOME_DIGITS] != 0
+    if home and _read_local(table, text, at, count, out):
         return
     after, rest = _past_86(text, at, count)
-    if rest > 0 and _read_china(plan, text, after, end, rest, FORM_BARE, 0, out):
+    if rest > 0 and _read_china(table, text, after, end, rest, FORM_BARE, 0, out):
         return
-    if abroad != 0 and _read_foreign(plan, text, at, end, count, FORM_BARE, out):
+    if abroad != 0 and _read_foreign(table, text, at, end, count, FORM_BARE, out):
         return
     if lacks_zero:
-        _read_china(plan, text, at, end, count, FORM_NATIONAL, 1, out)
+        _read_china(table, text, at, end, count, FORM_NATIONAL, 1, out)
         return
-    if _read_local(plan, text, at, count, out):
+    if _read_local(table, text, at, count, out):
         return
     first, _ = _peek(text, at, 1)
-    if abroad == 0 and first != 1 and _read_foreign(plan, text, at, end, count, FORM_BARE, out):
+    if abroad == 0 and first != 1 and _read_foreign(table, text, at, end, count, FORM_BARE, out):
         return
-    _fill_misfit(plan, text, at, end, count, abroad, out)
+    _fill_misfit(table, text, at, end, count, abroad, out)
 
 
 @compiled
 def _fill_misfit(
-    plan: PlanArrays, text: np.ndarray, at: int, end: int, count: int, abroad: int, out: np.ndarray
+    table: np.ndarray, text: np.ndarray, at: int, end: int, count: int, abroad: int, out: np.ndarray
 ) -> None:
     """Bare digits that are no number of any plan: name the fault of the reading that is nearest."""
     after, rest = _past_86(text, at, count)
     if rest > _LONGEST_SHORT:
-        _read_china(plan, text, after, end, rest, FORM_BARE, 0, out)
+        _read_china(table, text, after, end, rest, FORM_BARE, 0, out)
         return
-    _read_foreign(plan, text, at, end, count, FORM_BARE, out)
+    _read_foreign(table, text, at, end, count, FORM_BARE, out)
     foreign = abroad != 0 and out[KLASS] == KLASS_FOREIGN
     if not foreign and count + _CHINA_DIGITS <= MAX_DIGITS:
-        _read_china(plan, text, at, end, count, FORM_NATIONAL, 1, out)
+        _read_china(table, text, at, end, count, FORM_NATIONAL, 1, out)
