@@ -1,0 +1,95 @@
+"""The generated parts of `docs/operate`: `python -m hutong.app.reference docs/operate` renews them.
+
+A test holds the pages to what stands here, so that they cannot fall behind the code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hutong.app.config import Config
+from hutong.app.supervision import diagram
+from hutong.kernel import metrics, settings
+from hutong.kernel.metrics import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SYSTEMS = ("calls",)
+
+_BEGIN = "<!-- generated: python -m hutong.app.reference docs/operate -->"
+_END = "<!-- end of the generated part -->"
+
+
+def settings_table() -> str:
+    """Every setting with its type, default and meaning, a table for each section."""
+    lines: list[str] = []
+    section = ""
+    for entry in settings.entries(Config):
+        if entry.section != section:
+            section = entry.section
+            heading = f"[[{section}]]" if entry.repeated else f"[{section}]"
+            lines += ["", f"## `{heading}`", "", "| key | type | default | meaning | 含义 |", "|---|---|---|---|---|"]
+        default = "required" if entry.default is None else f"`{msgspec.json.encode(entry.default).decode()}`"
+        unit = f" ({entry.doc.unit})" if entry.doc.unit else ""
+        kind = entry.type_name.replace("|", "\\|")
+        lines.append(f"| `{entry.key}` | {kind} | {default} | {entry.doc.en}{unit} | {entry.doc.zh} |")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def metrics_table() -> str:
+    """Every metric with its type, unit, labels and meaning."""
+    lines = ["| name | type | unit | labels | meaning | 含义 |", "|---|---|---|---|---|---|"]
+    for metric in all_metrics():
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.en} | {metric.zh} |")
+    return "\n".join(lines) + "\n"
+
+
+def states() -> str:
+    """The supervision table as a diagram."""
+    return f"```mermaid\n{diagram()}```\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_table,
+    "metrics.md": metrics_table,
+    "processes.md": states,
+}
+
+
+def all_metrics() -> Iterator[Metric]:
+    """What the kernel declares, then what each system does."""
+    yield from metrics.METRICS
+    for system in SYSTEMS:
+        declared = vars(importlib.import_module(f"hutong.{system}.metrics")).values()
+        yield from (one for one in declared if isinstance(one, Metric) and one not in metrics.METRICS)
+
+
+def renewed(page: str, part: str) -> str:
+    """The page with its generated part replaced.
+
+    Raises:
+        ValueError: the page does not have the two lines that enclose the part.
+    """
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"the page needs the lines {_BEGIN!r} and {_END!r}")
+    return f"{before}{begin}\n{part}{end}{after}"
+
+
+def renew(folder: Path) -> None:
+    """Renew the pages in this folder."""
+    for name, part in PAGES.items():
+        page = folder / name
+        page.write_text(renewed(page.read_text(), part()))
+
+
+if __name__ == "__main__":
+    renew(Path(sys.argv[1]))
