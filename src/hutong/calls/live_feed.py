@@ -1,0 +1,114 @@
+"""The one reader of the live counters for all who watch: a look a second, the same view for everybody.
+
+Belongs here: the beat, the frames of the stream, the bound on watchers. Not here: routes and headers (`pages`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from hutong.calls.live_view import LiveHistory, LiveView
+from hutong.kernel.errors import HutongError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from hutong.calls.live import LiveSnapshot
+    from hutong.kernel.clock import Clock
+
+MAX_WATCHERS = 64
+"""Each costs some 25 kB a second; a console room has a few, the rest are somebody's forgotten tabs."""
+BEAT_S = 1.0
+
+
+class SnapshotSource(Protocol):
+    """Where the counters come from: `live.LiveSource` in production, `live_memory.MemoryLive` in tests."""
+
+    def snapshot(self) -> LiveSnapshot:
+        """The counters now.
+
+        Raises:
+            HutongError: they cannot be read; its message says why and what to do.
+        """
+
+
+def event(name: str, data: object, number: int) -> bytes:
+    """One server-sent event (WHATWG HTML §9.2.6) with JSON data, which holds no line break."""
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), msgspec.json.encode(data))
+
+
+class LiveFeed:
+    """Looks at the source once a second and hands each view to every watcher; a slow one skips views.
+
+    Args:
+        source: the counters.
+        clock: for the age of what was read.
+        draw: a view in a language as the data of one event.
+    """
+
+    def __init__(self, source: SnapshotSource, clock: Clock, draw: Callable[[LiveView, str], object]) -> None:
+        self._source = source
+        self._clock = clock
+        self._draw = draw
+        self._history = LiveHistory()
+        self._number = 0
+        self._frames: dict[str, bytes] = {}
+        self._next_beat = asyncio.Event()
+        self._closed = asyncio.Event()
+        self.watchers = 0
+        self.view: LiveView = self._history.view(0)
+
+    def look(self) -> None:
+        """Read the counters once and wake every watcher."""
+        trouble = ""
+        try:
+            self._history.add(self._source.snapshot())
+        except (HutongError, OSError) as error:
+            trouble = str(error)
+        self.view = self._history.view(self._clock.wall(), trouble)
+        self._number += 1
+        self._frames.clear()
+        self._wake()
+
+    async def run(self) -> None:
+        """Look once a second until `close`."""
+        while not self._closed.is_set():
+            self.look()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._closed.wait()
+
+    def close(self) -> None:
+        """End `run` and every stream."""
+        self._closed.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        beat, self._next_beat = self._next_beat, asyncio.Event()
+        beat.set()
+
+    @property
+    def full(self) -> bool:
+        """No further watcher is taken on."""
+        return self.watchers >= MAX_WATCHERS
+
+    async def watch(self, language: str) -> AsyncIterator[bytes]:
+        """The stream for one watcher: the present view at once, then every new one."""
+        self.watchers += 1
+        try:
+            yield b"retry: 2000\n\n"
+            while not self._closed.is_set():
+                next_beat = self._next_beat
+                yield self._frame(language)
+                await next_beat.wait()
+        finally:
+            self.watchers -= 1
+
+    def _frame(self, language: str) -> bytes:
+        if language not in self._frames:
+            self._frames[language] = event("live", self._draw(self.view, language), self._number)
+        return self._frames[language]
