@@ -1,0 +1,110 @@
+"""The `hutong demo` command: wires population, gateway, node and report, and keeps time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from hutong.app.demo.gateway import Gateway
+from hutong.app.demo.ledger import Ledger
+from hutong.app.demo.people import Population
+from hutong.app.demo.report import Report, terminal_language
+from hutong.app.demo.surroundings import Places, Surroundings, find_places, trunk_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_DRAIN_S = 8.0
+
+
+def demo(
+    *,
+    seconds: Annotated[int, Parameter(help="通话多少秒后结束,0 为一直运行 / end after so many seconds; 0 = go on")] = 0,
+    port: Annotated[int, Parameter(help="页面端口,被占用则另选 / port of the page; another if it is taken")] = 8080,
+    rate: Annotated[float, Parameter(help="每秒来话数 / calls a second")] = 300.0,
+    seed: Annotated[int, Parameter(help="随机种子 / seed of the made-up traffic")] = 1,
+    keep: Annotated[bool, Parameter(help="保留临时目录 / keep the throw-away folder")] = False,
+) -> int:
+    """演示:启动一个节点,由示例网关打入真实 SIP 呼叫 / Start a throw-away node and send it real SIP calls."""
+    places = find_places(port)
+    population = Population(seed)
+    ledger = Ledger()
+    report = Report(Console(), terminal_language(os.environ), ledger)
+    with Surroundings(places, population.roaming, keep=keep) as surroundings:
+        asyncio.run(_Demo(places, population, ledger, report, surroundings).run(seconds, rate))
+        if keep:
+            report.say("kept", folder=surroundings.folder)
+    report.summary()
+    return 0 if ledger.good else 1
+
+
+class _Demo:
+    def __init__(
+        self, places: Places, population: Population, ledger: Ledger, report: Report, surroundings: Surroundings
+    ) -> None:
+        self._places, self._population, self._ledger = places, population, ledger
+        self._report, self._surroundings = report, surroundings
+
+    async def run(self, seconds: int, rate: float) -> None:
+        """Start, make calls for so long (0: until a signal), let them end."""
+        stop = asyncio.Event()
+        with _on_signals(stop.set):
+            self._report.say("starting")
+            starting = asyncio.create_task(self._surroundings.start())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                return
+            await starting
+            stopping.cancel()
+            self._report.say("page", page=self._places.page)
+            self._report.say("with_proxy" if self._places.kamailio else "without_proxy")
+            if not seconds:
+                self._report.say("stop_hint")
+            await self._make_calls(seconds, rate, stop)
+
+    async def _make_calls(self, seconds: int, rate: float, stop: asyncio.Event) -> None:
+        gateway = Gateway(self._places.route, trunk_addresses(), self._ledger)
+        await gateway.start()
+        calling = asyncio.create_task(gateway.run(self._population.attempts(), rate, stop))
+        self._report.begin()
+        try:
+            await self._watch(seconds, stop)
+        finally:
+            stop.set()
+            await calling
+            self._report.end()
+            self._report.say("ending")
+            await gateway.drain(_DRAIN_S)
+            gateway.stop()
+
+    async def _watch(self, seconds: int, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        second = 0
+        while not stop.is_set() and (not seconds or second < seconds):
+            second += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(began + second - loop.time(), 0)):
+                    await stop.wait()
+            self._report.second(loop.time() - began)
+
+
+@contextlib.contextmanager
+def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
