@@ -89,6 +89,19 @@ def test_secrets_go_by_name_and_numbers_by_form_at_any_depth() -> None:
     assert "5060" in text
 
 
+class GoneTerminal(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_log_that_cannot_be_written_is_lost_and_nothing_else() -> None:
+    reporter = Reporter("screen", stream=GoneTerminal())
+    reporter.log.info("nobody reads this")
+
+
 def test_which_names_are_secret() -> None:
     assert all(map(is_secret, ("password", "api_key", "X-Auth-Token", "client.secret", "KEY")))
     assert not any(map(is_secret, ("monkey", "tokens_left", "keyboard", "caller")))

@@ -163,6 +163,19 @@ def test_a_child_that_refuses_its_arguments_is_left_alone_and_remembered(
     assert '"event":"failed"' in said
 
 
+def test_a_run_folder_that_went_away_ends_nothing(up: Up, wait_until: Callable[..., Any]) -> None:
+    up.start(one=GOOD)
+    up.until_ready()
+    one = up.pid("one")
+    moved = up.folder.rename(up.folder.with_name("moved"))
+    os.kill(one, signal.SIGKILL)
+    wait_until(lambda: not is_running(one))
+    status, said = up.end(signal.SIGTERM)
+    assert status == 0
+    assert moved.is_dir()
+    assert '"event":"backing-off"' in said
+
+
 def test_processes_that_a_dead_child_left_are_ended(up: Up, wait_until: Callable[..., Any]) -> None:
     up.start(one=PARENT)
     up.until_ready()

@@ -136,7 +136,6 @@ class Supervisor:
 
     def _spawn(self, child: _Child) -> None:
         self._reporter.metrics.set(PROCESS_RESTARTS, child.life.restarts, process=child.program.name)
-        self._reporter.metrics.write(self._run_folder / "up.prom")
         child.ready_fd, write_end = os.pipe()
         os.set_blocking(child.ready_fd, False)
         parent = os.getpid()
@@ -161,7 +160,7 @@ class Supervisor:
         child.pidfd = os.pidfd_open(child.process.pid)
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda _fd: self._on_exit(child))
         self._selector.register(child.ready_fd, selectors.EVENT_READ, lambda _fd: self._on_ready(child))
-        self._pid_file(child).write_text(f"{child.process.pid}\n")
+        self._leave_notes(child, child.process.pid)
 
     def _on_ready(self, child: _Child) -> None:
         if child.ready_fd < 0:
@@ -184,7 +183,7 @@ class Supervisor:
         os.close(child.pidfd)
         child.pidfd = -1
         self._forget_ready(child)
-        self._pid_file(child).unlink(missing_ok=True)
+        self._leave_notes(child, 0)
         self._apply(child, Event.REFUSED if status == _REFUSED_STATUS else Event.EXITED)
 
     def _on_signal(self, pipe: int) -> None:
@@ -216,8 +215,17 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.process.pid, number)
 
-    def _pid_file(self, child: _Child) -> Path:
-        return self._run_folder / f"{child.program.name}.pid"
+    def _leave_notes(self, child: _Child, pid: int) -> None:
+        """Files for others to read. A full disk must not end the supervisor, and with it the node."""
+        note = self._run_folder / f"{child.program.name}.pid"
+        try:
+            if pid:
+                note.write_text(f"{pid}\n")
+                self._reporter.metrics.write(self._run_folder / "up.prom")
+            else:
+                note.unlink(missing_ok=True)
+        except OSError as error:
+            self._reporter.log.warning("notes not written", folder=str(self._run_folder), reason=str(error))
 
 
 def _die_with(parent: int) -> None:

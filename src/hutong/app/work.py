@@ -70,7 +70,10 @@ class Worker:
                 self._reporter.log.exception("job failed", job=job.name)
             else:
                 self._reporter.log.info("job done", job=job.name, dealt_with=dealt_with)
-        self._reporter.metrics.write(self._run_folder / "work.prom")
+        try:
+            self._reporter.metrics.write(self._run_folder / "work.prom")
+        except OSError as error:
+            self._reporter.log.warning("metrics not written", folder=str(self._run_folder), reason=str(error))
 
 
 def jobs_of(config: Config) -> list[Job]:

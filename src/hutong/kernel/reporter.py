@@ -5,10 +5,11 @@ A reporter is made by the process that reports and handed to whoever needs it; n
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -66,11 +67,26 @@ class Reporter:
         out = sys.stderr if stream is None else stream
         self.metrics = Metrics()
         self.log: FilteringBoundLogger = structlog.wrap_logger(
-            structlog.WriteLogger(out),
+            structlog.WriteLogger(cast("TextIO", _Lossy(out))),
             processors=_processors(form, clock or SystemClock(), colours=out.isatty()),
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
             process=process,
         )
+
+
+class _Lossy:
+    """A stream that loses what it cannot write: no process may die of a full disk or of a log nobody reads."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def mask_number(digits: str) -> str:
@@ -105,11 +121,7 @@ def is_secret(name: str) -> bool:
 
 def mask_value(name: str, value: object) -> object:
     """A value as it may be logged under this name: secrets go by name, numbers by form, in containers too."""
-    if (
-        value
-        and not isinstance(value, bool)
-        and _SECRET_WORDS.intersection(re.split(r"[^a-z]+", name.lower()))
-    ):
+    if value and not isinstance(value, bool) and _SECRET_WORDS.intersection(re.split(r"[^a-z]+", name.lower())):
         return _MASK
     if isinstance(value, str):
         return mask_text(value)
@@ -144,9 +156,7 @@ def _processors(form: Format, clock: Clock, *, colours: bool) -> list[Processor]
     if form == "json":
         renderer = structlog.processors.JSONRenderer(serializer=_to_json)
     else:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=colours, exception_formatter=structlog.dev.plain_traceback
-        )
+        renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
     return [structlog.processors.add_log_level, structlog.processors.format_exc_info, _mask, stamp, renderer]
 
 
