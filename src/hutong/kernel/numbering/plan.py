@@ -121,6 +121,8 @@ class _Trie:
         """Give every prefix (country code included) one rule; `lengths` count the country code."""
         self.rules.append((klass, country, operator, area, _bits(n for n in lengths if n <= MAX_DIGITS)))
         for prefix in prefixes:
+            if self.has_rule(prefix):
+                raise ConfigError(f"Two entries claim the prefix {prefix}.", where=str(_DATA))
             self.nodes[self.node(prefix)][0] = len(self.rules)
 
     def table(self, slots: list[int]) -> np.ndarray:
@@ -219,11 +221,13 @@ class Plan:
         return PlanArrays(table)
 
     def _put_world(self, trie: _Trie) -> None:
+        """The first region of a code has all that no other region's leading digits claim."""
+        seen = {CHINA}
         for region in self.regions:
-            if region.code == CHINA:
-                continue
+            prefixes = region.prefixes if region.code in seen else ("",)
+            seen.add(region.code)
             trie.put(
-                [region.code + prefix for prefix in region.prefixes or ("",)],
+                [region.code + prefix for prefix in prefixes],
                 KLASS_FOREIGN,
                 [len(region.code) + n for n in region.lengths],
                 country=self.country_names.index(region.name),

@@ -28,6 +28,8 @@ _NAMES = {
     "HK": ("中国香港", "Hong Kong, China"),
     "MO": ("中国澳门", "Macao, China"),
     "TW": ("中国台湾", "Taiwan, China"),
+    "AC": ("阿森松岛", "Ascension Island"),
+    "TA": ("特里斯坦-达库尼亚", "Tristan da Cunha"),
     "DM": ("多米尼克", "Dominica"),
     "XK": ("科索沃", "Kosovo"),
     _SPACE_WIDE: ("国际网络与卫星", "international networks and satellites"),
