@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -45,17 +45,21 @@ _LARGEST_TABLE = 4096
 
 
 class _Label:
-    """A place in the program that is not known yet."""
+    """A place in the program, known once it is placed."""
 
-    def __init__(self) -> None:
-        self.at = -1
+    def __init__(self, at: int = -1) -> None:
+        self.at = at
+
+
+_Row: TypeAlias = "tuple[int, int, int, int, float, _Label, _Label]"  # op, left, right, mask, constant, yes, no
 
 
 class _Writer:
     """Instructions in the order in which they will run."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[int, int, int, int, float, _Label, _Label]] = []
+        self.rows: list[_Row] = []
+        self.tables: dict[frozenset[float], int] = {}
         self.table: list[int] = []
         self.steps: list[tuple[int, int, float]] = []
 
@@ -101,8 +105,9 @@ class _Writer:
         tabular = isinstance(operand, Load) and all(0 <= v < _LARGEST_TABLE and v == int(v) for v in values)
         if isinstance(operand, Load) and tabular and len(values) > 1:
             size = int(max(values)) + 1
-            start = len(self.table)
-            self.table.extend(int(v in values) for v in range(size))
+            start = self.tables.setdefault(frozenset(values), len(self.table))
+            if start == len(self.table):
+                self.table.extend(int(v in values) for v in range(size))
             self.emit(machine.MEMBER, left=operand.feature, right=start, mask=size, to=(yes, no))
             return
         for value in values[:-1]:
@@ -154,24 +159,19 @@ def compile_rules(expressions: Sequence[Boolean]) -> machine.Program:
     Trees come from `language.parse`, whose depth limit keeps the machine's stack large enough.
     """
     writer = _Writer()
+    fired, failed = _Label(machine.FIRED), _Label(machine.FAILED)
     starts: list[int] = []
-    for rule, expr in enumerate(expressions):
+    for expr in expressions:
         starts.append(len(writer.rows))
-        fire, following = _Label(), _Label()
-        writer.boolean(expr, fire, following)
-        writer.place(fire)
-        writer.emit(machine.FIRE, left=rule, to=(following, following))
-        writer.place(following)
-    end = _Label()
-    writer.place(end)
-    writer.emit(machine.HALT, to=(end, end))
-    args = [(left, right, mask, yes.at, no.at) for _, left, right, mask, _, yes, no in writer.rows]
+        writer.boolean(expr, fired, failed)
+    rows = writer.rows
+    args = [(*row[1:4], row[5].at, row[6].at) for row in rows]
     return machine.Program(
-        ops=np.array([row[0] for row in writer.rows], dtype=np.int64),
-        args=np.array(args, dtype=np.int64),
-        constants=np.array([row[4] for row in writer.rows], dtype=np.float64),
+        ops=np.array([row[0] for row in rows], dtype=np.uint64),
+        args=np.array(args, dtype=np.uint64).reshape(-1, 5),
+        constants=np.array([row[4] for row in rows], dtype=np.float64),
         tables=np.array(writer.table, dtype=np.uint8),
-        steps=np.array([step[:2] for step in writer.steps], dtype=np.int64).reshape(-1, 2),
+        steps=np.array([step[:2] for step in writer.steps], dtype=np.uint64).reshape(-1, 2),
         step_constants=np.array([step[2] for step in writer.steps], dtype=np.float64),
-        starts=np.array(starts, dtype=np.int64),
+        starts=np.array(starts, dtype=np.uint64),
     )

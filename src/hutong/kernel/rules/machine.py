@@ -1,8 +1,8 @@
 """The compiled interpreter: a program and a feature vector in, fired rules out. Pure.
 
 Every condition is one instruction with two successors, so `and`, `or` and `not` cost nothing and a rule
-whose first condition fails costs one instruction. Jumps only go forward, so a program ends after at most as
-many steps as it has instructions. Only free arithmetic (FREE) allocates.
+whose first condition fails costs one instruction. Jumps only go forward, so a rule ends after at most as many
+steps as it has instructions. Only free arithmetic (FREE) allocates.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from hutong.kernel.compiled import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Instructions. COMPARE comes first in the chain below because nearly every condition is one.
-HALT = 0
-FIRE = 1  # rule LEFT fired, go on at YES
-COMPARE = 2  # features[LEFT] against constant
-MEMBER = 3  # tables[RIGHT + features[LEFT]], a table of MASK entries
-PAIR = 4  # features[LEFT] against constant * features[RIGHT]
-FREE = 5  # two postfix expressions in steps[LEFT:RIGHT]
+# Instructions.
+COMPARE = 0  # features[LEFT] against constant
+MEMBER = 1  # tables[RIGHT + features[LEFT]], a table of MASK entries
+PAIR = 2  # features[LEFT] against constant * features[RIGHT]
+FREE = 3  # two postfix expressions in steps[LEFT:RIGHT]
+
+# Successors that end a rule.
+FIRED, FAILED = 1 << 30, (1 << 30) + 1
 
 # Columns of Program.args.
 LEFT, RIGHT, MASK, YES, NO = 0, 1, 2, 3, 4
@@ -38,43 +39,43 @@ STACK = 64
 class Program(NamedTuple):
     """Compiled rules. Built by `compiler.compile_rules` only: the machine trusts it.
 
-    ops: int64[n] instructions. args: int64[n, 5] their arguments. constants: float64[n]. tables: uint8[t]
-    set tables. steps: int64[s, 2] postfix code (step, feature). step_constants: float64[s]. starts:
-    int64[rules] first instructions of the rules.
+    Places are unsigned, which spares the machine the test for a negative index.
+
+    ops: uint64[n] instructions. args: uint64[n, 5] their arguments. constants: float64[n]. tables: uint8[t]
+    set tables. steps: uint64[s, 2] postfix code (step, feature). step_constants: float64[s]. starts:
+    uint64[rules] first instructions of the rules.
     """
 
-    ops: NDArray[np.int64]
-    args: NDArray[np.int64]
+    ops: NDArray[np.uint64]
+    args: NDArray[np.uint64]
     constants: NDArray[np.float64]
     tables: NDArray[np.uint8]
-    steps: NDArray[np.int64]
+    steps: NDArray[np.uint64]
     step_constants: NDArray[np.float64]
-    starts: NDArray[np.int64]
+    starts: NDArray[np.uint64]
 
 
 @compiled
 def _relation(left: float, right: float, mask: int) -> bool:
-    outcome = np.int64(0)
-    if left < right:
-        outcome = np.int64(LESS)
-    elif left == right:
-        outcome = np.int64(EQUAL)
-    elif left > right:
-        outcome = np.int64(MORE)
-    return bool((outcome & mask) != 0)
+    less = np.uint64(left < right)
+    equal = np.uint64(left == right)
+    more = np.uint64(left > right)
+    return bool((less | equal << np.uint64(1) | more << np.uint64(2)) & mask)
 
 
 @compiled
-def _free(program: Program, start: int, end: int, mask: int, features: NDArray[np.float64]) -> bool:
+def _free(
+    steps: NDArray[np.uint64], constants: NDArray[np.float64], start: int, end: int, features: NDArray[np.float64]
+) -> tuple[float, float]:
     stack = np.empty(STACK, dtype=np.float64)
     top = 0
     for at in range(start, end):
-        step = program.steps[at, 0]
+        step = steps[at, 0]
         if step == PUSH_CONSTANT:
-            stack[top] = program.step_constants[at]
+            stack[top] = constants[at]
             top += 1
         elif step == PUSH_FEATURE:
-            stack[top] = features[program.steps[at, 1]]
+            stack[top] = features[steps[at, 1]]
             top += 1
         else:
             top -= 1
@@ -90,7 +91,7 @@ def _free(program: Program, start: int, end: int, mask: int, features: NDArray[n
                 stack[top - 1] = 0.0
             else:
                 stack[top - 1] = left / right
-    return _relation(stack[0], stack[1], mask)
+    return stack[0], stack[1]
 
 
 @compiled
@@ -105,29 +106,30 @@ def run_rules(program: Program, features: NDArray[np.float64], fired: NDArray[np
     Returns:
         How many rules fired.
     """
-    for rule in range(program.starts.shape[0]):
-        fired[rule] = 0
+    # Fields are taken out once: inside the loop each would cost a reference count.
+    ops, args, constants, tables = program.ops, program.args, program.constants, program.tables
+    steps, step_constants, starts = program.steps, program.step_constants, program.starts
     count = 0
-    at = np.int64(0)
-    while True:
-        op = program.ops[at]
-        if op == COMPARE:
-            holds = _relation(features[program.args[at, LEFT]], program.constants[at], program.args[at, MASK])
-        elif op == MEMBER:
-            value = features[program.args[at, LEFT]]
+    # Each rule starts from a place of its own, not from where the one before ended: a processor that guesses how a
+    # rule ends works on the next ones meanwhile.
+    for rule in range(starts.shape[0]):
+        at = starts[rule]
+        while at < FIRED:
+            op = ops[at]
+            left = features[args[at, LEFT]] if op != FREE else 0.0
             holds = False
-            if 0.0 <= value < program.args[at, MASK]:
-                place = np.int64(value)
-                holds = place == value and program.tables[program.args[at, RIGHT] + place] != 0
-        elif op == PAIR:
-            other = program.constants[at] * features[program.args[at, RIGHT]]
-            holds = _relation(features[program.args[at, LEFT]], other, program.args[at, MASK])
-        elif op == FREE:
-            holds = _free(program, program.args[at, LEFT], program.args[at, RIGHT], program.args[at, MASK], features)
-        elif op == FIRE:
-            fired[program.args[at, LEFT]] = 1
-            count += 1
-            holds = True
-        else:
-            return count
-        at = program.args[at, YES] if holds else program.args[at, NO]
+            if op == MEMBER:
+                if 0.0 <= left < args[at, MASK]:
+                    place = np.uint64(left)
+                    holds = np.float64(place) == left and tables[args[at, RIGHT] + place] != 0
+            else:
+                right = constants[at]
+                if op == PAIR:
+                    right *= features[args[at, RIGHT]]
+                elif op == FREE:
+                    left, right = _free(steps, step_constants, args[at, LEFT], args[at, RIGHT], features)
+                holds = _relation(left, right, args[at, MASK])
+            at = args[at, YES] if holds else args[at, NO]
+        fired[rule] = at == FIRED
+        count += at == FIRED
+    return count
