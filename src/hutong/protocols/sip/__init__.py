@@ -8,7 +8,7 @@ from hutong.protocols.sip.build import build_request, build_response
 from hutong.protocols.sip.errors import SipError
 from hutong.protocols.sip.head import MAX_HEADERS
 from hutong.protocols.sip.keys import call_key, transaction_key
-from hutong.protocols.sip.message import MAX_MESSAGE, Message, Request, Response, parse_datagram
+from hutong.protocols.sip.message import MAX_MESSAGE, MAX_PARTS, Message, Request, Response, parse_datagram
 from hutong.protocols.sip.stream import PONG, Ping, StreamReader
 from hutong.protocols.sip.values import (
     AccessNetwork,
@@ -28,6 +28,7 @@ from hutong.protocols.sip.values import (
 __all__ = [
     "MAX_HEADERS",
     "MAX_MESSAGE",
+    "MAX_PARTS",
     "PONG",
     "AccessNetwork",
     "CSeq",

@@ -103,9 +103,7 @@ def _masked(parm: bytes) -> bytes:
     return _QUOTED_STRING.sub(lambda found: b"_" * len(found[0]), parm) if b'"' in parm else parm
 
 
-def build_request(
-    method: str, uri: str, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
-) -> bytes:
+def build_request(method: str, uri: str, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> bytes:
     """A request, for tests, benches and sample clients: the headers as given, Content-Length, the body.
 
     Raises:

@@ -27,15 +27,13 @@ QUOTED = rb"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\x00-\x09\x0b\x0c\x0
 
 _TOKEN = re.compile(rb"[%b]++" % TOKEN_SET)
 _PARAM = re.compile(
-    rb'[ \t]*+;[ \t]*+([%b]++)(?:[ \t]*+=[ \t]*+(?:([%b:\[\]]++)|"(%b)"))?+[ \t]*+'
-    % (TOKEN_SET, TOKEN_SET, QUOTED)
+    rb'[ \t]*+;[ \t]*+([%b]++)(?:[ \t]*+=[ \t]*+(?:([%b:\[\]]++)|"(%b)"))?+[ \t]*+' % (TOKEN_SET, TOKEN_SET, QUOTED)
 )
 _DIGITS = re.compile(rb"[0-9]++")
 _HOST = re.compile(rb"[A-Za-z0-9_.\-]++")
-_ESCAPED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_OCTET = rb"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
+_IPV4 = re.compile(rb"%b(?:\.%b){3}" % (_OCTET, _OCTET))
 
-_IPV4_PARTS = 4
-_IPV4_PART = 255
 _MAX_PORT = 65_535
 _COMMA = ord(",")
 #: Python refuses to convert thousands of digits, and no SIP number needs more than ten.
@@ -49,7 +47,10 @@ def text(value: bytes) -> str:
 
 def unescape(quoted: bytes) -> str:
     """The text of a quoted string's inside."""
-    return text(_ESCAPED_PAIR.sub(rb"\1", quoted) if b"\\" in quoted else quoted)
+    if b"\\" not in quoted:
+        return text(quoted)
+    # Escaped backslashes part the text from the left; every other backslash only escapes.
+    return text(b"\\".join(part.replace(b"\\", b"") for part in quoted.split(b"\\\\")))
 
 
 def read_token(value: bytes) -> str:
@@ -110,7 +111,7 @@ def read_host(value: bytes, notes: Notes) -> str:
     host = value.decode("ascii").lower()
     labels = host.removesuffix(".").split(".")
     if labels[-1].isdigit():
-        if len(labels) != _IPV4_PARTS or not all(is_octet(label) for label in labels) or host.endswith("."):
+        if _IPV4.fullmatch(value) is None:
             raise SipError(f"{shown(value)} is no IPv4 address")
         return host
     if "_" in host:
@@ -118,11 +119,6 @@ def read_host(value: bytes, notes: Notes) -> str:
     if any(not label or label[0] == "-" or label[-1] == "-" for label in labels) or labels[-1][0].isdigit():
         raise SipError(f"{shown(value)} is no host name")
     return host
-
-
-def is_octet(label: str) -> bool:
-    """Whether this is a part of a dotted IPv4 address."""
-    return label.isdigit() and len(label) <= len("255") and int(label) <= _IPV4_PART
 
 
 def is_ipv6(value: bytes) -> bool:

@@ -51,7 +51,8 @@ _IDENTITY = re.compile(
     rb"([A-Za-z0-9+/=_.\-]++)"
     rb'(?:[ \t]*+;[ \t]*+(?i:info)[ \t]*+=[ \t]*+<([^<>"\x00-\x20\x7f]++)>)?+[ \t]*+'
 )
-_INDEX = re.compile(r"[0-9]++(?:\.[0-9]++)*+")
+# As deep as Max-Forwards lets a call be sent on.
+_INDEX = re.compile(r"[0-9]++(?:\.[0-9]++){0,255}+")
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 _MAX_CSEQ = 2**31 - 1
@@ -99,9 +100,7 @@ def _via(raw: bytes, transport: bytes, sent_by: bytes, params: Params, notes: No
     return Via(raw, transport.decode("ascii").upper(), sent_by, host, port, params, branch, received, rport)
 
 
-def _address(
-    value: bytes, at: int, notes: Notes, bare: re.Pattern[bytes] | None = _BARE
-) -> tuple[NameAddr, int]:
+def _address(value: bytes, at: int, notes: Notes, bare: re.Pattern[bytes] | None = _BARE) -> tuple[NameAddr, int]:
     """One name-addr, or addr-spec as far as `bare` reaches, with its parameters; and where it ends."""
     found = _NAMED.match(value, at)
     if found is not None:
@@ -167,7 +166,7 @@ def _history(value: bytes, notes: Notes) -> tuple[HistoryEntry, ...]:
     for address in _list(value, notes, None):
         index = address.params.get("index") or ""
         if _INDEX.fullmatch(index) is None:
-            raise SipError("an entry has no index such as 1.2", fix="RFC 7044 §5 requires one.")
+            raise SipError("an entry has no index such as 1.2.", fix="RFC 7044 §5 requires one.")
         numbers = tuple(grammar.read_integer(part.encode(), _MAX_SECONDS) for part in index.split("."))
         entries.append(HistoryEntry(address, numbers, _history_cause(address)))
     return tuple(entries)
@@ -238,6 +237,8 @@ def _identities(value: bytes, notes: Notes) -> tuple[Identity, ...]:
     info = "" if found[2] is None else parse_uri(found[2], notes).raw.decode("ascii")
     params, behind = grammar.read_params(bare, found.end())
     grammar.expect_end(bare, behind)
+    if "info" in params:
+        raise SipError("its info is no <URI>")
     return (Identity(found[1].decode("ascii"), info, params.get("alg") or "", params.get("ppt") or ""),)
 
 
@@ -315,6 +316,4 @@ PARSERS: dict[str, Callable[[bytes, Notes], tuple[object, ...]]] = {
 }
 
 #: Headers of which a message has at most one (RFC 3261 §7.3.1).
-SINGLE = frozenset(
-    {"from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires"}
-)
+SINGLE = frozenset({"from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires"})

@@ -6,6 +6,7 @@ Nothing here knows where a URI may stand; headers.py does.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from hutong.protocols.sip import grammar
 from hutong.protocols.sip.errors import SipError
@@ -33,7 +34,6 @@ _TEL_DIGIT = re.compile(rb"[0-9A-Fa-f*#]")
 _TEL_GLOBAL = re.compile(rb"\+[0-9\-.()]*+")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*+")
 _OPAQUE = re.compile(rb"[\x21\x23-\x3b\x3d\x3f-\x7e]++")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 _MAX_TTL = 255
 
@@ -130,6 +130,4 @@ def _split_params(joined: bytes, *, strict: bool) -> Params:
 
 def unescape(value: bytes) -> bytes:
     """Undo %HH (RFC 3261 §19.1.2)."""
-    if b"%" not in value:
-        return value
-    return _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), value)
+    return unquote_to_bytes(value) if b"%" in value else value

@@ -47,8 +47,8 @@ class Uri(msgspec.Struct, frozen=True):
 
     raw: as written.
     scheme: lower case ("sip", "sips", "tel", or anything else).
-    user: of sip and sips the user part up to its first ";", percent-decoded, empty where there is none; of tel
-        the number with its separators; of another scheme everything behind the colon.
+    user: of sip and sips the user part up to its first ";", percent-decoded, empty where there is none;
+        of tel the number with its separators; of another scheme everything behind the colon.
     user_params: what follows ";" within the user part (RFC 3261 §19.1.6: phone-context, npdi, …).
     host: lower case, an IPv6 reference without its brackets; empty for tel and unknown schemes.
     port: None where not given.
