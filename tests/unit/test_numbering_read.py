@@ -54,6 +54,7 @@ def _read(text: str, *, abroad: bool = False) -> Number:
         ("1064900000000", "iot", "telecom"),
         ("95588", "national-service", "none"),
         ("95013000", "national-service", "none"),
+        ("95013123456", "national-service", "none"),
         ("10108888", "national-service", "none"),
         ("96156", "provincial-service", "none"),
         ("8008108888", "freephone", "none"),
