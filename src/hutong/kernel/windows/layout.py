@@ -9,8 +9,9 @@ One buffer of fixed size, so that a file mapping, an anonymous mapping and a byt
 The LRU links stand apart from the rows: moving a number to the front touches its two neighbours, and these
 8-byte pairs stay in cache where whole rows would not.
 
-Rows are structured records because Numba passes a record as a bare pointer: helpers that take a row cost nothing,
-while each array handed to a helper is counted in and out with locked instructions (measured: 1.4 us a call).
+All are records because Numba passes a record as a bare pointer (`records.nth` steps through a buffer of them): handing
+one to a helper costs nothing, while an array is counted in and out with locked instructions, which made three
+touches cost 1.4 us instead of 0.06.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ COMMON_BINS: Final = 24  # for 7/8 of the hash space: nearly exact for few calle
 SAMPLED_BINS: Final = 16  # for the other 1/8: still counting when the common ones are full
 CALLEE_BINS: Final = COMMON_BINS + SAMPLED_BINS
 AREA_BINS: Final = 16
+BINS: Final = CALLEE_BINS + AREA_BINS
 
 _ROW_FIELDS: Final = (
     # name, type, count, offset
@@ -65,17 +67,10 @@ _ROW_FIELDS: Final = (
     ("ended", "u2", 2 * SPANS, 208),
     ("answered", "u2", 2 * SPANS, 224),
     ("short", "u2", 2 * SPANS, 240),
-    ("callees", "u2", CALLEE_BINS, 256),  # time stamps, see `rolling`
-    ("areas", "u2", AREA_BINS, 336),
-    # The same bytes once more, for whole-row work.
-    ("words", "u4", 92, 0),
-    ("counters", "u4", 52, 48),
-    ("bins", "u2", CALLEE_BINS + AREA_BINS, 256),
+    ("bins", "u2", BINS, 256),  # time stamps, see `rolling`: common, then sampled callee bins, then area bins
 )
 ROW_BYTES: Final = 368
 ROW_WORDS: Final = ROW_BYTES // 4
-COUNTER_WORDS: Final = 52
-BINS: Final = CALLEE_BINS + AREA_BINS
 
 # A batch of 256 calls touches at most 3 numbers a call; an evicted number's row is its successor's row.
 UNDO_ROWS: Final = 1024
@@ -101,7 +96,6 @@ _HEAD_FIELDS: Final = (
     ("oldest", "i8", 1, 144),
     ("evicted", "i8", 1, 152),
     ("committed", "i8", 1, 160),
-    ("scalars", "i8", 5, 128),
     ("saved", "i8", 5, 192),
     ("batch", "i8", 1, 256),  # 1 while a batch is open
     ("first_seq", "i8", 1, 264),
@@ -111,7 +105,6 @@ _HEAD_FIELDS: Final = (
     ("rows", "u4", UNDO_ROWS * ROW_WORDS, PAGE + 4 * UNDO_ROWS),
     ("links", "u8", UNDO_LINKS, PAGE + (4 + ROW_BYTES) * UNDO_ROWS),  # position << 32 | former value
 )
-SCALARS: Final = 5
 _HEAD_BYTES: Final = -(-(PAGE + (4 + ROW_BYTES) * UNDO_ROWS + 8 * UNDO_LINKS) // PAGE) * PAGE
 
 
@@ -128,6 +121,8 @@ def _record(fields: tuple[tuple[str, str, int, int], ...], size: int) -> np.dtyp
 
 ROW: Final = _record(_ROW_FIELDS, ROW_BYTES)
 HEAD: Final = _record(_HEAD_FIELDS, _HEAD_BYTES)
+RAW: Final = _record((("words", "u4", ROW_WORDS, 0),), ROW_BYTES)  # a row for copying
+LINK: Final = _record((("cell", "u4", 1, 0),), 4)
 
 
 class Row(Protocol):
@@ -153,10 +148,6 @@ class Row(Protocol):
     ended: NDArray[np.uint16]
     answered: NDArray[np.uint16]
     short: NDArray[np.uint16]
-    callees: NDArray[np.uint16]
-    areas: NDArray[np.uint16]
-    words: NDArray[np.uint32]
-    counters: NDArray[np.uint32]
     bins: NDArray[np.uint16]
 
 
@@ -177,7 +168,6 @@ class Head(Protocol):
     oldest: int
     evicted: int
     committed: int
-    scalars: NDArray[np.int64]
     saved: NDArray[np.int64]
     batch: int
     first_seq: int
@@ -188,23 +178,28 @@ class Head(Protocol):
     links: NDArray[np.uint64]
 
 
-class _Rows(Protocol):
-    def __getitem__(self, slot: int, /) -> Row: ...
+class Raw(Protocol):
+    """A row's bytes as words."""
+
+    words: NDArray[np.uint32]
 
 
-class _Heads(Protocol):
-    def __getitem__(self, only: int, /) -> Head: ...
+class Link(Protocol):
+    """One LRU neighbour or index cell."""
+
+    cell: int
 
 
 class WindowArrays(NamedTuple):
-    """Views over one window buffer; pass it whole to the compiled functions.
+    """A window table: its head and the first of its links and rows (`nth` reaches the others).
 
-    head: HEAD[1]; links: uint32[2 * capacity + cells]; rows: ROW[capacity].
+    Pass it whole to the compiled functions. Whoever holds it keeps the buffer alive.
     """
 
-    head: _Heads
-    links: NDArray[np.uint32]
-    rows: _Rows
+    head: Head
+    links: Link
+    rows: Row
+    raw: Raw
 
 
 # In compiled code an unsigned field minus another is unsigned, and mixed with a signed 64-bit one a float: fields
@@ -247,11 +242,12 @@ def capacity_for(memory_bytes: int) -> int:
 
 def _over(buffer: bytearray | mmap, capacity: int) -> WindowArrays:
     rows, _ = _offsets(capacity)
-    links = np.frombuffer(buffer, np.uint32, 2 * capacity + _cells_for(capacity), _HEAD_BYTES)
+    links = np.frombuffer(buffer, LINK, 2 * capacity + _cells_for(capacity), _HEAD_BYTES)
     return WindowArrays(
-        head=cast("_Heads", np.frombuffer(buffer, HEAD, 1).view(np.recarray)),
-        links=links,
-        rows=cast("_Rows", np.frombuffer(buffer, ROW, capacity, rows).view(np.recarray)),
+        head=np.frombuffer(buffer, HEAD, 1).view(np.recarray)[0],
+        links=links.view(np.recarray)[0],
+        rows=np.frombuffer(buffer, ROW, capacity, rows).view(np.recarray)[0],
+        raw=np.frombuffer(buffer, RAW, capacity, rows).view(np.recarray)[0],
     )
 
 
@@ -286,7 +282,7 @@ def format_buffer(buffer: bytearray | mmap, capacity: int, salts: tuple[int, int
     if not 0 < capacity <= MAX_CAPACITY or len(buffer) < size_for(capacity):
         raise StateError(f"A window table of {capacity} rows does not fit a buffer of {len(buffer)} bytes.")
     w = _over(buffer, capacity)
-    head = w.head[0]
+    head = w.head
     head.capacity = capacity
     head.cells = _cells_for(capacity)
     head.slot_bits = capacity.bit_length()
@@ -299,19 +295,19 @@ def format_buffer(buffer: bytearray | mmap, capacity: int, salts: tuple[int, int
 
 def tracked(w: WindowArrays) -> int:
     """Numbers held at present."""
-    return int(w.head[0].size)
+    return int(w.head.size)
 
 
 def capacity_of(w: WindowArrays) -> int:
     """Numbers that fit."""
-    return int(w.head[0].capacity)
+    return int(w.head.capacity)
 
 
 def evicted(w: WindowArrays) -> int:
     """Numbers that made room for others since the table was created."""
-    return int(w.head[0].evicted)
+    return int(w.head.evicted)
 
 
 def committed_seq(w: WindowArrays) -> int:
     """The last journal sequence number whose effects are in the table; 0 before the first commit."""
-    return int(w.head[0].committed)
+    return int(w.head.committed)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hutong.kernel.compiled import compiled
-from hutong.kernel.windows.layout import AREA_BINS, COMMON_BINS, SAMPLED_BINS, SPANS, wide
+from hutong.kernel.windows.layout import AREA_BINS, CALLEE_BINS, COMMON_BINS, SAMPLED_BINS, SPANS, wide
+from hutong.kernel.windows.records import nth
 from hutong.kernel.windows.rolling import roll, stamp_of
 from hutong.kernel.windows.table import mixed
 from hutong.kernel.windows.undo import save_row
@@ -97,18 +98,17 @@ def note_attempt(w: WindowArrays, slot: int, callee: int, area: int, now: int, n
     """
     if slot < 0:
         return
-    head = w.head[0]
-    row = w.rows[slot]
-    save_row(head, row, slot)
+    save_row(w, slot)
+    row = nth(w.rows, slot)
     moment = roll(row, now)
     _add_one(row.attempts)
     if night != 0:
         _add_one(row.night)
     stamp = stamp_of(moment)
     if callee != 0:
-        row.callees[callee_bin(callee, head.salt_bins)] = stamp
+        row.bins[callee_bin(callee, w.head.salt_bins)] = stamp
     if area != 0:
-        row.areas[area_bin(area, head.salt_bins)] = stamp
+        row.bins[CALLEE_BINS + area_bin(area, w.head.salt_bins)] = stamp
     _follow_run(row, callee, moment)
 
 
@@ -117,8 +117,8 @@ def note_inbound(w: WindowArrays, slot: int, now: int) -> None:
     """A call attempt to this number; slot -1 has no effect."""
     if slot < 0:
         return
-    row = w.rows[slot]
-    save_row(w.head[0], row, slot)
+    save_row(w, slot)
+    row = nth(w.rows, slot)
     roll(row, now)
     _add_one(row.inbound)
 
@@ -128,8 +128,8 @@ def note_answered(w: WindowArrays, slot: int, now: int) -> None:
     """A call of this number was answered and goes on; slot -1 has no effect."""
     if slot < 0:
         return
-    row = w.rows[slot]
-    save_row(w.head[0], row, slot)
+    save_row(w, slot)
+    row = nth(w.rows, slot)
     roll(row, now)
     row.active = min(wide(row.active) + 1, _MAX32)
 
@@ -170,8 +170,8 @@ def note_ended(w: WindowArrays, slot: int, now: int, answered: int, ring_ms: int
     """
     if slot < 0:
         return
-    row = w.rows[slot]
-    save_row(w.head[0], row, slot)
+    save_row(w, slot)
+    row = nth(w.rows, slot)
     roll(row, now)
     taken = 1 if answered != 0 else 0
     short = 1 if taken == 1 and talk_ms <= SHORT_CALL_MS else 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hutong.kernel.compiled import compiled
-from hutong.kernel.windows.layout import BINS, COUNTER_WORDS, PREVIOUS, wide
+from hutong.kernel.windows.layout import BINS, PREVIOUS, SPANS, wide
 
 if TYPE_CHECKING:
     from hutong.kernel.windows.layout import Row
@@ -42,8 +42,15 @@ def clear_timed(row: Row, now: int) -> None:
     row.sequential = 0
     row.same = 0
     row.direction = 0
-    for i in range(COUNTER_WORDS):
-        row.counters[i] = 0
+    for i in range(2 * SPANS):
+        row.attempts[i] = 0
+        row.inbound[i] = 0
+        row.night[i] = 0
+        row.ring[i] = 0
+        row.talk[i] = 0
+        row.ended[i] = 0
+        row.answered[i] = 0
+        row.short[i] = 0
     dead = np.uint16((now // BIN_SECONDS - DEAD_AGE) & _STAMP)
     for i in range(BINS):
         row.bins[i] = dead

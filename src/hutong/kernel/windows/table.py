@@ -12,6 +12,7 @@ import numpy as np
 
 from hutong.kernel.compiled import compiled
 from hutong.kernel.windows.layout import NO_SLOT, wide
+from hutong.kernel.windows.records import nth
 from hutong.kernel.windows.rolling import clear_timed, roll
 from hutong.kernel.windows.undo import save_row, set_link
 
@@ -46,103 +47,96 @@ def _tag(h: np.uint64, bits: int) -> int:
 
 
 @compiled
-def _search(w: WindowArrays, key: int) -> int:
-    """Position in links of the cell that holds `key`, or -1 - the position of the empty cell that ended the search."""
-    head = w.head[0]
+def find(w: WindowArrays, key: int) -> int:
+    """The row of `key`, or -1 where it is not tracked. Changes nothing."""
+    head = w.head
     bits, cells, base = head.slot_bits, head.cells, 2 * head.capacity
     h = mixed(key, head.salt_index)
     tag = _tag(h, bits)
     at = _home(h, cells)
     while True:
-        cell = wide(w.links[base + at])
+        cell = wide(nth(w.links, base + at).cell)
         if cell == 0:
-            return -1 - (base + at)
-        if cell >> bits == tag and w.rows[(cell & ((1 << bits) - 1)) - 1].key == key:
-            return base + at
-        at += 1
-        if at == cells:
-            at = 0
-
-
-@compiled
-def find(w: WindowArrays, key: int) -> int:
-    """The row of `key`, or -1 where it is not tracked. Changes nothing."""
-    at = _search(w, key)
-    if at < 0:
-        return -1
-    return (wide(w.links[at]) & ((1 << w.head[0].slot_bits) - 1)) - 1
+            return -1
+        slot = (cell & ((1 << bits) - 1)) - 1
+        if cell >> bits == tag and nth(w.rows, slot).key == key:
+            return slot
+        at = at + 1 if at + 1 < cells else 0
 
 
 @compiled
 def _remove_cell(w: WindowArrays, slot: int) -> None:
-    head = w.head[0]
+    head = w.head
     cells, base, salt = head.cells, 2 * head.capacity, head.salt_index
     mask = (1 << head.slot_bits) - 1
-    hole = _home(mixed(w.rows[slot].key, salt), cells)
-    while (wide(w.links[base + hole]) & mask) - 1 != slot:
+    hole = _home(mixed(nth(w.rows, slot).key, salt), cells)
+    while (wide(nth(w.links, base + hole).cell) & mask) - 1 != slot:
         hole = hole + 1 if hole + 1 < cells else 0
     at = hole
     while True:
         at = at + 1 if at + 1 < cells else 0
-        cell = wide(w.links[base + at])
+        cell = wide(nth(w.links, base + at).cell)
         if cell == 0:
             break
-        home = _home(mixed(w.rows[(cell & mask) - 1].key, salt), cells)
+        home = _home(mixed(nth(w.rows, (cell & mask) - 1).key, salt), cells)
         # An entry moves back into the hole only if the hole is not before the entry's home.
         if (at - home + cells) % cells >= (at - hole + cells) % cells:
-            set_link(head, w.links, base + hole, cell)
+            set_link(w, base + hole, cell)
             hole = at
-    set_link(head, w.links, base + hole, 0)
+    set_link(w, base + hole, 0)
 
 
 @compiled
 def insert_cell(w: WindowArrays, key: int, slot: int) -> None:
     """Enter a key that is not in the index."""
-    head = w.head[0]
-    bits = head.slot_bits
-    tag = _tag(mixed(key, head.salt_index), bits)
-    set_link(head, w.links, -1 - _search(w, key), (tag << bits) | (slot + 1))
+    head = w.head
+    cells, base = head.cells, 2 * head.capacity
+    h = mixed(key, head.salt_index)
+    at = _home(h, cells)
+    while nth(w.links, base + at).cell != 0:
+        at = at + 1 if at + 1 < cells else 0
+    set_link(w, base + at, (_tag(h, head.slot_bits) << head.slot_bits) | (slot + 1))
 
 
 @compiled
 def _unlink(w: WindowArrays, slot: int) -> None:
-    head = w.head[0]
-    newer, older = wide(w.links[2 * slot]), wide(w.links[2 * slot + 1])
+    head = w.head
+    newer, older = wide(nth(w.links, 2 * slot).cell), wide(nth(w.links, 2 * slot + 1).cell)
     if newer == NO_SLOT:
         head.newest = older
     else:
-        set_link(head, w.links, 2 * newer + 1, older)
+        set_link(w, 2 * newer + 1, older)
     if older == NO_SLOT:
         head.oldest = newer
     else:
-        set_link(head, w.links, 2 * older, newer)
+        set_link(w, 2 * older, newer)
 
 
 @compiled
 def link_newest(w: WindowArrays, slot: int) -> None:
     """Make a slot that is in no order yet the most recent one."""
-    head = w.head[0]
+    head = w.head
     newest = head.newest
-    set_link(head, w.links, 2 * slot, NO_SLOT)
-    set_link(head, w.links, 2 * slot + 1, newest)
+    set_link(w, 2 * slot, NO_SLOT)
+    set_link(w, 2 * slot + 1, newest)
     if newest == NO_SLOT:
         head.oldest = slot
     else:
-        set_link(head, w.links, 2 * newest, slot)
+        set_link(w, 2 * newest, slot)
     head.newest = slot
 
 
 @compiled
 def _free_slot(w: WindowArrays) -> int:
     """A slot that no number holds, its row saved: the next unused one, or that of the least recently active."""
-    head = w.head[0]
+    head = w.head
     slot = head.size
     if slot < head.capacity:
-        save_row(head, w.rows[slot], slot)
+        save_row(w, slot)
         head.size = slot + 1
         return slot
     slot = head.oldest
-    save_row(head, w.rows[slot], slot)
+    save_row(w, slot)
     _remove_cell(w, slot)
     _unlink(w, slot)
     head.evicted += 1
@@ -152,7 +146,7 @@ def _free_slot(w: WindowArrays) -> int:
 @compiled
 def _insert(w: WindowArrays, key: int, now: int) -> int:
     slot = _free_slot(w)
-    row = w.rows[slot]
+    row = nth(w.rows, slot)
     row.key = key
     row.first = now
     row.seen = now
@@ -180,9 +174,9 @@ def touch(w: WindowArrays, key: int, now: int) -> int:
     slot = find(w, key)
     if slot < 0:
         return _insert(w, key, now)
-    head = w.head[0]
-    row = w.rows[slot]
-    save_row(head, row, slot)
+    head = w.head
+    save_row(w, slot)
+    row = nth(w.rows, slot)
     row.before = row.seen
     row.seen = roll(row, now)
     if head.newest != slot:

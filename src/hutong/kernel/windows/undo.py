@@ -19,18 +19,16 @@ from numba.extending import intrinsic
 from hutong.kernel.compiled import compiled
 from hutong.kernel.windows.layout import (
     ROW_WORDS,
-    SCALARS,
     UNDO_LINKS,
     UNDO_LINKS_PER_TOUCH,
     UNDO_LINKS_SLACK,
     UNDO_ROWS,
     wide,
 )
+from hutong.kernel.windows.records import nth
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from hutong.kernel.windows.layout import Head, Row, WindowArrays
+    from hutong.kernel.windows.layout import WindowArrays
 
 
 def _order_stores(_typing_context: Any) -> Any:  # noqa: ANN401  # the shape that numba's extension point asks for
@@ -63,11 +61,14 @@ def begin(w: WindowArrays, first_seq: int) -> None:
     Raises:
         RuntimeError: a batch is open already.
     """
-    head = w.head[0]
+    head = w.head
     if head.batch != 0:
         raise RuntimeError("a window batch is open already: commit or recover it first")
-    for i in range(SCALARS):
-        head.saved[i] = head.scalars[i]
+    head.saved[0] = head.size
+    head.saved[1] = head.newest
+    head.saved[2] = head.oldest
+    head.saved[3] = head.evicted
+    head.saved[4] = head.committed
     head.undo_rows = 0
     head.undo_links = 0
     head.first_seq = first_seq
@@ -83,7 +84,7 @@ def commit(w: WindowArrays, last_seq: int) -> None:
     Raises:
         RuntimeError: no batch is open.
     """
-    head = w.head[0]
+    head = w.head
     if head.batch == 0:
         raise RuntimeError("no window batch is open")
     head.committed = last_seq
@@ -99,18 +100,21 @@ def recover(w: WindowArrays) -> int:
     Returns:
         The number of rows put back; 0 where no batch was open or it had changed nothing.
     """
-    head = w.head[0]
+    head = w.head
     if head.batch == 0:
         return 0
     for i in range(head.undo_links - 1, -1, -1):
         saved = head.links[i]
-        w.links[np.int64(saved >> np.uint64(32))] = np.uint32(saved & np.uint64(0xFFFFFFFF))
+        nth(w.links, wide(saved >> np.uint64(32))).cell = wide(saved & np.uint64(0xFFFFFFFF))
     for i in range(head.undo_rows - 1, -1, -1):
-        row = w.rows[wide(head.row_slots[i])]
+        raw = nth(w.raw, wide(head.row_slots[i]))
         for j in range(ROW_WORDS):
-            row.words[j] = head.rows[i * ROW_WORDS + j]
-    for i in range(SCALARS):
-        head.scalars[i] = head.saved[i]
+            raw.words[j] = head.rows[i * ROW_WORDS + j]
+    head.size = wide(head.saved[0])
+    head.newest = wide(head.saved[1])
+    head.oldest = wide(head.saved[2])
+    head.evicted = wide(head.saved[3])
+    head.committed = wide(head.saved[4])
     stores_in_order()
     head.batch = 0
     stores_in_order()
@@ -120,13 +124,13 @@ def recover(w: WindowArrays) -> int:
 @compiled
 def undo_room(w: WindowArrays) -> int:
     """How many more touches the open batch can take for sure; commit when a call might need more."""
-    head = w.head[0]
+    head = w.head
     links = UNDO_LINKS - UNDO_LINKS_SLACK - head.undo_links
     return max(min(UNDO_ROWS - head.undo_rows, links // UNDO_LINKS_PER_TOUCH), 0)
 
 
 @compiled
-def save_row(head: Head, row: Row, slot: int) -> None:
+def save_row(w: WindowArrays, slot: int) -> None:
     """Must precede every change of a row; does something the first time in a batch only.
 
     A row remembers where its copy would be; that place knows whether it is this row's: no clearing between batches.
@@ -134,16 +138,19 @@ def save_row(head: Head, row: Row, slot: int) -> None:
     Raises:
         RuntimeError: the undo area is full (see `undo_room`).
     """
+    head = w.head
     if head.batch == 0:
         return
+    row = nth(w.rows, slot)
     count = head.undo_rows
     mark = wide(row.mark)
     if mark < count and wide(head.row_slots[mark]) == slot:
         return
     if count >= UNDO_ROWS:
         raise RuntimeError("the window undo area is full: commit while undo_room lasts")
+    raw = nth(w.raw, slot)
     for i in range(ROW_WORDS):
-        head.rows[count * ROW_WORDS + i] = row.words[i]
+        head.rows[count * ROW_WORDS + i] = raw.words[i]
     head.row_slots[count] = slot
     stores_in_order()
     head.undo_rows = count + 1
@@ -152,18 +159,19 @@ def save_row(head: Head, row: Row, slot: int) -> None:
 
 
 @compiled
-def set_link(head: Head, links: NDArray[np.uint32], position: int, value: int) -> None:
+def set_link(w: WindowArrays, position: int, value: int) -> None:
     """Change one link or index cell, saving its former value while a batch is open.
 
     Raises:
         RuntimeError: the undo area is full (see `undo_room`).
     """
+    head = w.head
     if head.batch != 0:
         count = head.undo_links
         if count >= UNDO_LINKS:
             raise RuntimeError("the window undo area is full: commit while undo_room lasts")
-        head.links[count] = (np.uint64(position) << np.uint64(32)) | np.uint64(links[position])
+        head.links[count] = (np.uint64(position) << np.uint64(32)) | np.uint64(nth(w.links, position).cell)
         stores_in_order()
         head.undo_links = count + 1
         stores_in_order()
-    links[position] = value
+    nth(w.links, position).cell = value
