@@ -57,6 +57,7 @@ class SipError(Exception):
         return self.heads is not None
 
     def __str__(self) -> str:
+        """The place, what was wrong, and what to do, in one line."""
         place = f"{self.where}: " if self.where else ""
         remedy = f" {self.fix}" if self.fix else ""
         return f"{place}{self.what}{remedy}"
