@@ -14,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hutong.app.config import Config, JournalConfig
+from hutong.app.retention import remove_expired_entries
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.work import Worker, jobs_of
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.journal import FileJournal
+from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS
+from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -90,6 +93,24 @@ def test_records_are_deleted_when_their_time_is_over(data_folder: Path) -> None:
         journal.close()
     assert bytes(kept[-1]) == b"call 5"
     assert b"call 0" not in [bytes(body) for body in kept]
+
+
+def test_expired_list_entries_are_removed_and_say_why(data_folder: Path) -> None:
+    seconds = MARCH // 10**9
+    store = ListStore(data_folder / "lists")
+    store.open()
+    times = {"13800138000": 0, "13800138001": seconds - 1, "13800138002": seconds, "13800138003": seconds + 1}
+    for number, expires in times.items():
+        key = key_of_digits("86" + number)
+        entry = Entry(list="block", kind="number", key=key, role="caller", reason="fraud", who="me", expires=expires)
+        store.add([entry], seconds - 100)
+    assert remove_expired_entries(store, MARCH) == 2
+    assert remove_expired_entries(store, MARCH) == 0
+    assert sorted(entry.expires for entry in store.entries()) == [0, seconds + 1]
+    buried = store.entry(2)
+    assert buried is not None
+    assert (buried.removed, buried.removed_by, buried.removed_why) == (seconds, "hutong work", "expired")
+    store.close()
 
 
 def test_the_process_says_that_it_is_ready_works_and_stops_cleanly(data_folder: Path) -> None:

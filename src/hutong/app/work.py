@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from hutong.app.config import load_config
+from hutong.app.retention import remove_expired_entries
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.signals import signal_pipe
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.journal import FileJournal
+from hutong.kernel.lists import ListStore
 from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS
 from hutong.kernel.readiness import announce_ready
 from hutong.kernel.reporter import Reporter
@@ -80,8 +82,10 @@ def jobs_of(config: Config) -> list[Job]:
     """The jobs of a node with these settings."""
     journal = FileJournal(config.data / "journal")
     keep = config.journal.keep_hours * _HOUR
+    lists = ListStore(config.data / "lists")
     return [
         Job("journal-retention", 10 * _MINUTE, lambda now: journal.retain(keep, now)),
+        Job("list-expiry", 10 * _MINUTE, lambda now: remove_expired_entries(lists, now)),
     ]
 
 
