@@ -24,7 +24,7 @@ STATUS_USAGE = 2
 
 COMMANDS = (
     ("up", "hutong.app.up:up", "启动并看护本节点的所有进程 / Start and supervise this node's processes"),
-    ("calls", "hutong.calls.cli:app", "呼叫:筛查、解释判决 / Calls: screen them, explain verdicts"),
+    ("calls", "hutong.app.calls_cli:app", "呼叫:筛查、解释判决 / Calls: screen them, explain verdicts"),
     ("lists", "hutong.app.lists_cli:app", "名单:拦截与放行 / Lists: block and allow numbers"),
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、升级 / Rules: lint, list, promote"),
     ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),

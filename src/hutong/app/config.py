@@ -24,9 +24,7 @@ _Level = Literal["debug", "info", "warning", "error"]
 
 def _name(text: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text) is None:
-        raise ConfigError(
-            f"{text!r} is not a name.", fix="Use up to 63 letters, digits, dots, dashes, underscores."
-        )
+        raise ConfigError(f"{text!r} is not a name.", fix="Use up to 63 letters, digits, dots, dashes, underscores.")
 
 
 def _not_empty(text: str) -> None:
@@ -43,9 +41,7 @@ def _time_zone(text: str) -> None:
 
 def _area(text: str) -> None:
     if text and re.fullmatch(r"0?[1-9][0-9]{1,2}", text) is None:
-        raise ConfigError(
-            f"{text!r} is not an area code.", fix="Write it like 021 or 0571, or leave it empty."
-        )
+        raise ConfigError(f"{text!r} is not an area code.", fix="Write it like 021 or 0571, or leave it empty.")
 
 
 def _folder_or_none(text: str) -> None:
@@ -67,9 +63,9 @@ class NodeConfig(msgspec.Struct, frozen=True):
     """This node."""
 
     name: Annotated[str, Doc(zh="本节点的名称", en="name of this node", check=_name)] = "node1"
-    data: Annotated[
-        str, Doc(zh="数据目录(命令行 --data 优先)", en="data folder (--data wins)", check=_not_empty)
-    ] = "./var"
+    data: Annotated[str, Doc(zh="数据目录(命令行 --data 优先)", en="data folder (--data wins)", check=_not_empty)] = (
+        "./var"
+    )
 
 
 class SipConfig(msgspec.Struct, frozen=True):
@@ -132,9 +128,7 @@ class CallsConfig(msgspec.Struct, frozen=True):
     night_from: Annotated[
         int, Meta(ge=0, le=23), Doc(zh="夜间从几点开始", en="hour at which night begins", unit="h")
     ] = 22
-    night_to: Annotated[
-        int, Meta(ge=0, le=23), Doc(zh="夜间到几点结束", en="hour at which night ends", unit="h")
-    ] = 8
+    night_to: Annotated[int, Meta(ge=0, le=23), Doc(zh="夜间到几点结束", en="hour at which night ends", unit="h")] = 8
     rules_dir: Annotated[
         str,
         Doc(
@@ -178,9 +172,7 @@ class TrunkConfig(msgspec.Struct, frozen=True):
 class RoamingConfig(msgspec.Struct, frozen=True):
     """Whether a Chinese subscriber who calls from abroad is really roaming there."""
 
-    table: Annotated[
-        bool, Doc(zh="查询数据目录下的漫游表", en="ask the roaming table in the data folder")
-    ] = True
+    table: Annotated[bool, Doc(zh="查询数据目录下的漫游表", en="ask the roaming table in the data folder")] = True
     http_url: Annotated[
         str,
         Doc(zh="漫游查询网址,空则不用", en="address of a look-up service; empty = none", check=_url_or_none),
@@ -210,9 +202,9 @@ class JournalConfig(msgspec.Struct, frozen=True):
     keep_hours: Annotated[
         int, Meta(ge=1, le=87_600), Doc(zh="日志保存时间", en="how long records are kept", unit="h")
     ] = 72
-    segment_mb: Annotated[
-        int, Meta(ge=1, le=4096), Doc(zh="日志分段大小", en="size of a segment file", unit="MiB")
-    ] = 64
+    segment_mb: Annotated[int, Meta(ge=1, le=4096), Doc(zh="日志分段大小", en="size of a segment file", unit="MiB")] = (
+        64
+    )
     sync_ms: Annotated[
         int, Meta(ge=1, le=60_000), Doc(zh="落盘 (fsync) 间隔", en="interval between fsyncs", unit="ms")
     ] = 200
@@ -221,18 +213,18 @@ class JournalConfig(msgspec.Struct, frozen=True):
 class ServeConfig(msgspec.Struct, frozen=True):
     """API and pages."""
 
-    listen: Annotated[
-        str, Doc(zh="网页监听地址", en="address of the web pages", check=addresses.parse_host_port)
-    ] = "127.0.0.1:8080"
+    listen: Annotated[str, Doc(zh="网页监听地址", en="address of the web pages", check=addresses.parse_host_port)] = (
+        "127.0.0.1:8080"
+    )
 
 
 class LogConfig(msgspec.Struct, frozen=True):
     """What the processes say on standard error."""
 
     level: Annotated[_Level, Doc(zh="最低日志级别", en="lowest level that is written")] = "info"
-    format: Annotated[
-        Literal["console", "json"], Doc(zh="格式:给人看或给机器读", en="for people or for machines")
-    ] = "console"
+    format: Annotated[Literal["console", "json"], Doc(zh="格式:给人看或给机器读", en="for people or for machines")] = (
+        "console"
+    )
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -74,9 +74,7 @@ def parse_host_port(text: str) -> HostPort:
         try:
             ipaddress.ip_address(host)
         except ValueError:
-            raise ConfigError(
-                f"{host!r} in {text!r} is not an IP address.", fix="Correct the address."
-            ) from None
+            raise ConfigError(f"{host!r} in {text!r} is not an IP address.", fix="Correct the address.") from None
     return HostPort(host=host, port=port)
 
 
@@ -108,9 +106,7 @@ def parse_network(text: str) -> Network:
     try:
         meant = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ConfigError(
-            f"{text!r} is not a network.", fix="Write it like 10.0.0.0/8 or 2001:db8::/32."
-        ) from None
+        raise ConfigError(f"{text!r} is not a network.", fix="Write it like 10.0.0.0/8 or 2001:db8::/32.") from None
     raise ConfigError(f"{text!r} has address bits to the right of its mask.", fix=f"Write {meant}.")
 
 
@@ -145,7 +141,5 @@ def parse_http_url(text: str) -> str:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(
-            f"{text!r} is not an http or https address.", fix="Write it like http://127.0.0.1:8080/path."
-        )
+        raise ConfigError(f"{text!r} is not an http or https address.", fix="Write it like http://127.0.0.1:8080/path.")
     return text

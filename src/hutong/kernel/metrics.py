@@ -76,12 +76,8 @@ SIP_RETRANSMITS = Metric(
 SIP_MALFORMED = Metric(
     "hutong_sip_malformed_total", "counter", "messages", "格式错误的报文数", "Messages that are not SIP"
 )
-SIP_DROPPED = Metric(
-    "hutong_sip_dropped_total", "counter", "messages", "丢弃的报文数", "Messages dropped unanswered"
-)
-WINDOWS_TRACKED = Metric(
-    "hutong_windows_tracked", "gauge", "numbers", "窗口中的号码数", "Numbers in the windows"
-)
+SIP_DROPPED = Metric("hutong_sip_dropped_total", "counter", "messages", "丢弃的报文数", "Messages dropped unanswered")
+WINDOWS_TRACKED = Metric("hutong_windows_tracked", "gauge", "numbers", "窗口中的号码数", "Numbers in the windows")
 WINDOWS_CAPACITY = Metric(
     "hutong_windows_capacity", "gauge", "numbers", "窗口可容纳的号码数", "Numbers that the windows can hold"
 )
@@ -93,9 +89,7 @@ WINDOWS_EVICTED = Metric(
     "Least recently active numbers that made room",
 )
 LISTS_ENTRIES = Metric("hutong_lists_entries", "gauge", "entries", "名单条目数", "Entries in the lists")
-JOB_RUNS = Metric(
-    "hutong_job_runs_total", "counter", "runs", "定时任务运行次数", "Runs of a scheduled job", ("job",)
-)
+JOB_RUNS = Metric("hutong_job_runs_total", "counter", "runs", "定时任务运行次数", "Runs of a scheduled job", ("job",))
 JOB_FAILURES = Metric(
     "hutong_job_failures_total",
     "counter",
@@ -174,9 +168,7 @@ class Metrics:
                 family.add_metric(labels, value)
             yield family
 
-    def _series(
-        self, metric: Metric, labels: dict[str, str]
-    ) -> tuple[dict[tuple[str, ...], float], tuple[str, ...]]:
+    def _series(self, metric: Metric, labels: dict[str, str]) -> tuple[dict[tuple[str, ...], float], tuple[str, ...]]:
         if set(labels) != set(metric.labels):
             raise ValueError(f"{metric.name} has the labels {metric.labels}, not {tuple(labels)}")
         return self._values.setdefault(metric, {}), tuple(labels[name] for name in metric.labels)

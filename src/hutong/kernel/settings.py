@@ -101,8 +101,7 @@ def load(
             reader.unknown((name,), name, list(sections), "section")
     overrides = reader.read_environment(sections, environ)
     values = {
-        name: reader.section(name, kind, table.get(name), overrides.get(name, {}))
-        for name, kind in sections.items()
+        name: reader.section(name, kind, table.get(name), overrides.get(name, {})) for name, kind in sections.items()
     }
     reader.stop_on_errors()
     built = tree(**values)
@@ -158,9 +157,7 @@ class _Reader:
             text = self._file.read_bytes().decode()
             table = tomllib.loads(text)
         except OSError as error:
-            raise self._unreadable(
-                f"cannot read the settings: {error.strerror}.", 0, "Check --config."
-            ) from None
+            raise self._unreadable(f"cannot read the settings: {error.strerror}.", 0, "Check --config.") from None
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             raise self._unreadable("not UTF-8.", line, "Save the file as UTF-8.") from None
@@ -174,9 +171,7 @@ class _Reader:
         where = f"{self._file}:{line}" if line else str(self._file)
         return SettingsError([ConfigError(what, where=where, fix=fix)])
 
-    def read_environment(
-        self, sections: Mapping[str, type], environ: Mapping[str, str]
-    ) -> dict[str, dict[str, str]]:
+    def read_environment(self, sections: Mapping[str, type], environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Texts by section and key; variables without a double underscore are not settings."""
         found: dict[str, dict[str, str]] = {}
         for variable, text in sorted(environ.items()):
