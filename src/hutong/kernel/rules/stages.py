@@ -7,6 +7,7 @@ would be lost.
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import os
 from typing import TYPE_CHECKING
@@ -87,7 +88,9 @@ def promote(path: Path, ruleset: Ruleset, rule_id: str, *, to: str, by: str, why
     """
     index = ruleset.index(rule_id)
     if index is None:
-        raise RuleError(f"there is no rule {rule_id!r}.", fix="`hutong rules list` shows all ids.")
+        near = difflib.get_close_matches(rule_id, [rule.id for rule in ruleset.rules], n=1)
+        fix = f"Did you mean {near[0]}?" if near else "`hutong rules list` shows all ids."
+        raise RuleError(f"there is no rule {rule_id!r}.", fix=fix)
     rule = ruleset.rules[index]
     stage = next((stage for stage in STAGES if stage == to), None)
     if stage is None:
