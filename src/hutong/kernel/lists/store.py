@@ -1,0 +1,332 @@
+"""The lists on disk: an LMDB environment that any number of processes read and write.
+
+Each change has a number, so that an index in another process takes up only what is new. Entries that were removed or
+replaced stay readable by id: a verdict names the entries it was made with.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import lmdb
+import msgspec
+
+from hutong.kernel.errors import ListError, StateError
+from hutong.kernel.lists.entries import (
+    KINDS,
+    LAST_ID,
+    LISTS,
+    ROLES,
+    Entry,
+    decode_entry,
+    encode_entry,
+    rows_of,
+)
+from hutong.kernel.numbering.keys import KIND_NUMBER, digits_of, key_kind, key_of_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    Transaction = lmdb.Transaction[bytes]
+
+Result = TypeVar("Result")
+
+KEPT_CHANGES = 1_000_000  # an index that is further behind reads the whole list again
+_MAP_BYTES = 64 << 20
+_VERSION = b"1"
+_SOURCES = (b"entries", b"removed", b"targets", b"changes", b"meta")
+_PAGE = 500  # entries read in one transaction while a caller takes them one by one
+
+
+class Changes(NamedTuple):
+    """What happened since a change number, in order: rows (dtype ROW) that came, or went where `removed` is set."""
+
+    rows: np.ndarray
+    last: int
+    version: int
+    more: bool
+
+
+class Snapshot(NamedTuple):
+    """Every entry that has effect, as of one moment: `total` rows in chunks."""
+
+    total: int
+    last: int
+    version: int
+    chunks: Iterator[np.ndarray]
+
+
+class ListStore:
+    """The lists kept in `folder`.
+
+    Args:
+        folder: made by `open` where it is missing.
+        map_bytes: the address space LMDB begins with; doubled whenever it is full.
+    """
+
+    def __init__(self, folder: Path, *, map_bytes: int = _MAP_BYTES) -> None:
+        self._folder = folder
+        self._map_bytes = map_bytes
+        self._lock = threading.RLock()  # the map must not move under another thread's transaction
+        self._environment: lmdb.Environment | None = None
+
+    def open(self) -> None:
+        """Open or make the lists.
+
+        Raises:
+            StateError: the folder cannot be used, or another version of Hutong wrote it.
+        """
+        if self._environment is not None:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            environment = lmdb.open(str(self._folder), map_size=self._map_bytes, max_dbs=len(_SOURCES), max_readers=512)
+            environment.reader_check()
+        except (OSError, lmdb.Error) as error:
+            raise StateError(
+                f"The lists cannot be opened: {error}.",
+                where=str(self._folder),
+                fix="Check that this user may write there and that the disk is not full.",
+            ) from error
+        self._environment = environment
+        (
+            self._entries,
+            self._removed,
+            self._targets,
+            self._changes,
+            self._meta,
+        ) = (environment.open_db(name) for name in _SOURCES)
+        self._check_version()
+
+    def _check_version(self) -> None:
+        found = self._read(lambda txn: txn.get(b"version", db=self._meta))
+        if found is None:
+            self._write(lambda txn: txn.put(b"version", _VERSION, db=self._meta))
+        elif found != _VERSION:
+            self.close()
+            raise StateError(
+                f"These lists have format {bytes(found).decode()}, this version of Hutong reads {_VERSION.decode()}.",
+                where=str(self._folder),
+                fix="Export them with the version that wrote them and import the file here.",
+            )
+
+    def close(self) -> None:
+        """Let go of the environment; a second call does nothing."""
+        if self._environment is not None:
+            self._environment.close()
+            self._environment = None
+
+    # Asking
+
+    @property
+    def _env(self) -> lmdb.Environment:
+        if self._environment is None:
+            raise StateError("The lists are not open.", where=str(self._folder))
+        return self._environment
+
+    def version(self) -> int:
+        """A number that is higher after every change by any process; costs about a microsecond."""
+        return int(self._env.info()["last_txnid"])
+
+    def count(self) -> int:
+        """How many entries have effect (expired ones included)."""
+        return self._read(lambda txn: int(txn.stat(self._entries)["entries"]))
+
+    def entry(self, number: int) -> Entry | None:
+        """The entry with this id, removed or not."""
+        name = _id(number)
+        found = self._read(lambda txn: self._stored(txn, name))
+        return decode_entry(found) if found else None
+
+    def _stored(self, txn: Transaction, name: bytes) -> bytes:
+        return txn.get(name, db=self._entries) or txn.get(name, db=self._removed) or b""
+
+    def _live(self, txn: Transaction, name: bytes) -> Entry:
+        return decode_entry(txn.get(name, b"", db=self._entries))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry that has effect, oldest first. Changes made meanwhile may or may not show."""
+        page = self._page(0)
+        while page:
+            yield from page
+            page = self._page(page[-1].id)
+
+    def _page(self, after: int) -> list[Entry]:
+        def take(txn: Transaction) -> list[bytes]:
+            cursor = txn.cursor(db=self._entries)
+            found = cursor.set_range(_id(after + 1))
+            return list(islice(cursor.iternext(keys=False), _PAGE)) if found else []
+
+        return [decode_entry(value) for value in self._read(take)]
+
+    def matching(self, key: int) -> list[Entry]:
+        """Entries whose number, prefix or range covers a number key, expired ones included; nearest fit first."""
+        return self._read(lambda txn: self._matching(txn, key))
+
+    def _matching(self, txn: Transaction, key: int) -> list[Entry]:
+        wanted = [(0, key)]
+        if key_kind(key) == KIND_NUMBER:
+            digits = digits_of(key)
+            wanted += [(1, key_of_digits(digits[:length])) for length in range(len(digits), 0, -1)]
+        ids = [
+            txn.get(_target(kind, at, 0, list_, role), db=self._targets)
+            for kind, at in wanted
+            for list_ in range(len(LISTS))
+            for role in range(len(ROLES))
+        ]
+        cursor = txn.cursor(db=self._targets)
+        if cursor.set_range(_target(2, 0, 0, 0, 0)):
+            for name, number in cursor:
+                first, last = (int.from_bytes(name[at : at + 8], "big") for at in (1, 9))
+                if first > key:
+                    break
+                if key <= last:
+                    ids.append(number)
+        return [self._live(txn, number) for number in ids if number is not None]
+
+    @contextmanager
+    def snapshot(self, chunk: int = 20_000) -> Iterator[Snapshot]:
+        """Every entry as of one moment; no other thread of this process uses the lists meanwhile."""
+        with self._lock:
+            self._read(lambda txn: txn.id())  # takes up the map's size if another process changed it
+            with self._env.begin() as txn:
+                count = int(txn.stat(self._entries)["entries"])
+                last = int.from_bytes(txn.get(b"change", b"", db=self._meta), "big")
+                yield Snapshot(count, last, txn.id(), self._chunks(txn, chunk))
+
+    def _chunks(self, txn: Transaction, chunk: int) -> Iterator[np.ndarray]:
+        values = txn.cursor(db=self._entries).iternext(keys=False)
+        while page := list(islice(values, chunk)):
+            yield rows_of(page)
+
+    def changes(self, after: int, limit: int) -> Changes | None:
+        """At most `limit` changes after change number `after`; None where they are no longer kept."""
+        return self._read(lambda txn: self._changes_after(txn, after, limit))
+
+    def _changes_after(self, txn: Transaction, after: int, limit: int) -> Changes | None:
+        cursor = txn.cursor(db=self._changes)
+        found: list[tuple[bytes, bytes]] = []
+        if cursor.set_range(_change(after + 1)):
+            found = list(islice(cursor, limit))
+        if found and int.from_bytes(found[0][0], "big") != after + 1:
+            return None
+        values = [self._stored(txn, number) for _, number in found]
+        last = int.from_bytes(found[-1][0], "big") if found else after
+        return Changes(rows_of(values), last, txn.id(), len(found) == limit)
+
+    # Changing
+
+    def add(self, entries: Sequence[Entry], now: int) -> list[Entry]:
+        """Add entries in one transaction, as of second `now`; returns them as stored.
+
+        An entry with the list, role and target of one that is there replaces it; where it says the same, the old
+        one simply stays.
+
+        Raises:
+            ListError: ids are used up.
+        """
+        return self._write(lambda txn: [self._add(txn, entry, now) for entry in entries])
+
+    def _add(self, txn: Transaction, entry: Entry, now: int) -> Entry:
+        target = _target_of(entry)
+        there = txn.get(target, db=self._targets)
+        if there is not None:
+            old = self._live(txn, there)
+            if old.says_the_same(entry):
+                return old
+            self._bury(txn, old, now, entry.who, "replaced")
+        number = self._next(txn, b"id")
+        if number > LAST_ID:
+            raise ListError("Every entry id has been used.", fix="Export the lists and import them in a new folder.")
+        stored = msgspec.structs.replace(entry, id=number, created=now)
+        txn.put(_id(number), encode_entry(stored), db=self._entries, append=True)
+        txn.put(target, _id(number), db=self._targets)
+        self._log(txn, number)
+        return stored
+
+    def remove(self, target: Entry, now: int, *, who: str, why: str, any_role: bool = False) -> list[Entry]:
+        """Remove what has the list, target and role of `target` (any role if asked); returns what went."""
+        roles = ROLES if any_role else (target.role,)
+        names = [_target_of(msgspec.structs.replace(target, role=role)) for role in roles]
+        return self._write(lambda txn: self._remove(txn, names, now, who, why))
+
+    def _remove(self, txn: Transaction, names: list[bytes], now: int, who: str, why: str) -> list[Entry]:
+        gone = []
+        for name in names:
+            number = txn.get(name, db=self._targets)
+            if number is None:
+                continue
+            old = self._live(txn, number)
+            txn.delete(name, db=self._targets)
+            gone.append(self._bury(txn, old, now, who, why))
+            self._log(txn, old.id)
+        return gone
+
+    def _bury(self, txn: Transaction, old: Entry, now: int, who: str, why: str) -> Entry:
+        buried = msgspec.structs.replace(old, removed=max(now, 1), removed_by=who, removed_why=why)
+        txn.delete(_id(old.id), db=self._entries)
+        txn.put(_id(old.id), encode_entry(buried), db=self._removed)
+        return buried
+
+    def _log(self, txn: Transaction, number: int) -> None:
+        change = self._next(txn, b"change")
+        txn.put(_change(change), _id(number), db=self._changes, append=True)
+        if change > KEPT_CHANGES:
+            txn.delete(_change(change - KEPT_CHANGES), db=self._changes)
+
+    def _next(self, txn: Transaction, name: bytes) -> int:
+        number = int.from_bytes(txn.get(name, b"", db=self._meta), "big") + 1
+        txn.put(name, number.to_bytes(8, "big"), db=self._meta)
+        return number
+
+    # Transactions
+
+    def _read(self, work: Callable[[Transaction], Result]) -> Result:
+        with self._lock:
+            try:
+                with self._env.begin() as txn:
+                    return work(txn)
+            except lmdb.MapResizedError:
+                self._env.set_mapsize(0)  # another process made the map larger: take its size
+                with self._env.begin() as txn:
+                    return work(txn)
+
+    def _write(self, work: Callable[[Transaction], Result]) -> Result:
+        with self._lock:
+            while True:
+                try:
+                    with self._env.begin(write=True) as txn:
+                        return work(txn)
+                except lmdb.MapResizedError:
+                    self._env.set_mapsize(0)
+                except lmdb.MapFullError:
+                    self._env.set_mapsize(2 * int(self._env.info()["map_size"]))
+                except lmdb.DiskError as error:
+                    raise StateError(
+                        f"The lists cannot be written: {error}.",
+                        where=str(self._folder),
+                        fix="Free space on this disk; nothing of this change was kept.",
+                    ) from error
+
+
+def _id(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+def _change(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def _target(kind: int, key: int, last: int, list_: int, role: int) -> bytes:
+    """Kind, first key, last key, list, role: ranges stand together in the order of their first number."""
+    return bytes((kind,)) + key.to_bytes(8, "big") + last.to_bytes(8, "big") + bytes((list_, role))
+
+
+def _target_of(entry: Entry) -> bytes:
+    return _target(KINDS.index(entry.kind), entry.key, entry.last, LISTS.index(entry.list), ROLES.index(entry.role))
