@@ -80,6 +80,7 @@ UNDO_LINKS_PER_TOUCH: Final = 16
 UNDO_LINKS_SLACK: Final = 4096
 UNDO_LINKS: Final = UNDO_ROWS * UNDO_LINKS_PER_TOUCH + UNDO_LINKS_SLACK
 
+# A field must not bear the name of an attribute that every NumPy scalar has (size, data, base …).
 _HEAD_FIELDS: Final = (
     ("magic", "i8", 1, 0),
     ("version", "i8", 1, 8),
@@ -91,7 +92,7 @@ _HEAD_FIELDS: Final = (
     ("boot", "u1", 16, 56),  # for the shell: the boot of the machine that last had the file open
     ("closed", "i8", 1, 72),  # for the shell: 1 when everything is on disk
     # These five change within a batch; begin() saves them.
-    ("size", "i8", 1, 128),
+    ("used", "i8", 1, 128),
     ("newest", "i8", 1, 136),
     ("oldest", "i8", 1, 144),
     ("evicted", "i8", 1, 152),
@@ -163,7 +164,7 @@ class Head(Protocol):
     salt_bins: int
     boot: NDArray[np.uint8]
     closed: int
-    size: int
+    used: int
     newest: int
     oldest: int
     evicted: int
@@ -295,7 +296,7 @@ def format_buffer(buffer: bytearray | mmap, capacity: int, salts: tuple[int, int
 
 def tracked(w: WindowArrays) -> int:
     """Numbers held at present."""
-    return int(w.head.size)
+    return int(w.head.used)
 
 
 def capacity_of(w: WindowArrays) -> int:

@@ -23,14 +23,14 @@ def copy_newest(old: WindowArrays, new: WindowArrays) -> int:
         The number of numbers that found no room; they count as evicted.
     """
     slot = old.head.oldest
-    dropped = max(old.head.size - new.head.capacity, 0)
+    dropped = max(old.head.used - new.head.capacity, 0)
     for _ in range(dropped):
         slot = wide(nth(old.links, 2 * slot).cell)
     while slot != NO_SLOT:
-        place = new.head.size
+        place = new.head.used
         for i in range(ROW_WORDS):
             nth(new.raw, place).words[i] = nth(old.raw, slot).words[i]
-        new.head.size = place + 1
+        new.head.used = place + 1
         insert_cell(new, nth(old.rows, slot).key, place)
         link_newest(new, place)
         slot = wide(nth(old.links, 2 * slot).cell)

@@ -78,7 +78,7 @@ def overlay(dtype: np.dtype[Any]) -> Callable[[NDArray[np.float64], int], Any]:
     pointed = intrinsic(point)
 
     @overload(over)
-    def _over(values: Any, at: Any) -> Any:  # noqa: ANN401  # types, not values
+    def _over(values: Any, at: Any) -> Any:  # noqa: ANN401, ARG001  # types, not values; matched by name
         def impl(values: Any, at: Any) -> Any:  # noqa: ANN401  # as above
             return pointed(values, at)  # type: ignore[call-arg]  # the typing context is numba's to pass
 

@@ -130,10 +130,10 @@ def link_newest(w: WindowArrays, slot: int) -> None:
 def _free_slot(w: WindowArrays) -> int:
     """A slot that no number holds, its row saved: the next unused one, or that of the least recently active."""
     head = w.head
-    slot = head.size
+    slot = head.used
     if slot < head.capacity:
         save_row(w, slot)
-        head.size = slot + 1
+        head.used = slot + 1
         return slot
     slot = head.oldest
     save_row(w, slot)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from hutong.kernel.compiled import compiled
 from hutong.kernel.windows.layout import (
@@ -29,6 +29,10 @@ from hutong.kernel.windows.records import nth
 
 if TYPE_CHECKING:
     from hutong.kernel.windows.layout import WindowArrays
+
+
+def stores_in_order() -> None:
+    """Every store before this call is made before every store after it. Python keeps that order by itself."""
 
 
 def _order_stores(_typing_context: Any) -> Any:  # noqa: ANN401  # the shape that numba's extension point asks for
@@ -48,10 +52,12 @@ def _order_stores(_typing_context: Any) -> Any:  # noqa: ANN401  # the shape tha
 _barrier: Any = intrinsic(_order_stores)
 
 
-@compiled
-def stores_in_order() -> None:
-    """Every store before this call is made before every store after it."""
-    _barrier()
+@overload(stores_in_order)
+def _stores_in_order() -> Any:  # noqa: ANN401  # as above
+    def barrier() -> None:
+        _barrier()
+
+    return barrier
 
 
 @compiled
@@ -64,7 +70,7 @@ def begin(w: WindowArrays, first_seq: int) -> None:
     head = w.head
     if head.batch != 0:
         raise RuntimeError("a window batch is open already: commit or recover it first")
-    head.saved[0] = head.size
+    head.saved[0] = head.used
     head.saved[1] = head.newest
     head.saved[2] = head.oldest
     head.saved[3] = head.evicted
@@ -110,7 +116,7 @@ def recover(w: WindowArrays) -> int:
         raw = nth(w.raw, wide(head.row_slots[i]))
         for j in range(ROW_WORDS):
             raw.words[j] = head.rows[i * ROW_WORDS + j]
-    head.size = wide(head.saved[0])
+    head.used = wide(head.saved[0])
     head.newest = wide(head.saved[1])
     head.oldest = wide(head.saved[2])
     head.evicted = wide(head.saved[3])
