@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+import socket
+import threading
 from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -11,6 +14,7 @@ from zoneinfo import ZoneInfo
 import uvicorn
 from cyclopts import Parameter
 from litestar import Litestar, Response, get
+from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 from msgspec.structs import replace
 
@@ -28,25 +32,30 @@ from hutong.kernel.web import frame as web
 from hutong.kernel.web.security import with_security_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from types import FrameType
 
-    from litestar.types import ASGIApp
+    from litestar.types import ASGIApp, Scope
 
 _GRACE_S = 3  # of the five seconds that a clean stop may take
 _MAX_CONNECTIONS = 256
+_BACKLOG = 128
 
 
 class Site:
     """The web application of one node and the feed behind its live page.
 
+    The key of its card is opened before it serves (`card.open`).
+
     Args:
         config: the node's settings.
         source: the live counters.
         clock: for the age of what is shown and for the card's `iat`.
+        reporter: told of requests that went wrong here.
     """
 
-    def __init__(self, config: Config, source: SnapshotSource, clock: Clock) -> None:
+    def __init__(self, config: Config, source: SnapshotSource, clock: Clock, reporter: Reporter) -> None:
+        self._reporter = reporter
         frame = web.Frame([pages.HOME])
         facts = pages.NodeFacts(
             name=config.node.name,
@@ -65,6 +74,7 @@ class Site:
                 static,
             ],
             lifespan=[self._life],
+            after_exception=[self._went_wrong],
             openapi_config=None,
             logging_config=None,
         )
@@ -72,13 +82,16 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def _life(self, _application: Litestar) -> AsyncIterator[None]:
-        self.card.open()
         beat = asyncio.create_task(self.feed.run())
         try:
             yield
         finally:
             self.feed.close()
             await beat
+
+    async def _went_wrong(self, error: Exception, scope: Scope) -> None:
+        if not isinstance(error, HTTPException):
+            self._reporter.log.error("request failed", path=scope.get("path", ""), exc_info=error)
 
 
 def _service_routes(feed: LiveFeed) -> list[Any]:
@@ -100,19 +113,52 @@ def _service_routes(feed: LiveFeed) -> list[Any]:
     return [healthz, readyz, exposition]
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn that says when it is ready, and ends the endless streams when it is told to stop."""
+class Server(uvicorn.Server):
+    """Uvicorn that says when it is ready, and ends the endless streams when it is told to stop.
 
-    def __init__(self, settings: uvicorn.Config, site: Site, reporter: Reporter) -> None:
-        super().__init__(settings)
+    Args:
+        site: what to serve.
+        config: where to listen.
+        reporter: told of the start.
+    """
+
+    def __init__(self, site: Site, config: Config, reporter: Reporter) -> None:
+        address = parse_host_port(config.serve.listen)
+        super().__init__(
+            uvicorn.Config(
+                site.application,
+                host=address.host,
+                port=address.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="on",
+                limit_concurrency=_MAX_CONNECTIONS,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
         self._site = site
+        self._page = f"http://{address}/"
         self._reporter = reporter
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._reporter.log.info("serving", page=f"http://{self.config.host}:{self.config.port}/")
+            self._reporter.log.info("serving", page=self._page)
             announce_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Without uvicorn's raising the signal again at the end: a clean stop has exit status 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
@@ -131,8 +177,7 @@ def serve(
         parse_host_port(listen)
         settings = replace(settings, serve=ServeConfig(listen=listen))
     reporter = Reporter("serve", level=settings.log.level, form=settings.log.format)
-    clock = SystemClock()
-    return run(Site(settings, LiveSource(settings.data), clock), settings, reporter)
+    return run(Site(settings, LiveSource(settings.data), SystemClock(), reporter), settings, reporter)
 
 
 def run(site: Site, config: Config, reporter: Reporter) -> int:
@@ -141,29 +186,18 @@ def run(site: Site, config: Config, reporter: Reporter) -> int:
     Raises:
         StateError: the address cannot be listened on, or the key cannot be read.
     """
-    address = parse_host_port(config.serve.listen)
-    server = _Server(
-        uvicorn.Config(
-            site.application,
-            host=address.host,
-            port=address.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            limit_concurrency=_MAX_CONNECTIONS,
-            timeout_graceful_shutdown=_GRACE_S,
-        ),
-        site,
-        reporter,
-    )
-    try:
-        server.run()
-    except (SystemExit, KeyboardInterrupt) as ended:
-        if isinstance(ended, SystemExit) and not server.started:
-            raise StateError(
-                "The web pages could not be started.",
-                where=config.serve.listen,
-                fix="See the line above; choose another serve.listen if the address is taken.",
-            ) from None
+    site.card.open()
+    with _listen(config.serve.listen) as listener:
+        Server(site, config, reporter).run([listener])
     return 0
+
+
+def _listen(text: str) -> socket.socket:
+    address = parse_host_port(text)
+    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise StateError(
+            f"the pages cannot be served here: {error.strerror}.", where=text, fix="Choose another serve.listen."
+        ) from None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hutong.calls.live_view import LiveView
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4"
 
 TRUNK_ATTEMPTS = Metric(
     "hutong_calls_trunk_attempts_total",

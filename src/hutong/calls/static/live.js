@@ -56,7 +56,7 @@ const SERIES = [
 ];
 
 function drawChart() {
-  if (!chart || !columns) return;
+  if (!chart || !columns?.time.length) return;
   byId("chart-note").textContent = "";
   const style = getComputedStyle(document.documentElement);
   const token = (name) => style.getPropertyValue(`--${name}`).trim();

@@ -1,0 +1,30 @@
+"""What is vendored is what its checksum file says, with its licence beside it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from hutong.kernel.web.frame import STATIC
+
+ECHARTS = STATIC / "vendor" / "echarts"
+
+
+def test_vendored_files_are_unchanged_and_complete() -> None:
+    lines = (ECHARTS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    files = {str(path.relative_to(ECHARTS)) for path in ECHARTS.rglob("*") if path.is_file()} - {"SHA256SUMS"}
+    assert set(sums) == files
+    for name, digest in sums.items():
+        assert hashlib.sha256((ECHARTS / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_the_licence_stands_beside() -> None:
+    assert "Apache License" in (ECHARTS / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache ECharts" in (ECHARTS / "NOTICE").read_text(encoding="utf-8")
+
+
+def test_no_page_or_style_names_another_host() -> None:
+    own = [path for path in STATIC.rglob("*") if path.suffix in {".css", ".js"} and "vendor" not in path.parts]
+    assert own
+    for path in own:
+        assert "//" not in path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", ""), path
