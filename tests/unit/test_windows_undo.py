@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from hutong.kernel.windows.layout import UNDO_LINKS_PER_TOUCH, UNDO_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SALTS = (0x9C4F_1D2B_77A1_E305, 0xD1B5_4A32_D192_ED03)
 
@@ -52,7 +52,7 @@ STEPS: list[Callable[[WindowArrays, int], Any]] = [
     lambda w, seq: touch(w, 1 + seq * 7919 % 43, victim.START + seq),
     lambda w, seq: touch(w, 9000 + seq, victim.START + seq),
     lambda w, seq: note_attempt(w, seq % tracked(w), 77 + seq, seq % 5, victim.START + 4000 * seq, 1),
-    lambda w, seq: victim.apply(w, seq),
+    victim.apply,
 ]
 
 
