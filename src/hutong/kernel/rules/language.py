@@ -169,8 +169,8 @@ class _Reader:
                 warnings.simplefilter("error")  # a doubtful number such as 1in is a mistake here
                 tree = ast.parse(readable, mode="eval")
         except SyntaxError as error:
-            column = max((error.offset or 1) - 1, 0)
-            self.add(min(self.start + column, len(self.text) - 1), f"this does not read: {error.msg}.", _ALLOWED)
+            column = (error.offset or len(readable)) - 1  # no offset: the end came too early
+            self.add(self.start + min(column, len(readable) - 1), f"this does not read: {error.msg}.", _ALLOWED)
             return None
         except (ValueError, RecursionError, MemoryError):
             self.add(0, "the condition cannot be read: nested too deeply or a stray character.", "Split the rule.")

@@ -93,7 +93,7 @@ class Explainer:
                 sign = self._sign(len(values), positive=positive)
                 shown = self._separator().join(self._item(operand, v) for v in values)
                 return self._numeric(operand), self._result(operand), f"{sign} {shown}" if sign else ""
-            case Compare(relation, Const() as left, right):
+            case Compare(relation, Const() as left, Load() | Arith() as right):
                 return self._atom(Compare(MIRRORED[relation], right, left), positive=positive)
             case Compare(relation, left, right):
                 other = "" if isinstance(right, Const) else f"{self._numeric(right)} = "

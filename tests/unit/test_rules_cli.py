@@ -1,0 +1,101 @@
+"""`hutong rules`: what it prints and refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hutong.app.cli import STATUS_FAILED, STATUS_USAGE, run
+from hutong.calls.features import SHIPPED_RULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWN = """\
+id: own.busy
+version: 1
+title: {zh: 自有, en: Own}
+when: caller.attempts_1m >= 30
+action: warn
+basis: law
+runbook: https://intranet.example/busy
+samples:
+  - {given: {caller.attempts_1m: 30}, fires: true}
+  - {given: {}, fires: false}
+"""
+
+
+def test_lint_accepts_the_shipped_rules_and_own_ones_beside_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.yaml").write_text(OWN)
+    assert run(["rules", "lint"]) == 0
+    shipped = capsys.readouterr().out
+    assert shipped.startswith("ok: ")
+    assert run(["rules", "lint", str(SHIPPED_RULES / "10-lists.yaml")]) == 0
+    assert capsys.readouterr().out == shipped
+    assert run(["rules", "lint", str(tmp_path)]) == 0
+    assert capsys.readouterr().out != shipped
+
+
+def test_lint_prints_one_line_per_error_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN.replace("attempts_1m >= 30", "attempts >= 30").replace("version: 1", "version: 0"))
+    assert run(["rules", "lint", str(path)]) == STATUS_FAILED
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{path}:2:10: error: [own.busy] version")
+    assert "Choose a window: caller.attempts_1m" in lines[1]
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "notes.txt"])
+def test_lint_refuses_what_is_no_rule_file(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    assert run(["rules", "lint", str(tmp_path / name)]) == STATUS_FAILED
+    assert str(tmp_path / name) in capsys.readouterr().err
+
+
+def test_promote_moves_a_rule_and_list_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "own.yaml").write_text(OWN)
+    promotion = [
+        "rules",
+        "promote",
+        "own.busy",
+        "--to",
+        "warn",
+        "--by",
+        "李",
+        "--why",
+        "三月回放",
+        "--data",
+        str(tmp_path),
+    ]
+    assert run(promotion) == 0
+    assert capsys.readouterr().out == "own.busy v1: observe -> warn\n"
+    assert run(["rules", "list", "--data", str(tmp_path), "--lang", "zh"]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("own.busy"))
+    assert row.split() == ["own.busy", "1", "自有", "提示", "提示", "*"]
+    assert run(promotion) == STATUS_FAILED
+    assert "in stage warn already" in capsys.readouterr().err
+    assert run([*promotion[:4], "block", *promotion[5:]]) == STATUS_FAILED
+    assert "may at most warn" in capsys.readouterr().err
+
+
+def test_list_follows_the_language_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    assert run(["rules", "list"]) == 0
+    assert "主叫在拦截名单中" in capsys.readouterr().out
+    monkeypatch.setenv("LANG", "en_GB.UTF-8")
+    assert run(["rules", "list"]) == 0
+    assert "Caller is on a block list" in capsys.readouterr().out
+
+
+def test_wrong_use_has_its_own_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rules", "promote", "own.busy", "--to", "drop", "--data", str(tmp_path)]) == STATUS_USAGE
+    assert run(["rules", "list", "--data", str(tmp_path / "missing")]) == STATUS_FAILED
+    assert "does not exist" in capsys.readouterr().err
