@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hutong.calls.features import CALLEE_WINDOWS, CALLER_WINDOWS, SHIPPED_RULES, TRUNK_WINDOWS, VOCABULARY
+from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import Ruleset, check_paths, load_ruleset, read_anchors, run_rules
 from hutong.kernel.rules.lint import sample_vector
 from hutong.kernel.windows import WINDOW_FEATURES
@@ -95,6 +96,51 @@ def test_a_roaming_subscriber_and_a_diverted_call_are_not_blocked(ruleset: Rules
     assert blocked_by(ruleset, **own, caller__form="international", caller__roaming="unconfirmed") == [
         "calls.domestic-caller-from-abroad"
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        ("+8613800138000", "domestic-caller-from-abroad"),
+        ("8613800138000", "domestic-caller-from-abroad"),
+        ("+862162345678", "domestic-caller-from-abroad"),
+        ("13800138000", "national-format-from-abroad"),
+        ("02162345678", "national-format-from-abroad"),
+        ("62345678", "national-format-from-abroad"),
+        ("110", "emergency-number-from-abroad"),
+        ("+86120", "emergency-number-from-abroad"),
+        ("021110", "emergency-number-from-abroad"),
+        ("95588", "service-number-from-abroad"),
+        ("+8695588", "service-number-from-abroad"),
+        ("10086", "service-number-from-abroad"),
+        ("96110", "service-number-from-abroad"),
+        ("12345", "service-number-from-abroad"),
+        ("4001234567", "national-format-from-abroad"),
+        ("+864001234567", "domestic-caller-from-abroad"),
+        ("unknown", "impossible-caller-from-abroad"),
+        ("", "impossible-caller-from-abroad"),
+        ("+123", "impossible-caller-from-abroad"),
+        ("+12345678901234567890", "impossible-caller-from-abroad"),
+        ("+14155550123", ""),
+        ("0014155550123", ""),
+        ("14155550123", ""),
+        ("+85223456789", ""),
+        ("+447700900123", ""),
+    ],
+)
+def test_what_a_call_from_abroad_may_show(ruleset: Ruleset, written: str, rule: str) -> None:
+    number = Numbering("021").read(written, abroad=True)
+    blocked = blocked_by(
+        ruleset,
+        trunk__kind="international",
+        caller__class=number.klass,
+        caller__country=number.country,
+        caller__form=number.form,
+        caller__fault=number.fault,
+        caller__digits=len(number.digits),
+        caller__roaming="unconfirmed" if number.country == "CN" else "not-asked",
+    )
+    assert blocked[:1] == ([f"calls.{rule}"] if rule else [])
 
 
 def test_windows_lie_together_in_the_order_in_which_they_are_read() -> None:

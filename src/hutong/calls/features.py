@@ -52,7 +52,7 @@ _WINDOWS: dict[str, tuple[str, str, str, float | None]] = {
     "distinct_callees": ("不同被叫数", "distinct callees", "", None),
     "areas": ("被叫地区数", "areas called", "", None),
     "answer_share": ("接通率", "share of answered calls", "", 1.0),
-    "short_share": ("15 秒内短呼占比", "share of calls of at most 15 s", "", 1.0),
+    "short_share": ("接通呼叫中不超过 15 秒的占比", "share of answered calls of at most 15 s", "", 1.0),
     "mean_ring": ("平均振铃时长", "mean ringing time", "s", None),
     "mean_talk": ("平均通话时长", "mean talking time", "s", None),
     "night_share": ("夜间呼叫占比", "share of calls at night", "", 1.0),
