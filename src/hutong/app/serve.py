@@ -142,6 +142,7 @@ class Server(uvicorn.Server):
         self._reporter = reporter
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Begin to listen, then say so."""
         await super().startup(sockets)
         if self.started:
             self._reporter.log.info("serving", page=self._page)
@@ -161,6 +162,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """On SIGTERM or SIGINT."""
         super().handle_exit(sig, frame)
         self._site.feed.close()
 

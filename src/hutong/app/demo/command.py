@@ -18,7 +18,7 @@ from hutong.app.demo.report import Report, terminal_language
 from hutong.app.demo.surroundings import Places, Surroundings, find_places, trunk_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _DRAIN_S = 8.0
 
@@ -29,46 +29,51 @@ def demo(
     port: Annotated[int, Parameter(help="页面端口,被占用则另选 / port of the page; another if it is taken")] = 8080,
     rate: Annotated[float, Parameter(help="每秒来话数 / calls a second")] = 300.0,
     seed: Annotated[int, Parameter(help="随机种子 / seed of the made-up traffic")] = 1,
+    direct: Annotated[
+        bool, Parameter(help="不经 Kamailio,直接询问护通 / ask Hutong directly even where Kamailio is installed")
+    ] = False,
     keep: Annotated[bool, Parameter(help="保留临时目录 / keep the throw-away folder")] = False,
 ) -> int:
     """演示:启动一个节点,由示例网关打入真实 SIP 呼叫 / Start a throw-away node and send it real SIP calls."""
-    places = find_places(port)
-    population = Population(seed)
+    places = find_places(port, direct=direct)
     ledger = Ledger()
     report = Report(Console(), terminal_language(os.environ), ledger)
-    with Surroundings(places, population.roaming, keep=keep) as surroundings:
-        asyncio.run(_Demo(places, population, ledger, report, surroundings).run(seconds, rate))
-        if keep:
-            report.say("kept", folder=surroundings.folder)
-    report.summary()
+    paths = ["with_proxy"] if places.kamailio else ["without_proxy"] if direct else ["no_kamailio", "without_proxy"]
+    asyncio.run(_Demo(places, Population(seed), ledger, report).run(seconds, rate, paths, keep=keep))
+    if ledger.attempts:
+        report.summary()
     return 0 if ledger.good else 1
 
 
 class _Demo:
-    def __init__(
-        self, places: Places, population: Population, ledger: Ledger, report: Report, surroundings: Surroundings
-    ) -> None:
-        self._places, self._population, self._ledger = places, population, ledger
-        self._report, self._surroundings = report, surroundings
+    def __init__(self, places: Places, population: Population, ledger: Ledger, report: Report) -> None:
+        self._places, self._population = places, population
+        self._ledger, self._report = ledger, report
 
-    async def run(self, seconds: int, rate: float) -> None:
-        """Start, make calls for so long (0: until a signal), let them end."""
+    async def run(self, seconds: int, rate: float, paths: Sequence[str], *, keep: bool) -> None:
+        """Start, make calls for so long (0: until a signal), let them end; end what was started.
+
+        Signals are taken here from the first process started to the last one ended, so none of them is left behind.
+        """
         stop = asyncio.Event()
-        with _on_signals(stop.set):
+        with _on_signals(stop.set), Surroundings(self._places, self._population.roaming, keep=keep) as surroundings:
             self._report.say("starting")
-            starting = asyncio.create_task(self._surroundings.start())
+            starting = asyncio.create_task(surroundings.start())
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
             if not starting.done():
                 starting.cancel()
                 return
             await starting
-            stopping.cancel()
             self._report.say("page", page=self._places.page)
-            self._report.say("with_proxy" if self._places.kamailio else "without_proxy")
+            for path in paths:
+                self._report.say(path)
             if not seconds:
                 self._report.say("stop_hint")
             await self._make_calls(seconds, rate, stop)
+            if keep:
+                self._report.say("kept", folder=surroundings.folder)
 
     async def _make_calls(self, seconds: int, rate: float, stop: asyncio.Event) -> None:
         gateway = Gateway(self._places.route, trunk_addresses(), self._ledger)

@@ -65,16 +65,21 @@ def trunk_addresses() -> dict[str, str]:
     return {name: f"127.0.{10 + i}.1" for i, name in enumerate(TRUNKS)}
 
 
-def find_places(port: int) -> Places:
+def find_places(port: int, *, direct: bool) -> Places:
     """Free ports, the page's as wished where it is free.
 
     Args:
-        port: wished for the page.
+        port: wished for the page; 0 for any.
+        direct: leave Kamailio out even where it is installed.
     """
+    web = port
+    try:
+        socket.create_server((_LOOPBACK, port)).close()
+    except OSError:
+        web = 0
     sip, proxy, callees = (_free(socket.SOCK_DGRAM) for _ in range(3))
-    with contextlib.suppress(OSError), socket.create_server((_LOOPBACK, port)):
-        return Places(f"{_LOOPBACK}:{port}", sip, proxy, callees, _kamailio())
-    return Places(f"{_LOOPBACK}:{_free(socket.SOCK_STREAM)}", sip, proxy, callees, _kamailio())
+    kamailio = "" if direct else _kamailio()
+    return Places(f"{_LOOPBACK}:{web or _free(socket.SOCK_STREAM)}", sip, proxy, callees, kamailio)
 
 
 def _free(kind: socket.SocketKind) -> int:
@@ -168,7 +173,7 @@ class Surroundings:
         process = self._spawn("hutong", command, {READY_VARIABLE: str(write_end)}, write_end)
         os.close(write_end)
         try:
-            said = await asyncio.wait_for(asyncio.to_thread(os.read, read_end, 64), _START_S)
+            said = await asyncio.wait_for(_first_words(read_end), _START_S)
         except TimeoutError:
             said = b""
         finally:
@@ -215,6 +220,18 @@ class Surroundings:
         state = "does not become ready" if process.poll() is None else f"ended with status {process.returncode}"
         tail = "\n  ".join(log[-8:])
         return DemoError(f"{name} {state}.", fix=f"It said:\n  {tail}" if tail else "It said nothing.")
+
+
+async def _first_words(pipe: int) -> bytes:
+    """What a pipe's other end writes first, empty when it closes it. Not in a thread: those cannot be called off."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(pipe, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(pipe)
+    return os.read(pipe, 64)
 
 
 def _hutong() -> tuple[str, ...]:
