@@ -19,6 +19,8 @@ from hutong.kernel.windows import (
     evicted,
     find,
     format_buffer,
+    prefetch_index,
+    prefetch_row,
     read_features,
     size_for,
     touch,
@@ -137,6 +139,19 @@ def test_chains_do_not_grow_for_numbers_in_a_row() -> None:
     assert longest < 100
 
 
+def test_prefetching_changes_nothing_whatever_the_key() -> None:
+    w = table(50)
+    prefetch_index(w, 5)
+    prefetch_row(w, 5)
+    for key in range(1, 80):
+        touch(w, key, NOW)
+    before = w.rows.base.tobytes(), w.links.base.tobytes()  # type: ignore[attr-defined]
+    for key in range(1, 200):
+        prefetch_index(w, key)
+        prefetch_row(w, key)
+    assert (w.rows.base.tobytes(), w.links.base.tobytes()) == before  # type: ignore[attr-defined]
+
+
 DIGEST = """
 import hashlib, sys, warnings
 warnings.simplefilter("ignore")
@@ -157,6 +172,8 @@ for step in range(60):
     slot = touch(w, 1 + step % 50, now)
     note_attempt(w, slot, 500 + step // 3, step, now, step % 2)
     note_ended(w, slot, now, step % 2, 100 * step, 900 * step)
+    prefetch_index(w, step)
+    prefetch_row(w, step)
     read_features(w, slot, now + 31 * (step % 4), out, 49 * (step % 3))
     digest.update(out.tobytes())
 digest.update(buffer)

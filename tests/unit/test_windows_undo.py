@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -151,12 +152,18 @@ def test_kill_minus_nine_at_any_moment_loses_no_committed_batch(tmp_path: Path) 
     rng = np.random.default_rng(5)
     rolled_back = 0
     reached = 0
-    for _ in range(6):
+    for _ in range(5):
         child = subprocess.Popen([sys.executable, victim.__file__, str(path)], stdout=subprocess.PIPE)
         assert child.stdout is not None
         with child.stdout:
-            child.stdout.read(int(rng.integers(1, 8)))  # between these progress marks anything may be under way
-            child.kill()
+            child.stdout.read(1)
+            with path.open("rb") as shared, mmap.mmap(shared.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+                watched = views(memory)
+                target = committed_seq(watched) + int(rng.integers(1, 30_000))
+                while committed_seq(watched) < target:
+                    pass
+                child.kill()
+                del watched
         child.wait()
         file = WindowFile(path, victim.MEMORY, boot_id=bytes(16))
         file.open()

@@ -66,10 +66,9 @@ def main() -> None:
     file.open()
     w = file.arrays
     apply_batches(w, np.int64(committed_seq(w) + 1), 1)
-    while True:
-        apply_batches(w, np.int64(committed_seq(w) + 1), 500)
-        sys.stdout.write(".")
-        sys.stdout.flush()
+    sys.stdout.write(".")
+    sys.stdout.flush()
+    apply_batches(w, np.int64(committed_seq(w) + 1), 1 << 40)
 
 
 if __name__ == "__main__":

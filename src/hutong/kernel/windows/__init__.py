@@ -4,6 +4,7 @@ Takes number keys and `now`, gives feature values. The table lives in one byte b
 disk); nothing here knows a call, a rule or a clock. See docs/windows.md.
 """
 
+from hutong.kernel.windows.ahead import prefetch_index, prefetch_row
 from hutong.kernel.windows.features import WINDOW_FEATURES, read_features
 from hutong.kernel.windows.file import WindowFile
 from hutong.kernel.windows.layout import (
@@ -37,6 +38,8 @@ __all__ = [
     "note_attempt",
     "note_ended",
     "note_inbound",
+    "prefetch_index",
+    "prefetch_row",
     "read_features",
     "recover",
     "size_for",

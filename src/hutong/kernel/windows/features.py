@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from hutong.kernel.compiled import compiled
+from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.windows.distinct import AREAS, CALLEES
-from hutong.kernel.windows.layout import BINS, CALLEE_BINS, COMMON_BINS, PREVIOUS, SPANS, wide
+from hutong.kernel.windows.layout import BINS, CALLEE_BINS, COMMON_BINS, PREVIOUS, SPANS
 from hutong.kernel.windows.notes import RUN_SECONDS
 from hutong.kernel.windows.records import nth, overlay
 from hutong.kernel.windows.rolling import BIN_SECONDS, DAY, HOUR, MINUTE, TEN_MINUTES
@@ -88,7 +88,7 @@ def _limit(seconds: int, passed: int) -> np.uint16:
 @compiled
 def _hits(row: Row, passed: int) -> tuple[int, int, int, int]:
     """Bins hit within each span as common | sampled << 8 | areas << 16: one pass, one vector load for all spans."""
-    then = np.uint16((wide(row.rolled) // BIN_SECONDS) & 0xFFFF)
+    then = np.uint16((signed(row.rolled) // BIN_SECONDS) & 0xFFFF)
     minute, ten, hour, day = (
         _limit(MINUTE, passed),
         _limit(TEN_MINUTES, passed),
@@ -103,7 +103,7 @@ def _hits(row: Row, passed: int) -> tuple[int, int, int, int]:
         in_ten = np.uint32(in_ten + (one if age < ten else _NONE))
         in_hour = np.uint32(in_hour + (one if age < hour else _NONE))
         in_day = np.uint32(in_day + (one if age < day else _NONE))
-    return wide(in_minute), wide(in_ten), wide(in_hour), wide(in_day)
+    return signed(in_minute), signed(in_ten), signed(in_hour), signed(in_day)
 
 
 @compiled
@@ -135,7 +135,7 @@ def _read_distinct(hits: int, to: _Span) -> None:
 @compiled
 def _read_span(row: Row, span: int, seconds: int, now: int, hits: int, to: _Span) -> None:
     """Both buckets weighted by how much of them lies in the span; see docs/windows.md for the bounds."""
-    rolled = wide(row.rolled)
+    rolled = signed(row.rolled)
     current, previous = 1.0, (seconds - now % seconds) / seconds
     if now // seconds != rolled // seconds:
         current, previous = previous, 0.0
@@ -147,7 +147,7 @@ def _read_span(row: Row, span: int, seconds: int, now: int, hits: int, to: _Span
 
 @compiled
 def _read_row(row: Row, now: int, out: NDArray[np.float64], at: int) -> None:
-    rolled = wide(row.rolled)
+    rolled = signed(row.rolled)
     moment = max(now, rolled)
     in_minute, in_ten, in_hour, in_day = _hits(row, moment // BIN_SECONDS - rolled // BIN_SECONDS)
     _read_span(row, 0, MINUTE, moment, in_minute, _span_at(out, at))
@@ -155,12 +155,12 @@ def _read_row(row: Row, now: int, out: NDArray[np.float64], at: int) -> None:
     _read_span(row, 2, HOUR, moment, in_hour, _span_at(out, at + 2 * _PER_SPAN))
     _read_span(row, 3, DAY, moment, in_day, _span_at(out, at + 3 * _PER_SPAN))
     rest = at + SPANS * _PER_SPAN
-    running = moment - wide(row.attempted) <= RUN_SECONDS
+    running = moment - signed(row.attempted) <= RUN_SECONDS
     out[rest] = np.float64(row.sequential) if running else 0.0
     out[rest + 1] = np.float64(row.same) if running else 0.0
     out[rest + 2] = np.float64(row.active) if moment - rolled < DAY else 0.0
-    out[rest + 3] = np.float64(moment - wide(row.first))
-    out[rest + 4] = np.float64(moment - wide(row.before))
+    out[rest + 3] = np.float64(moment - signed(row.first))
+    out[rest + 4] = np.float64(moment - signed(row.before))
 
 
 @compiled

@@ -16,14 +16,13 @@ touches cost 1.4 us instead of 0.06.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
 from hutong.kernel.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from mmap import mmap
 
     from numpy.typing import NDArray
@@ -201,11 +200,6 @@ class WindowArrays(NamedTuple):
     links: Link
     rows: Row
     raw: Raw
-
-
-# In compiled code an unsigned field minus another is unsigned, and mixed with a signed 64-bit one a float: fields
-# are widened first.
-wide: Callable[[int | np.integer[Any]], int] = cast("Callable[[int | np.integer[Any]], int]", np.int64)
 
 
 def _cells_for(capacity: int) -> int:

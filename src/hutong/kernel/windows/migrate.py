@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hutong.kernel.compiled import compiled
-from hutong.kernel.windows.layout import NO_SLOT, ROW_WORDS, wide
+from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.windows.layout import NO_SLOT, ROW_WORDS
 from hutong.kernel.windows.records import nth
 from hutong.kernel.windows.table import insert_cell, link_newest
 
@@ -25,7 +25,7 @@ def copy_newest(old: WindowArrays, new: WindowArrays) -> int:
     slot = old.head.oldest
     dropped = max(old.head.used - new.head.capacity, 0)
     for _ in range(dropped):
-        slot = wide(nth(old.links, 2 * slot).cell)
+        slot = signed(nth(old.links, 2 * slot).cell)
     while slot != NO_SLOT:
         place = new.head.used
         for i in range(ROW_WORDS):
@@ -33,7 +33,7 @@ def copy_newest(old: WindowArrays, new: WindowArrays) -> int:
         new.head.used = place + 1
         insert_cell(new, nth(old.rows, slot).key, place)
         link_newest(new, place)
-        slot = wide(nth(old.links, 2 * slot).cell)
+        slot = signed(nth(old.links, 2 * slot).cell)
     new.head.evicted = old.head.evicted + dropped
     new.head.committed = old.head.committed
     return dropped

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hutong.kernel.compiled import compiled
-from hutong.kernel.windows.layout import AREA_BINS, CALLEE_BINS, COMMON_BINS, SAMPLED_BINS, SPANS, wide
+from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.windows.layout import AREA_BINS, CALLEE_BINS, COMMON_BINS, SAMPLED_BINS, SPANS
 from hutong.kernel.windows.records import nth
 from hutong.kernel.windows.rolling import roll, stamp_of
 from hutong.kernel.windows.table import mixed
@@ -38,13 +38,13 @@ _WORD: Final = np.uint64(0xFFFF)
 @compiled
 def _add_one(counter: NDArray[np.uint32]) -> None:
     for span in range(SPANS):
-        counter[span] = min(wide(counter[span]) + 1, _MAX32)
+        counter[span] = min(signed(counter[span]) + 1, _MAX32)
 
 
 @compiled
 def _scaled(h: np.uint64, bins: int) -> int:
     """16 middle bits of a hash to 0..bins-1."""
-    return wide((((h >> _MIDDLE) & _WORD) * np.uint64(bins)) >> _MIDDLE)
+    return signed((((h >> _MIDDLE) & _WORD) * np.uint64(bins)) >> _MIDDLE)
 
 
 @compiled
@@ -65,7 +65,7 @@ def area_bin(area: int, salt: int) -> int:
 @compiled
 def _follow_run(row: Row, callee: int, now: int) -> None:
     """Lengthen or restart the runs; retrying the same callee neither lengthens nor breaks a numeric run."""
-    stale = now - wide(row.attempted) > RUN_SECONDS or row.callee == 0
+    stale = now - signed(row.attempted) > RUN_SECONDS or row.callee == 0
     step = callee - row.callee
     row.callee = callee
     row.attempted = now
@@ -75,12 +75,12 @@ def _follow_run(row: Row, callee: int, now: int) -> None:
         row.direction = 0
         return
     if step == 0:
-        row.same = min(wide(row.same) + 1, _MAX16)
+        row.same = min(signed(row.same) + 1, _MAX16)
         return
     direction = _UP if step == 1 else _DOWN
     turned = row.direction not in {0, direction}
     row.same = 1
-    row.sequential = 2 if turned else min(wide(row.sequential) + 1, _MAX16)
+    row.sequential = 2 if turned else min(signed(row.sequential) + 1, _MAX16)
     row.direction = direction
 
 
@@ -131,7 +131,7 @@ def note_answered(w: WindowArrays, slot: int, now: int) -> None:
     save_row(w, slot)
     row = nth(w.rows, slot)
     roll(row, now)
-    row.active = min(wide(row.active) + 1, _MAX32)
+    row.active = min(signed(row.active) + 1, _MAX32)
 
 
 @compiled
@@ -142,8 +142,8 @@ def _tenths(milliseconds: int) -> int:
 @compiled
 def _add_outcome(row: Row, span: int, ring: int, talk: int, taken: int, short: int) -> None:
     """A full bucket is halved whole: its shares and means stay, and later calls still weigh in."""
-    full = wide(row.ended[span]) == _MAX16
-    if full or wide(row.ring[span]) + ring > _MAX32 or wide(row.talk[span]) + talk > _MAX32:
+    full = signed(row.ended[span]) == _MAX16
+    if full or signed(row.ring[span]) + ring > _MAX32 or signed(row.talk[span]) + talk > _MAX32:
         row.ended[span] >>= np.uint16(1)
         row.answered[span] >>= np.uint16(1)
         row.short[span] >>= np.uint16(1)
@@ -178,4 +178,4 @@ def note_ended(w: WindowArrays, slot: int, now: int, answered: int, ring_ms: int
     for span in range(SPANS):
         _add_outcome(row, span, _tenths(ring_ms), _tenths(talk_ms) * taken, taken, short)
     if taken == 1 and row.active > 0:
-        row.active = wide(row.active) - 1
+        row.active = signed(row.active) - 1

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hutong.kernel.compiled import compiled
-from hutong.kernel.windows.layout import BINS, PREVIOUS, SPANS, wide
+from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.windows.layout import BINS, PREVIOUS, SPANS
 
 if TYPE_CHECKING:
     from hutong.kernel.windows.layout import Row
@@ -100,7 +100,7 @@ def roll(row: Row, now: int) -> int:
     Returns:
         The row's clock: the later of the two.
     """
-    rolled = wide(row.rolled)
+    rolled = signed(row.rolled)
     if now <= rolled:
         return rolled
     row.rolled = now

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hutong.kernel.compiled import compiled
-from hutong.kernel.windows.layout import NO_SLOT, wide
+from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.windows.layout import NO_SLOT
 from hutong.kernel.windows.records import nth
 from hutong.kernel.windows.rolling import clear_timed, roll
 from hutong.kernel.windows.undo import save_row, set_link
@@ -37,13 +37,19 @@ def mixed(key: int, salt: int) -> np.uint64:
 
 @compiled
 def _home(h: np.uint64, cells: int) -> int:
-    return wide(((h >> _HALF) * np.uint64(cells)) >> _HALF)
+    return signed(((h >> _HALF) * np.uint64(cells)) >> _HALF)
 
 
 @compiled
 def _tag(h: np.uint64, bits: int) -> int:
     """The hash bits kept in a cell above the slot."""
-    return wide(h & _LOW) >> bits
+    return signed(h & _LOW) >> bits
+
+
+@compiled
+def home_of(w: WindowArrays, key: int) -> int:
+    """The index cell at which the search for `key` begins."""
+    return _home(mixed(key, w.head.salt_index), w.head.cells)
 
 
 @compiled
@@ -55,7 +61,7 @@ def find(w: WindowArrays, key: int) -> int:
     tag = _tag(h, bits)
     at = _home(h, cells)
     while True:
-        cell = wide(nth(w.links, base + at).cell)
+        cell = signed(nth(w.links, base + at).cell)
         if cell == 0:
             return -1
         slot = (cell & ((1 << bits) - 1)) - 1
@@ -67,18 +73,18 @@ def find(w: WindowArrays, key: int) -> int:
 @compiled
 def _remove_cell(w: WindowArrays, slot: int) -> None:
     head = w.head
-    cells, base, salt = head.cells, 2 * head.capacity, head.salt_index
+    cells, base = head.cells, 2 * head.capacity
     mask = (1 << head.slot_bits) - 1
-    hole = _home(mixed(nth(w.rows, slot).key, salt), cells)
-    while (wide(nth(w.links, base + hole).cell) & mask) - 1 != slot:
+    hole = home_of(w, nth(w.rows, slot).key)
+    while (signed(nth(w.links, base + hole).cell) & mask) - 1 != slot:
         hole = hole + 1 if hole + 1 < cells else 0
     at = hole
     while True:
         at = at + 1 if at + 1 < cells else 0
-        cell = wide(nth(w.links, base + at).cell)
+        cell = signed(nth(w.links, base + at).cell)
         if cell == 0:
             break
-        home = _home(mixed(nth(w.rows, (cell & mask) - 1).key, salt), cells)
+        home = home_of(w, nth(w.rows, (cell & mask) - 1).key)
         # An entry moves back into the hole only if the hole is not before the entry's home.
         if (at - home + cells) % cells >= (at - hole + cells) % cells:
             set_link(w, base + hole, cell)
@@ -101,7 +107,7 @@ def insert_cell(w: WindowArrays, key: int, slot: int) -> None:
 @compiled
 def _unlink(w: WindowArrays, slot: int) -> None:
     head = w.head
-    newer, older = wide(nth(w.links, 2 * slot).cell), wide(nth(w.links, 2 * slot + 1).cell)
+    newer, older = signed(nth(w.links, 2 * slot).cell), signed(nth(w.links, 2 * slot + 1).cell)
     if newer == NO_SLOT:
         head.newest = older
     else:

@@ -16,14 +16,13 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
-from hutong.kernel.compiled import compiled
+from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.windows.layout import (
     ROW_WORDS,
     UNDO_LINKS,
     UNDO_LINKS_PER_TOUCH,
     UNDO_LINKS_SLACK,
     UNDO_ROWS,
-    wide,
 )
 from hutong.kernel.windows.records import nth
 
@@ -111,16 +110,16 @@ def recover(w: WindowArrays) -> int:
         return 0
     for i in range(head.undo_links - 1, -1, -1):
         saved = head.links[i]
-        nth(w.links, wide(saved >> np.uint64(32))).cell = wide(saved & np.uint64(0xFFFFFFFF))
+        nth(w.links, signed(saved >> np.uint64(32))).cell = signed(saved & np.uint64(0xFFFFFFFF))
     for i in range(head.undo_rows - 1, -1, -1):
-        raw = nth(w.raw, wide(head.row_slots[i]))
+        raw = nth(w.raw, signed(head.row_slots[i]))
         for j in range(ROW_WORDS):
             raw.words[j] = head.rows[i * ROW_WORDS + j]
-    head.used = wide(head.saved[0])
-    head.newest = wide(head.saved[1])
-    head.oldest = wide(head.saved[2])
-    head.evicted = wide(head.saved[3])
-    head.committed = wide(head.saved[4])
+    head.used = signed(head.saved[0])
+    head.newest = signed(head.saved[1])
+    head.oldest = signed(head.saved[2])
+    head.evicted = signed(head.saved[3])
+    head.committed = signed(head.saved[4])
     stores_in_order()
     head.batch = 0
     stores_in_order()
@@ -149,8 +148,8 @@ def save_row(w: WindowArrays, slot: int) -> None:
         return
     row = nth(w.rows, slot)
     count = head.undo_rows
-    mark = wide(row.mark)
-    if mark < count and wide(head.row_slots[mark]) == slot:
+    mark = signed(row.mark)
+    if mark < count and signed(head.row_slots[mark]) == slot:
         return
     if count >= UNDO_ROWS:
         raise RuntimeError("the window undo area is full: commit while undo_room lasts")

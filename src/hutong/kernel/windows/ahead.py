@@ -1,0 +1,72 @@
+"""Telling memory early which numbers a batch will touch. Only hints: results never depend on them.
+
+With millions of numbers every touch waits for memory. A loop that first names the keys of its whole batch lets those
+waits overlap: `prefetch_index` for all keys, then `prefetch_row` for all keys, then the work. Keys may be unknown to
+the table. Worth it from a few calls a batch on; see docs/windows.md for what it saves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.windows.layout import ROW_BYTES
+from hutong.kernel.windows.records import nth
+from hutong.kernel.windows.table import home_of
+
+if TYPE_CHECKING:
+    from hutong.kernel.windows.layout import WindowArrays
+
+_LINE: Final = 64
+
+
+def _fetch(_record: object, _offset: int) -> None:
+    """Ask for the cache line some bytes into a record, to be written soon. Python has nothing to ask."""
+
+
+def _prefetch(_typing_context: Any, record: Any, _offset: Any) -> Any:  # noqa: ANN401  # the shape numba asks for
+    def emit(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401  # as above
+        byte = ir.IntType(8).as_pointer()
+        place = builder.gep(builder.bitcast(arguments[0], byte), [arguments[1]])
+        flag = ir.IntType(32)
+        prefetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        )
+        write, keep, data = (ir.Constant(flag, n) for n in (1, 3, 1))
+        builder.call(prefetch, [place, write, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(record, types.int64), emit
+
+
+_prefetched: Any = intrinsic(_prefetch)
+
+
+@overload(_fetch)
+def _compiled_fetch(_record: Any, _offset: Any) -> Any:  # noqa: ANN401  # types, not values
+    def fetch(_record: Any, _offset: Any) -> None:  # noqa: ANN401  # as above
+        _prefetched(_record, _offset)
+
+    return fetch
+
+
+@compiled
+def prefetch_index(w: WindowArrays, key: int) -> None:
+    """Begin to fetch the index cell of `key`. Changes nothing."""
+    _fetch(nth(w.links, 2 * w.head.capacity + home_of(w, key)), 0)
+
+
+@compiled
+def prefetch_row(w: WindowArrays, key: int) -> None:
+    """Begin to fetch the row that `key` most likely has; after prefetch_index. Changes nothing."""
+    cell = signed(nth(w.links, 2 * w.head.capacity + home_of(w, key)).cell)
+    slot = (cell & ((1 << w.head.slot_bits) - 1)) - 1
+    if slot >= 0:
+        row = nth(w.rows, slot)
+        for offset in range(0, ROW_BYTES, _LINE):
+            _fetch(row, offset)
+        _fetch(nth(w.links, 2 * slot), 0)
