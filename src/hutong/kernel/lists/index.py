@@ -6,7 +6,7 @@ numbers; an entry for the asked role before one for any role.
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,6 +26,8 @@ from hutong.kernel.lists.table import (
 from hutong.kernel.numbering.keys import KIND_NUMBER, MAX_DIGITS, key_count, key_kind, key_value, pack_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hutong.kernel.lists.store import Changes, ListStore
 
 ROLE_ANY, ROLE_CALLER, ROLE_CALLEE = 0, 1, 2  # indices of entries.ROLES
@@ -42,7 +44,8 @@ _FIRST, _LAST, _TAG, _VALUE = 0, 1, 2, 3  # columns of ListArrays.ranges
 _PREFIX_KIND = KINDS.index("prefix")
 _RANGE_KIND = KINDS.index("range")
 _BATCH = 2000  # changes taken up by one refresh: about two milliseconds of the loop's time
-_INLINE_SECONDS = 0.02  # work off to the side that takes no longer than this is simply waited for
+_FAR_BEHIND = 20_000  # changes; from here on reading the whole store off to the side is sooner done
+_INLINE_SECONDS = 0.005  # work off to the side that takes no longer than this is simply waited for
 
 
 class ListArrays(NamedTuple):
@@ -105,7 +108,7 @@ def _probe(table: np.ndarray, target: int, now: int, role: int) -> int:
 @compiled
 def _previous(tree: np.ndarray, before: int, key: int) -> int:
     """The greatest leaf below `before` whose last key is not below `key`; -1 where there is none."""
-    leaves = tree.shape[0] // 2
+    leaves: int = tree.shape[0] // 2
     node = before + leaves
     while node > 1:
         if node & 1 == 1 and tree[node - 1] >= key:
@@ -296,7 +299,8 @@ class ListIndex:
 
     def load(self) -> None:
         """Read the whole store: about 0.7 s for each million entries."""
-        self._take(self._read_all())
+        self._state = self._read_all()
+        self.arrays = self._state.arrays()
 
     def close(self) -> None:
         """Wait for work off to the side to end."""
@@ -307,46 +311,44 @@ class ListIndex:
 
         Costs about a microsecond where nothing changed.
         """
-        if self._job is not None and not self._settled():
-            return False
+        taken = False
+        if self._job is not None:
+            if not self._job.done():
+                return False
+            taken = self._take_job(self._job)
         if self._store.version() == self._version:
-            return False
+            return taken
         changes = self._store.changes(self._state.last, _BATCH)
-        if changes is None:
-            self._job = self._worker.submit(self._read_all)
-            return self._settled()
-        if not self._state.table.holds(self._state.count + len(changes.rows)):
-            self._job = self._worker.submit(self._grow, len(changes.rows))
-            return self._settled() and self._apply(changes)
-        return self._apply(changes)
+        if changes is None or changes.behind > _FAR_BEHIND:
+            return self._aside(self._read_all) or taken
+        entries = self._state.count + len(changes.rows)
+        if self._state.table.holds(entries) or self._aside(lambda: self._grow(entries)):
+            return self._apply(changes) or taken
+        return taken
 
     def _apply(self, changes: Changes) -> bool:
         if len(changes.rows):
             self._state.apply(changes.rows)
             self.arrays = self._state.arrays()
         self._state.last = changes.last
-        if not changes.more:
+        if changes.behind == 0:
             self._version = changes.version
         return len(changes.rows) > 0
 
-    def _settled(self) -> bool:
-        """Whether the job off to the side is done; its result is then in place."""
-        if self._job is None:
-            return True
-        try:
-            state = self._job.result(_INLINE_SECONDS)
-        except TimeoutError:
-            return False
+    def _aside(self, work: Callable[[], _State]) -> bool:
+        """Begin work off to the side; True where it is done and in place at once."""
+        self._job = self._worker.submit(work)
+        wait([self._job], timeout=_INLINE_SECONDS)
+        return self._job.done() and self._take_job(self._job)
+
+    def _take_job(self, job: Future[_State]) -> bool:
         self._job = None
-        self._take(state)
+        self._state = job.result()
+        self.arrays = self._state.arrays()
         return True
 
-    def _take(self, state: _State) -> None:
-        self._state = state
-        self.arrays = state.arrays()
-
-    def _grow(self, more: int) -> _State:
-        state = _State(self._state.table.grown(self._state.count + more))
+    def _grow(self, entries: int) -> _State:
+        state = _State(self._state.table.grown(entries))
         state.lengths, state.ranges = self._state.lengths, self._state.ranges
         state.count, state.last = self._state.count, self._state.last
         return state

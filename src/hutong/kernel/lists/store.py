@@ -25,7 +25,7 @@ from hutong.kernel.lists.entries import (
     encode_entry,
     rows_of,
 )
-from hutong.kernel.numbering.keys import KIND_NUMBER, digits_of, key_kind, key_of_digits
+from hutong.kernel.numbering.keys import KIND_NUMBER, digits_of, key_count, key_kind, key_of_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,12 +45,19 @@ _PAGE = 500  # entries read in one transaction while a caller takes them one by 
 
 
 class Changes(NamedTuple):
-    """What happened since a change number, in order: rows (dtype ROW) that came, or went where `removed` is set."""
+    """What happened since a change number, in order.
+
+    Attributes:
+        rows: (changes,) dtype ROW; an entry that came, or one that went where `removed` is set.
+        last: number of the last change in `rows`.
+        behind: how many more changes there are after it.
+        version: the store's version at the time of reading.
+    """
 
     rows: np.ndarray
     last: int
+    behind: int
     version: int
-    more: bool
 
 
 class Snapshot(NamedTuple):
@@ -188,11 +195,15 @@ class ListStore:
                     break
                 if key <= last:
                     ids.append(number)
-        return [self._live(txn, number) for number in ids if number is not None]
+        entries = [self._live(txn, number) for number in ids if number is not None]
+        return sorted(entries, key=lambda entry: _numbers_covered(entry, key))
 
     @contextmanager
-    def snapshot(self, chunk: int = 20_000) -> Iterator[Snapshot]:
-        """Every entry as of one moment; no other thread of this process uses the lists meanwhile."""
+    def snapshot(self, chunk: int = 1000) -> Iterator[Snapshot]:
+        """Every entry as of one moment; no other thread of this process uses the lists meanwhile.
+
+        Chunks are small, because a chunk is read without letting other threads run.
+        """
         with self._lock:
             self._read(lambda txn: txn.id())  # takes up the map's size if another process changed it
             with self._env.begin() as txn:
@@ -218,7 +229,8 @@ class ListStore:
             return None
         values = [self._stored(txn, number) for _, number in found]
         last = int.from_bytes(found[-1][0], "big") if found else after
-        return Changes(rows_of(values), last, txn.id(), len(found) == limit)
+        newest = int.from_bytes(txn.get(b"change", b"", db=self._meta), "big")
+        return Changes(rows_of(values), last, newest - last, txn.id())
 
     # Changing
 
@@ -274,6 +286,18 @@ class ListStore:
         txn.put(_id(old.id), encode_entry(buried), db=self._removed)
         return buried
 
+    def forget(self, before: int, most: int = 5000) -> int:
+        """Delete for good at most so many entries that were removed before second `before`; returns how many."""
+
+        def work(txn: Transaction) -> int:
+            rows = ((name, rows_of([value])[0]) for name, value in txn.cursor(db=self._removed))
+            old = list(islice((name for name, row in rows if row["removed"] < before), most))
+            for name in old:
+                txn.delete(name, db=self._removed)
+            return len(old)
+
+        return self._write(work)
+
     def _log(self, txn: Transaction, number: int) -> None:
         change = self._next(txn, b"change")
         txn.put(_change(change), _id(number), db=self._changes, append=True)
@@ -326,6 +350,13 @@ def _change(number: int) -> bytes:
 def _target(kind: int, key: int, last: int, list_: int, role: int) -> bytes:
     """Kind, first key, last key, list, role: ranges stand together in the order of their first number."""
     return bytes((kind,)) + key.to_bytes(8, "big") + last.to_bytes(8, "big") + bytes((list_, role))
+
+
+def _numbers_covered(entry: Entry, key: int) -> int:
+    """How many numbers of the length of `key` an entry covers."""
+    if entry.kind == "prefix":
+        return int(10 ** (key_count(key) - key_count(entry.key)))
+    return entry.last - entry.key + 1 if entry.last else 1
 
 
 def _target_of(entry: Entry) -> bytes:

@@ -15,32 +15,23 @@ Beijing's numbers of eight digits, `106…*` the thirteen-digit ones, and `10*` 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists.entries import LAST_SECOND, LISTS, RESPONSES, ROLES, Entry
+from hutong.kernel.numbering import Numbering
 from hutong.kernel.numbering.keys import KIND_NUMBER, MAX_DIGITS, digits_of, key_count, key_kind, key_of_digits
-
-if TYPE_CHECKING:
-    from hutong.kernel.numbering import Number
 
 DEFAULT_ROLES = {"block": "caller", "allow": "any"}
 _SYNTAX = "Write a number, a prefix such as 0755* or +44*, or a range such as 02161230000-02161239999."
 _SEPARATORS = str.maketrans("", "", "-.() \u2010\u2011\u2012\u2013")
-_RANGE = re.compile(r"\s*(\+?\d{3,17})\s*[-~\u2013\u2014]\s*(\+?\d{3,17})\s*", re.ASCII)
+_RANGE = re.compile(r"\s*(\+?\d{5,17})\s*[-~\u2013\u2014]\s*(\+?\d{5,17})\s*", re.ASCII)
 _CHINA = "86"
 _BEIJING, _BEIJING_DIGITS = "8610", 12
 _LONG_10_DIGITS = 15  # 86 and the thirteen digits of 106…
 _PROTECTED = ("emergency", "public")
-
-
-class ReadsNumbers(Protocol):
-    """What targets need of `numbering.Numbering`."""
-
-    def read(self, text: str, *, abroad: bool = False) -> Number:
-        """The number that `text` means."""
+_PLAIN = Numbering()
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -51,12 +42,13 @@ class Target(msgspec.Struct, frozen=True):
     last: int = 0
 
 
-def read_target(text: str, numbering: ReadsNumbers) -> Target:
-    """The target that `text` means.
+def read_target(text: str, numbering: Numbering | None = None) -> Target:
+    """The target that `text` means; without `numbering`, local numbers without area code mean none.
 
     Raises:
         ListError: it means none; `where` is "target".
     """
+    numbering = numbering or _PLAIN
     written = text.strip()
     if written.endswith("*"):
         return _read_prefix(written)
@@ -69,7 +61,7 @@ def read_target(text: str, numbering: ReadsNumbers) -> Target:
     return Target("number", _number_key(written, numbering))
 
 
-def _number_key(text: str, numbering: ReadsNumbers) -> int:
+def _number_key(text: str, numbering: Numbering) -> int:
     key = numbering.read(text).key
     if key_kind(key) != KIND_NUMBER:
         raise _wrong(f"{text!r} is not a telephone number of 1 to {MAX_DIGITS} digits.")
@@ -129,7 +121,7 @@ def describe(target: Target | Entry) -> str:
 def draft(  # noqa: PLR0913  # an entry's own fields, each by name
     target: str,
     *,
-    numbering: ReadsNumbers,
+    numbering: Numbering | None = None,
     list: str = "block",  # noqa: A002  # the field's name everywhere people meet it
     role: str = "",
     reason: str,
@@ -158,7 +150,7 @@ def draft(  # noqa: PLR0913  # an entry's own fields, each by name
         raise ListError("This time of expiry is out of range.", where="expires", fix="Leave it out for never.")
     meant = read_target(target, numbering)
     if list == "block" and chosen != "caller":
-        _protect(meant, numbering)
+        _protect(meant)
     return Entry(
         list=list,
         kind=meant.kind,
@@ -173,14 +165,14 @@ def draft(  # noqa: PLR0913  # an entry's own fields, each by name
     )
 
 
-def _protect(target: Target, numbering: ReadsNumbers) -> None:
+def _protect(target: Target) -> None:
     """Refuse to block calls to lines that must always be reached."""
     if target.kind == "number":
         candidates = [digits_of(target.key)]
     else:
         candidates = [f"{_CHINA}{number}" for number in (*range(110, 130), 12110)]
     for digits in candidates:
-        if _covers(target, digits) and numbering.read(f"+{digits}").klass in _PROTECTED:
+        if _covers(target, digits) and _PLAIN.read(f"+{digits}").klass in _PROTECTED:
             raise ListError(
                 f"{describe(target)} covers {digits.removeprefix(_CHINA)}, which must always be reached.",
                 where="target",
