@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from hutong.kernel.errors import RuleError
+from hutong.kernel.rules.compiler import compile_rules
 from hutong.kernel.rules.language import MAX_DEPTH, MAX_NODES, MAX_TEXT, parse, read_expression
+from hutong.kernel.rules.machine import run_rules
 from hutong.kernel.rules.tree import evaluate, features_read
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary, open_code
 
@@ -141,6 +144,23 @@ def test_columns_count_characters_not_bytes() -> None:
 def test_hostile_sizes_are_refused(text: str) -> None:
     with pytest.raises(RuleError):
         parse(text, VOCABULARY)
+
+
+@pytest.mark.parametrize("op", ["-", "/", "+", "*"])
+@pytest.mark.parametrize("shape", ["left", "right", "balanced"])
+def test_the_machine_has_registers_for_the_largest_arithmetic(op: str, shape: str) -> None:
+    def build(leaves: int) -> str:
+        if leaves == 1:
+            return "call.hour"
+        split = {"left": leaves - 1, "right": 1, "balanced": leaves // 2}[shape]
+        return f"({build(split)} {op} {build(leaves - split)})"
+
+    leaves = 64 if shape == "balanced" else 20
+    expr = parse(f"{build(leaves)} <= {build(leaves // 2)} + 0.5", VOCABULARY)
+    vector = VOCABULARY.defaults()
+    vector[VOCABULARY.index("call.hour")] = 3
+    fired = np.zeros(1, dtype=np.uint8)
+    assert bool(run_rules(compile_rules([expr]), vector, fired)) is evaluate(expr, vector)
 
 
 def test_features_are_listed_once_in_the_order_of_the_text() -> None:

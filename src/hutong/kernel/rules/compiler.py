@@ -40,6 +40,12 @@ _STEPS: dict[Operator, int] = {
     "*": machine.MULTIPLY,
     "/": machine.DIVIDE,
 }
+_TURNED: dict[Operator, int] = {  # the right side is computed first
+    "+": machine.ADD,
+    "-": machine.SUBTRACT_FROM,
+    "*": machine.MULTIPLY,
+    "/": machine.DIVIDE_INTO,
+}
 # A set becomes a table when its largest value is below this: every closed enumeration does.
 _LARGEST_TABLE = 4096
 
@@ -136,6 +142,8 @@ class _Writer:
             case Arith(), Load():
                 self.compare(MIRRORED[relation], right, left, yes, no)
             case _:
+                if _registers(right) > _registers(left):
+                    left, right, mask = right, left, _MASKS[MIRRORED[relation]]
                 start = len(self.steps)
                 self.numeric(left)
                 self.numeric(right)
@@ -147,16 +155,31 @@ class _Writer:
                 self.steps.append((machine.PUSH_CONSTANT, 0, value))
             case Load(feature):
                 self.steps.append((machine.PUSH_FEATURE, feature, 0.0))
+            case Arith(op, left, right) if _registers(right) > _registers(left):
+                self.numeric(right)
+                self.numeric(left)
+                self.steps.append((_TURNED[op], 0, 0.0))
             case Arith(op, left, right):
                 self.numeric(left)
                 self.numeric(right)
                 self.steps.append((_STEPS[op], 0, 0.0))
 
 
+def _registers(expr: Numeric) -> int:
+    """How many values wait at once when the side that needs more is computed first (Sethi and Ullman, 1970).
+
+    n of them take 2**(n - 1) leaves, and `language.MAX_NODES` allows at most 128: the machine's registers suffice.
+    """
+    if not isinstance(expr, Arith):
+        return 1
+    left, right = _registers(expr.left), _registers(expr.right)
+    return left + 1 if left == right else max(left, right)
+
+
 def compile_rules(expressions: Sequence[Boolean]) -> machine.Program:
     """One program that judges all expressions in order; expression i is rule i.
 
-    Trees come from `language.parse`, whose depth limit keeps the machine's stack large enough.
+    Trees come from `language.parse`, whose limits keep the machine's registers enough.
     """
     writer = _Writer()
     fired, failed = _Label(machine.FIRED), _Label(machine.FAILED)

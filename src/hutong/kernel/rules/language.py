@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 # A rule that a person can review fits well below these; they bound what a hostile file can cost.
 MAX_TEXT = 2000  # characters
-MAX_DEPTH = 24  # of the tree; keeps the machine's stack (64) large enough
-MAX_NODES = 256  # of the tree, set values included
+MAX_DEPTH = 24  # of the tree
+MAX_NODES = 256  # of the tree, set values included; keeps the machine's registers enough
 
 _RELATIONS: dict[type[ast.cmpop], Relation] = {
     ast.Lt: "<",
