@@ -209,7 +209,11 @@ def import_csv(
     """导入 CSV；错误行另存，其余照收；不删除任何条目 / Import CSV; bad rows are set aside, nothing is removed."""
     dead = errors or file.with_name(f"{file.stem}.errors.csv")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with _opened(data) as store, Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with (
+        _opened(data) as store,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
         task = bar.add_task(file.name, total=file.stat().st_size if file.exists() else None)
         done = import_file(
             store,

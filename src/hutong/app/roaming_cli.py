@@ -51,7 +51,10 @@ def _roaming(number: str, until: str, now: int) -> tuple[int, int]:
     target = read_target(number)
     if target.kind != "number":
         raise ListError("Only single numbers roam.", where="number", fix="Write one number, without * or range.")
-    return target.key, read_expiry(until, now)
+    expires = read_expiry(until, now)
+    if not expires:
+        raise ListError("The time is missing.", where="until", fix="Write 30d, 12h or an RFC 3339 time.")
+    return target.key, expires
 
 
 @app.command
@@ -85,8 +88,6 @@ def import_csv(
         for line, row in _rows(file):
             try:
                 batch.append(_roaming(row["number"], row["until"], now))
-                if not batch[-1][1]:
-                    raise ListError("The time is missing.", where="until")  # one way out for bad rows
             except HutongError as error:
                 bad += 1
                 if bad <= _SHOWN_ERRORS:
