@@ -78,7 +78,7 @@ def _follow_run(row: Row, callee: int, now: int) -> None:
         row.same = min(signed(row.same) + 1, _MAX16)
         return
     direction = _UP if step == 1 else _DOWN
-    turned = row.direction not in {0, direction}
+    turned = row.direction not in (0, direction)
     row.same = 1
     row.sequential = 2 if turned else min(signed(row.sequential) + 1, _MAX16)
     row.direction = direction

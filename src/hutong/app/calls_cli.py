@@ -1,0 +1,51 @@
+"""`hutong calls`: the screening node alone, and the story behind a verdict."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from cyclopts import App, Parameter
+
+app = App(name="calls", help="呼叫:筛查、解释判决 / Calls: screen them, explain verdicts")
+
+_Data = Annotated[Path, Parameter(help="数据目录 / data folder")]
+
+
+@app.command
+def screen(
+    *,
+    data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
+    listen: Annotated[tuple[str, ...], Parameter(help="监听,如 udp:127.0.0.1:5060 / where to listen")] = (),
+    config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
+) -> int:
+    """单独运行筛查节点 / Run the screening node alone."""
+    from hutong.app.screen import run  # noqa: PLC0415  # compiled code is loaded only by who screens
+
+    return run(config, data, listen)
+
+
+@app.command
+def explain(
+    call_id: Annotated[str, Parameter(help="呼叫标识 / Call-ID")],
+    *,
+    data: _Data = Path("var"),
+    lang: Annotated[Literal["zh", "en"], Parameter(help="语言 / language")] = "zh",
+    json: Annotated[bool, Parameter(help="输出 JSON / print JSON", negative="")] = False,
+) -> int:
+    """说明一次呼叫为何被放行、提醒或拦截 / Say why a call was passed, warned about or blocked."""
+    from hutong.calls.explain import Verdicts, tell, told  # noqa: PLC0415  # as above
+
+    verdicts = Verdicts(data)
+    stories = [verdicts.explain(verdict) for verdict in verdicts.by_call_id(call_id)]
+    if not stories:
+        sys.stderr.write(f"没有该呼叫的记录 / no verdict about {call_id!r} is kept in {data}\n")
+        return 1
+    if json:
+        newest = told(stories[0], earlier=[story.verdict.seq for story in stories[1:]])
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(newest)).decode() + "\n")
+    else:
+        sys.stdout.write("\n\n".join("\n".join(tell(story, lang)) for story in stories) + "\n")
+    return 0

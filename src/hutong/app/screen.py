@@ -1,0 +1,111 @@
+"""The process `screen`: settings to parts, parts to a running loop."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hutong.app.config import load_config
+from hutong.calls.engine import Policy
+from hutong.calls.node import Node, NodeSettings
+from hutong.calls.sip_server import SipServer
+from hutong.calls.trunks import Trunk
+from hutong.kernel.addresses import parse_listener
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.readiness import announce_ready
+from hutong.kernel.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hutong.app.config import Config
+    from hutong.calls.engine import Engine
+
+_MIB = 1024 * 1024
+#: How long another Python thread may hold the interpreter before the loop gets it back, seconds.
+_SWITCH_INTERVAL = 0.0005
+
+
+def node_settings(config: Config) -> NodeSettings:
+    """What the node needs, out of the settings tree."""
+    calls, sip = config.calls, config.sip
+    policy = Policy(
+        next_hop=sip.next_hop,
+        redress_url=sip.redress_url,
+        budget_ms=calls.budget_ms,
+        time_zone=calls.time_zone,
+        night_from=calls.night_from,
+        night_to=calls.night_to,
+        use_roaming_table=config.roaming.table,
+        look_up_roaming=bool(config.roaming.http_url),
+    )
+    return NodeSettings(
+        data=config.data,
+        policy=policy,
+        trunks=tuple(Trunk(it.name, it.kind, it.networks, it.ranges, it.next_hop) for it in config.trunks),
+        proxies=sip.proxies,
+        home_area=calls.home_area,
+        rule_folders=(Path(calls.rules_dir),) if calls.rules_dir else (),
+        window_bytes=config.windows.memory_mb * _MIB,
+        segment_bytes=config.journal.segment_mb * _MIB,
+        sync_ms=config.journal.sync_ms,
+    )
+
+
+def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> int:
+    """Screen until SIGTERM or SIGINT.
+
+    Args:
+        config_file, data, listen: the command's arguments; `listen` replaces the settings' listeners.
+
+    Raises:
+        HutongError: it cannot start.
+    """
+    config = load_config(config_file, data=data)
+    reporter = Reporter("screen", level=config.log.level, form=config.log.format)
+    node = Node(node_settings(config), SystemClock(), reporter.log.warning)
+    roaming = None
+    engine = node.open()
+    try:
+        server = SipServer(
+            engine,
+            node,
+            SystemClock(),
+            [parse_listener(text) for text in (tuple(listen) or config.sip.listen)],
+            roaming=roaming,
+            log_trouble=lambda kind, text: reporter.log.error(kind, trouble=text),
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _signal, _frame: server.stop())
+        warm_up(node, engine)
+        if roaming is not None:
+            roaming.start()
+        server.open()
+        reporter.log.info("screening", ports=server.ports, data=str(config.data), rules=len(engine.ruleset.rules))
+        announce_ready()
+        _calm_interpreter()
+        server.run()
+        server.close()
+    finally:
+        if roaming is not None:
+            roaming.stop()
+        node.close()
+    reporter.log.info("stopped")
+    return 0
+
+
+def warm_up(node: Node, engine: Engine) -> None:
+    """Load the compiled code with an empty batch, so that the first call does not wait for it."""
+    first = node.begin()
+    engine.screen_batch(engine.moment(SystemClock().wall()), 0, 0, first)
+    node.commit(0, 0, 0)
+
+
+def _calm_interpreter() -> None:
+    """Keep pauses out of the loop: what exists now lives as long as the process, and no thread holds on to the lock."""
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(_SWITCH_INTERVAL)

@@ -1,0 +1,282 @@
+"""A batch of datagrams through the fast lane: read, recognise, judge, answer, all in one compiled call.
+
+Pure: datagrams and `now` in; responses, records and counts out. Sockets and the journal are the server's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hutong.calls import answers, board, lane, screening, transactions
+from hutong.calls import record as rec
+from hutong.calls.model import (
+    ACTION_BLOCK,
+    ACTION_OBSERVE,
+    ACTION_PASS,
+    ACTION_WARN,
+    FLAG_ALLOWED,
+    FLAG_EMERGENCY,
+    FLAG_FAIL_OPEN,
+)
+from hutong.calls.trunks import find_trunk, is_proxy
+from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.windows import undo_room
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Datagrams read at once.
+BATCH = 128
+#: Longest datagram (RFC 3261 §18.1.1), and the row it is read into, chosen not to alias in the cache.
+MAX_DATAGRAM = 65535
+_ROW = MAX_DATAGRAM + 1 + 256
+#: Longer requests go to the full codec, so that a response always fits its row.
+MAX_LANE = 2800
+_OUT_ROW = 4096 + 64
+#: Bytes of a socket address row: sockaddr_in6 (28), then the index of the socket it came in on.
+ADDRESS = 32
+SOCKET_AT = 28
+_AF_INET = 2
+#: Rows that one call may touch in the windows: caller, callee, trunk.
+_TOUCHES = 3
+
+
+class Inbox(NamedTuple):
+    """Datagrams as they came: data uint8[n, row], words (same memory) int64, lengths, addresses uint8[n, 32].
+
+    control: int64[n, 8] ancillary data with the kernel's receive time (SO_TIMESTAMPNS).
+    """
+
+    data: NDArray[np.uint8]
+    words: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    addresses: NDArray[np.uint8]
+    control: NDArray[np.int64]
+
+
+class Outbox(NamedTuple):
+    """Responses: data uint8[n, row], lengths int64[n] (0 = none), declined int64[n] indices for the full codec."""
+
+    data: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
+    declined: NDArray[np.int64]
+
+
+class Moment(NamedTuple):
+    """When the batch is judged: ms since 1970 UTC, local hour, 1 at night, budget of a verdict in ms, keyed-hash salt."""
+
+    now_ms: int
+    hour: int
+    night: int
+    budget_ms: int
+    salt: int
+
+
+class Done(NamedTuple):
+    """What a call of `screen_batch` did: next datagram, bytes of records, records, declined datagrams."""
+
+    next: int
+    end: int
+    records: int
+    declined: int
+
+
+def new_inbox(rows: int = BATCH) -> Inbox:
+    """Room for `rows` datagrams."""
+    words = np.zeros((rows, _ROW // 8), dtype=np.int64)
+    return Inbox(
+        data=words.view(np.uint8),
+        words=words,
+        lengths=np.zeros(rows, dtype=np.int64),
+        addresses=np.zeros((rows, ADDRESS), dtype=np.uint8),
+        control=np.zeros((rows, 8), dtype=np.int64),
+    )
+
+
+def new_outbox(rows: int = BATCH) -> Outbox:
+    """Room for `rows` responses."""
+    return Outbox(
+        data=np.zeros((rows, _OUT_ROW), dtype=np.uint8),
+        lengths=np.zeros(rows, dtype=np.int64),
+        declined=np.zeros(rows, dtype=np.int64),
+    )
+
+
+@compiled
+def received_ms(control: NDArray[np.int64], now_ms: int) -> int:
+    """When the kernel received the datagram; `now_ms` where it did not say."""
+    return control[2] * 1000 + control[3] // 1_000_000 if control[0] > 0 else now_ms
+
+
+@compiled
+def count_verdict(
+    cells: NDArray[np.int64], verdict: NDArray[np.int64], scratch: screening.Scratch, trunk: int, seq: int
+) -> None:
+    """Count one verdict on the board."""
+    action, flags = verdict[screening.V_ACTION], verdict[screening.V_FLAGS]
+    cells[board.ATTEMPTS] += 1
+    if action == ACTION_PASS:
+        cells[board.PASSED] += 1
+    elif action == ACTION_WARN:
+        cells[board.WARNED] += 1
+    else:
+        cells[board.BLOCKED] += 1
+    cells[board.OBSERVED] += verdict[screening.V_STAGED] == ACTION_OBSERVE
+    cells[board.FAIL_OPEN] += (flags & FLAG_FAIL_OPEN) != 0
+    cells[board.EMERGENCY] += (flags & FLAG_EMERGENCY) != 0
+    cells[board.ALLOWED] += (flags & FLAG_ALLOWED) != 0
+    if verdict[screening.V_FIRED]:
+        for rule in range(min(scratch.fired.size, board.MAX_RULES)):
+            cells[board.RULES_FROM + rule] += scratch.fired[rule]
+    row = board.TRUNKS_FROM + 2 * min(trunk, board.MAX_TRUNKS - 1)
+    cells[row] += 1
+    if action == ACTION_BLOCK:
+        cells[row + 1] += 1
+    if action >= ACTION_WARN:
+        at = cells[board.LATEST_AT]
+        cells[board.LATEST_FROM + at % board.LATEST] = seq
+        cells[board.LATEST_AT] = at + 1
+
+
+@compiled
+def _set_call(
+    call: NDArray[np.int64], spans: NDArray[np.int64], text: NDArray[np.uint8], when: Moment, received: int
+) -> None:
+    call[:] = 0
+    pai = spans[lane.PAI_USER + 1] > spans[lane.PAI_USER]
+    caller = lane.PAI_USER if pai else lane.FROM_USER
+    call[screening.CALLER], call[screening.CALLER + 1] = spans[caller], spans[caller + 1]
+    if pai:
+        call[screening.FROM], call[screening.FROM + 1] = spans[lane.FROM_USER], spans[lane.FROM_USER + 1]
+    call[screening.CALLEE], call[screening.CALLEE + 1] = spans[lane.CALLEE], spans[lane.CALLEE + 1]
+    call[screening.CALL_ID], call[screening.CALL_ID + 1] = spans[lane.CALL_ID], spans[lane.CALL_ID + 1]
+    call[screening.TIME_MS] = when.now_ms
+    call[screening.HOUR] = when.hour
+    call[screening.NIGHT] = when.night
+    call[screening.ROAMING] = screening.ROAMING_ASK
+    call[screening.ANONYMOUS] = lane.is_anonymous(text, spans[caller], spans[caller + 1])
+    call[screening.FAIL_OPEN] = when.now_ms - received > when.budget_ms
+
+
+@compiled
+def transaction_hash(data: NDArray[np.uint8], spans: NDArray[np.int64], salt: int) -> int:
+    """Which transaction a request belongs to: branch and sent-by of its topmost Via (RFC 3261 §17.2.3)."""
+    value = transactions.hash_branch(data, spans[lane.BRANCH], spans[lane.BRANCH + 1], salt, salt)
+    return transactions.hash_branch(data, spans[lane.SENT_BY], spans[lane.SENT_BY + 1], value, salt)
+
+
+@compiled
+def screen_batch(
+    it: screening.Judge,
+    parts: answers.AnswerArrays,
+    state: transactions.TransactionArrays,
+    inbox: Inbox,
+    outbox: Outbox,
+    buffer: rec.RecordBuffer,
+    scratch: screening.Scratch,
+    cells: NDArray[np.int64],
+    spans: NDArray[np.int64],
+    call: NDArray[np.int64],
+    when: Moment,
+    start: int,
+    count: int,
+    seq: int,
+) -> Done:
+    """Screen the datagrams start … count-1.
+
+    Args:
+        it, parts, state: what is consulted and changed.
+        inbox, outbox: datagrams and responses; outbox.lengths of each datagram is written.
+        buffer: where records go, from byte 0.
+        scratch, spans, call: working memory.
+        cells: the counter board.
+        when: the moment of judgement.
+        start, count: which datagrams.
+        seq: the journal's next sequence number.
+
+    Returns:
+        Done. It stops early when the records or the windows' undo area are full; commit, then call again.
+    """
+    end, records, declined = 0, 0, 0
+    index = start
+    while index < count:
+        if end + rec.MAX_RECORD > buffer.bytes_.size or undo_room(it.windows) < _TOUCHES:
+            break
+        outbox.lengths[index] = 0
+        data, address, length = inbox.data[index], inbox.addresses[index], inbox.lengths[index]
+        kind = lane.DECLINED
+        if length <= MAX_LANE and address[0] == _AF_INET:
+            kind = lane.read_request(data, length, spans)
+        if kind == lane.DECLINED:
+            outbox.declined[declined] = index
+            declined += 1
+            index += 1
+            continue
+        branch = transaction_hash(data, spans, when.salt)
+        if kind == lane.ACK:
+            cells[board.ACKS] += 1
+            entry = transactions.find_branch(state, branch, when.now_ms)
+            if entry >= 0:
+                transactions.confirm(state, entry, when.now_ms)
+            index += 1
+            continue
+        # Where the response goes (RFC 3261 §18.2.2, RFC 3581 §4): the sender's address, the port that its Via names.
+        source = (
+            (signed(address[4]) << 24) | (signed(address[5]) << 16) | (signed(address[6]) << 8) | signed(address[7])
+        )
+        port = (signed(address[2]) << 8) | signed(address[3])
+        reply_port = lane.reply_port(data, spans, port)
+        address[2], address[3] = reply_port >> 8, reply_port & 255
+        message = transactions.hash_message(inbox.words[index], data, length, when.salt)
+        entry = transactions.find(state, branch, message, when.now_ms)
+        if entry >= 0:
+            cells[board.RETRANSMITS] += 1
+            outbox.lengths[index] = answers.write_response(
+                parts, state.answers[entry], message, data, spans, source, port, outbox.data[index]
+            )
+            index += 1
+            continue
+        _set_call(call, spans, data, when, received_ms(inbox.control[index], when.now_ms))
+        _set_source(it, call, spans, source, cells)
+        after = screening.judge(it, call, data, scratch, buffer, end)
+        if scratch.verdict[screening.V_PENDING]:
+            outbox.declined[declined] = index
+            declined += 1
+            index += 1
+            continue
+        count_verdict(cells, scratch.verdict, scratch, call[screening.TRUNK], seq + records)
+        answer = answers.pack(
+            scratch.verdict[screening.V_ACTION],
+            scratch.verdict[screening.V_CODE],
+            answers.row_of(parts, scratch.verdict[screening.V_RULE]),
+            call[screening.TRUNK],
+        )
+        size = answers.write_response(parts, answer, message, data, spans, source, port, outbox.data[index])
+        outbox.lengths[index] = size
+        entry = transactions.open_transaction(state, branch, message, answer, seq + records, when.now_ms)
+        transactions.repeat_until_acknowledged(state, entry, outbox.data[index], size, address, when.now_ms)
+        end = after
+        records += 1
+        index += 1
+    return Done(index, end, records, declined)
+
+
+@compiled
+def _set_source(
+    it: screening.Judge,
+    call: NDArray[np.int64],
+    spans: NDArray[np.int64],
+    source: int,
+    cells: NDArray[np.int64],
+) -> None:
+    """The call's true source: the sender, or what a trusted proxy says in X-Hutong-Source."""
+    low = (0xFFFF << 32) | source
+    if spans[lane.SOURCE_SET]:
+        if is_proxy(it.trunks, np.uint64(0), np.uint64(low)):
+            low = spans[lane.SOURCE_LOW]
+        else:
+            cells[board.UNTRUSTED_SOURCE] += 1
+    call[screening.SOURCE_LOW] = low
+    call[screening.TRUNK] = find_trunk(it.trunks, np.uint64(0), np.uint64(low))

@@ -1,0 +1,224 @@
+"""All that one screening process judges with, held together: arrays in, verdicts out. No socket, no file, no clock.
+
+`Engine` is what the fast lane (`batch`) and the reference path (`reference`) share, so both judge with the same state.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+
+from hutong.calls import answers, batch, lane, screening, transactions
+from hutong.calls import record as rec
+from hutong.calls.model import FLAG_REFERENCE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hutong.calls.identity import Parties
+    from hutong.calls.trunks import TrunkTable
+    from hutong.kernel.lists import ListArrays
+    from hutong.kernel.numbering import Numbering
+    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.windows import WindowArrays
+
+_RECORD_BUFFER = 4 * 1024 * 1024
+_SALT_BITS = 62
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The settings that judgement depends on; names and units as in `app.config`."""
+
+    next_hop: str
+    redress_url: str
+    budget_ms: int
+    time_zone: str
+    night_from: int
+    night_to: int
+    use_roaming_table: bool
+    look_up_roaming: bool
+
+
+class Tables(NamedTuple):
+    """What is consulted besides rules: windows are changed, lists and roaming are looked up."""
+
+    numbering: Numbering
+    trunks: TrunkTable
+    windows: WindowArrays
+    lists: ListArrays
+    roaming: ListArrays
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one judged call: a packed answer, or pending = a roaming look-up must be awaited."""
+
+    answer: int
+    pending: bool
+
+
+class Engine:
+    """State of judgement. One thread uses it.
+
+    Args:
+        policy: settings.
+        tables: numbering, trunks, windows, lists, roaming.
+        ruleset: the first rule set.
+        cells: the counter board, int64[board.CELLS].
+        salt: secret non-negative number below 2**62, for keyed hashes.
+    """
+
+    def __init__(self, policy: Policy, tables: Tables, ruleset: Ruleset, cells: NDArray[np.int64], salt: int) -> None:
+        self.policy = policy
+        self.tables = tables
+        self.cells = cells
+        self.salt = salt & ((1 << _SALT_BITS) - 1)
+        self.transactions = transactions.new_transactions()
+        self.inbox = batch.new_inbox()
+        self.outbox = batch.new_outbox()
+        self.records = rec.new_record_buffer(_RECORD_BUFFER)
+        self.spans = np.zeros(lane.SPANS, dtype=np.int64)
+        self.call = np.zeros(screening.CALL_SLOTS, dtype=np.int64)
+        self.zone = zoneinfo.ZoneInfo(policy.time_zone)
+        self._hour_from = 0
+        self._hour = 0
+        self.parts: answers.AnswerArrays | None = None
+        self.use_ruleset(ruleset)
+
+    def use_ruleset(self, ruleset: Ruleset) -> None:
+        """Judge with this rule set from the next call on."""
+        self.ruleset = ruleset
+        self.parts = answers.build_answers(
+            ruleset, self.tables.trunks, self.policy.next_hop, self.policy.redress_url, self.parts
+        )
+        self.scratch = screening.new_scratch(len(ruleset.rules))
+        self._assemble()
+
+    def use_lists(self, lists: ListArrays, roaming: ListArrays) -> None:
+        """Consult these list arrays from the next call on."""
+        self.tables = self.tables._replace(lists=lists, roaming=roaming)
+        self._assemble()
+
+    def _assemble(self) -> None:
+        self.judge = screening.Judge(
+            plan=self.tables.numbering.arrays,
+            trunks=self.tables.trunks.arrays,
+            lists=self.tables.lists,
+            roaming=self.tables.roaming,
+            windows=self.tables.windows,
+            program=self.ruleset.program,
+            rules=screening.rule_arrays(self.ruleset),
+            use_table=int(self.policy.use_roaming_table),
+            look_up_roaming=int(self.policy.look_up_roaming),
+        )
+
+    def forget_transactions(self) -> None:
+        """Drop every transaction: used when a batch could not be journalled and so was never answered."""
+        self.transactions = transactions.new_transactions()
+
+    def moment(self, now_ns: int) -> batch.Moment:
+        """The batch's view of the time; the local hour is worked out once an hour."""
+        now_ms = now_ns // 1_000_000
+        if not self._hour_from <= now_ms < self._hour_from + 3_600_000:
+            local = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(self.zone)
+            start = local.replace(minute=0, second=0, microsecond=0)
+            self._hour_from = int(
+                (start.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)
+            )
+            self._hour = local.hour
+        return batch.Moment(now_ms, self._hour, int(self._is_night(self._hour)), self.policy.budget_ms, self.salt)
+
+    def _is_night(self, hour: int) -> bool:
+        start, end = self.policy.night_from, self.policy.night_to
+        return start <= hour < end if start <= end else hour >= start or hour < end
+
+    def screen_batch(self, when: batch.Moment, start: int, count: int, seq: int) -> batch.Done:
+        """Screen datagrams of the inbox through the fast lane; see `batch.screen_batch`."""
+        assert self.parts is not None  # noqa: S101  # set by the constructor
+        return batch.screen_batch(
+            self.judge,
+            self.parts,
+            self.transactions,
+            self.inbox,
+            self.outbox,
+            self.records,
+            self.scratch,
+            self.cells,
+            self.spans,
+            self.call,
+            when,
+            start,
+            count,
+            seq,
+        )
+
+    def judge_parties(
+        self,
+        parties: Parties,
+        call_id: bytes,
+        source: tuple[int, int],
+        when: batch.Moment,
+        *,
+        late: bool,
+        roaming: int,
+        at: int,
+        seq: int,
+    ) -> tuple[Outcome, int]:
+        """Judge a call that the full codec has read.
+
+        Args:
+            parties: who calls whom.
+            call_id: the Call-ID.
+            source: true source address as two halves (see `trunks.address_halves`).
+            when: the moment.
+            late: the verdict's budget is spent: fail open.
+            roaming: a look-up's answer, or screening.ROAMING_ASK.
+            at: first free byte of the records buffer.
+            seq: sequence number that the record will get.
+
+        Returns:
+            The outcome and the next free byte.
+        """
+        texts = (parties.caller, parties.from_, parties.callee, parties.diverter, call_id)
+        text = np.frombuffer(b"".join(texts) or b"\0", dtype=np.uint8)
+        call, here = self.call, 0
+        call[:] = 0
+        for slot, part in zip(
+            (screening.CALLER, screening.FROM, screening.CALLEE, screening.DIVERTER, screening.CALL_ID),
+            texts,
+            strict=True,
+        ):
+            call[slot], call[slot + 1] = here, here + len(part)
+            here += len(part)
+        high, low = source
+        call[screening.TIME_MS], call[screening.HOUR], call[screening.NIGHT] = (
+            when.now_ms,
+            when.hour,
+            when.night,
+        )
+        call[screening.ANONYMOUS], call[screening.FAIL_OPEN] = parties.anonymous, late
+        call[screening.ROAMING] = roaming
+        call[screening.SOURCE_HIGH], call[screening.SOURCE_LOW] = _signed(high), _signed(low)
+        call[screening.TRUNK] = self.tables.trunks.find(high, low)
+        call[screening.FLAGS] = FLAG_REFERENCE
+        after = screening.judge(self.judge, call, text, self.scratch, self.records, at)
+        verdict = self.scratch.verdict
+        if verdict[screening.V_PENDING]:
+            return Outcome(answer=0, pending=True), at
+        trunk = int(call[screening.TRUNK])
+        batch.count_verdict(self.cells, verdict, self.scratch, trunk, seq)
+        assert self.parts is not None  # noqa: S101  # set by the constructor
+        answer = answers.pack(
+            int(verdict[screening.V_ACTION]),
+            int(verdict[screening.V_CODE]),
+            answers.row_of(self.parts, int(verdict[screening.V_RULE])),
+            trunk,
+        )
+        return Outcome(answer=int(answer), pending=False), int(after)
+
+
+def _signed(half: int) -> int:
+    return half - (1 << 64) if half >= 1 << 63 else half

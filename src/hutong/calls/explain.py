@@ -1,0 +1,240 @@
+"""Why a call was passed, warned about or blocked: a verdict of the journal, in words, in either language.
+
+A verdict names its rule set and list entries by id, and both are kept, so an old verdict is explained with what was in
+force when it was made.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from hutong.calls.model import Verdict
+from hutong.calls.record import KIND_VERDICT, decode
+from hutong.kernel.errors import HutongError, RuleError
+from hutong.kernel.journal import FileJournal
+from hutong.kernel.lists import ListStore
+from hutong.kernel.rules import load_saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hutong.kernel.journal import Record
+    from hutong.kernel.lists import Entry
+    from hutong.kernel.rules import Rule, Ruleset
+
+LANGUAGES = ("zh", "en")
+_LIST_SIDES = (("caller", "block"), ("caller", "allow"), ("callee", "block"), ("callee", "allow"))
+
+_ACTION_WORDS = {
+    "pass": {"zh": "放行", "en": "passed"},
+    "warn": {"zh": "提醒后放行", "en": "passed with a warning"},
+    "block": {"zh": "拦截", "en": "blocked"},
+}
+_FLAG_WORDS = {
+    "fail-open": {"zh": "超过时间预算,未判决即放行", "en": "its time budget was spent, so it passed unjudged"},
+    "emergency": {
+        "zh": "被叫是紧急或公共服务号码,一律放行",
+        "en": "the callee is an emergency or public line: always passed",
+    },
+    "allowed-by-list": {"zh": "在放行名单中", "en": "it is on an allow list"},
+    "night": {"zh": "夜间呼叫", "en": "called at night"},
+    "identity-conflict": {"zh": "PAI 与 From 号码不一致", "en": "P-Asserted-Identity and From disagree"},
+    "diverted": {"zh": "经前转的呼叫", "en": "a diverted call"},
+    "anonymous": {"zh": "主叫隐藏号码", "en": "the caller withholds its number"},
+    "read-by-full-codec": {"zh": "由完整解码器读取", "en": "read by the full codec"},
+}
+
+
+class FiredRule(msgspec.Struct, frozen=True):
+    """A rule that fired: what it says, what it may do, and the values that fired it, a line each in both languages."""
+
+    id: str
+    version: int
+    stage: str
+    title: dict[str, str]
+    basis: str
+    runbook: str
+    decided: bool
+    because: dict[str, list[str]]
+
+
+class ListHit(msgspec.Struct, frozen=True):
+    """A list entry that covered a number of the call."""
+
+    id: int
+    side: str
+    list: str
+    reason: str
+    source: str
+    who: str
+
+
+class Story(msgspec.Struct, frozen=True):
+    """A verdict with everything it rests on; `reason` is one sentence in both languages."""
+
+    verdict: Verdict
+    fired: list[FiredRule]
+    lists: list[ListHit]
+    reason: dict[str, str]
+
+
+class Verdicts:
+    """The verdicts of a data folder, for reading; any process may."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._journal = FileJournal(data / "journal")
+        self._rulesets: dict[str, Ruleset | None] = {}
+        self._lists: ListStore | None = None
+
+    def by_seq(self, seq: int) -> Verdict | None:
+        """The verdict with this journal sequence number; None where it is no verdict or not kept."""
+        record = self._journal.record(seq)
+        return None if record is None or record.kind != KIND_VERDICT else self._decode(record)
+
+    def by_call_id(self, call_id: str) -> Iterator[Verdict]:
+        """Every verdict about a call, newest first."""
+        for record in self._journal.find_last(call_id.encode()):
+            if record.kind == KIND_VERDICT:
+                verdict = self._decode(record)
+                if verdict.call_id == call_id:
+                    yield verdict
+
+    def all(self) -> Iterator[Verdict]:
+        """All kept verdicts, oldest first."""
+        for record in self._journal.read(1, skip_corrupt=True):
+            if record.kind == KIND_VERDICT:
+                yield self._decode(record)
+
+    def _decode(self, record: Record) -> Verdict:
+        return decode(record.seq, record.body, self._reads)
+
+    def _ruleset(self, digest: str) -> Ruleset | None:
+        if digest not in self._rulesets:
+            try:
+                self._rulesets[digest] = load_saved(self._data / "rulesets", digest)
+            except RuleError:
+                self._rulesets[digest] = None
+        return self._rulesets[digest]
+
+    def _reads(self, digest: str, rule: int) -> int:
+        ruleset = self._ruleset(digest)
+        return -1 if ruleset is None or rule >= len(ruleset.rules) else len(ruleset.features_of(rule))
+
+    def explain(self, verdict: Verdict) -> Story:
+        """Put a verdict into words."""
+        ruleset = self._ruleset(verdict.ruleset)
+        fired = [] if ruleset is None else [self._fired(ruleset, verdict, *one) for one in verdict.fired]
+        lists = [
+            hit for side, number in zip(_LIST_SIDES, verdict.lists, strict=True) for hit in self._hit(side, number)
+        ]
+        return Story(verdict, fired, lists, {lang: _reason(verdict, fired, lists, lang) for lang in LANGUAGES})
+
+    def _fired(self, ruleset: Ruleset, verdict: Verdict, index: int, values: tuple[float, ...]) -> FiredRule:
+        rule: Rule = ruleset.rules[index]
+        features = np.array(ruleset.vocabulary.defaults())
+        for place, value in zip(ruleset.features_of(index), values, strict=False):
+            features[place] = value
+        texts = {"trunk.name": verdict.trunk}
+        return FiredRule(
+            id=rule.id,
+            version=rule.version,
+            stage=rule.stage,
+            title=rule.title,
+            basis=rule.basis,
+            runbook=rule.runbook,
+            decided=index == verdict.rule,
+            because={
+                "zh": ruleset.explain(index, features.tolist(), "zh", texts),
+                "en": ruleset.explain(index, features.tolist(), "en", texts),
+            },
+        )
+
+    def _hit(self, side: tuple[str, str], number: int) -> Iterator[ListHit]:
+        entry = self._entry(number) if number else None
+        if entry is not None:
+            yield ListHit(number, side[0], side[1], entry.reason, entry.source, entry.who)
+
+    def _entry(self, number: int) -> Entry | None:
+        if self._lists is None:
+            store = ListStore(self._data / "lists")
+            try:
+                store.open()
+            except HutongError:
+                return None
+            self._lists = store
+        return self._lists.entry(number)
+
+
+def _reason(verdict: Verdict, fired: list[FiredRule], lists: list[ListHit], lang: str) -> str:
+    """One sentence: what happened and why."""
+    did = _ACTION_WORDS[verdict.action][lang]
+    why = [rule.title[lang] for rule in fired if rule.decided]
+    kind = "block" if verdict.action == "block" else "allow"
+    why += [hit.reason for hit in lists if hit.list == kind and hit.reason]
+    why += [_FLAG_WORDS[flag][lang] for flag in verdict.flags if flag in {"fail-open", "emergency", "allowed-by-list"}]
+    joiner, colon = (";", ":") if lang == "zh" else ("; ", ": ")
+    return did + (colon + joiner.join(why) if why else "")
+
+
+def tell(story: Story, lang: str) -> list[str]:
+    """The whole story as lines of text."""
+    zh, it = lang == "zh", story.verdict
+    when = datetime.fromtimestamp(it.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    lines = [
+        story.reason[lang],
+        f"{'呼叫标识' if zh else 'Call-ID'}: {it.call_id}",
+        f"{'时间' if zh else 'time'}: {when}  ({'记录' if zh else 'record'} {it.seq})",
+        f"{'主叫' if zh else 'caller'}: {it.caller or '-'}  {'被叫' if zh else 'callee'}: {it.callee or '-'}",
+        f"{'中继' if zh else 'trunk'}: {it.trunk} ({it.trunk_kind}), {'来源' if zh else 'from'} {it.source}",
+        f"SIP {it.code}",
+    ]
+    if it.from_:
+        lines.append(f"From: {it.from_}")
+    if it.diverter:
+        lines.append(f"{'前转方' if zh else 'diverted by'}: {it.diverter}")
+    lines += [f"- {_FLAG_WORDS[flag][lang]}" for flag in it.flags if flag != "read-by-full-codec"]
+    for hit in story.lists:
+        who = f"{hit.who}, {hit.source}" if hit.source else hit.who
+        lines.append(f"{'名单' if zh else 'list'} {hit.list} #{hit.id} ({hit.side}): {hit.reason} [{who}]")
+    for rule in story.fired:
+        mark = ("决定" if zh else "decided") if rule.decided else ("触发" if zh else "fired")
+        lines.append(f"{mark}: {rule.id}@{rule.version} [{rule.stage}] {rule.title[lang]} — {rule.basis}")
+        lines += [f"    {line}" for line in rule.because[lang]]
+    lines.append(f"{'规则集' if zh else 'rule set'}: {it.ruleset}")
+    return lines
+
+
+def told(story: Story, *, earlier: list[int]) -> dict[str, object]:
+    """The whole story as plain values, for machines.
+
+    `earlier` are the journal numbers of older verdicts about the same Call-ID. Keys are part of the documented interface
+    (docs/calls.md).
+    """
+    it = story.verdict
+    when = datetime.fromtimestamp(it.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return {
+        "call_id": it.call_id,
+        "seq": it.seq,
+        "time": when,
+        "action": it.action,
+        "code": it.code,
+        "reason": story.reason,
+        "caller": it.caller,
+        "callee": it.callee,
+        "from": it.from_,
+        "diverter": it.diverter,
+        "trunk": it.trunk,
+        "trunk_kind": it.trunk_kind,
+        "source": it.source,
+        "flags": it.flags,
+        "rules": story.fired,
+        "lists": story.lists,
+        "ruleset": it.ruleset,
+        "earlier": earlier,
+    }

@@ -1,0 +1,240 @@
+"""A screening node's data folder, opened: journal, windows, lists, rules, counters; and the loop's `Keeper`.
+
+Recovery lives here. The journal is the truth: the windows are rolled back to their last whole batch, and what the
+journal holds beyond it is counted again. Changes of rules and lists are noticed here, between batches.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from hutong.calls import board as cells_of
+from hutong.calls.board import Board
+from hutong.calls.engine import Engine, Policy, Tables
+from hutong.calls.features import VOCABULARY
+from hutong.calls.live import write_legend
+from hutong.calls.roaming import RoamingTable
+from hutong.calls.screening import replay_records
+from hutong.calls.trunks import Trunk, TrunkTable
+from hutong.kernel import windows
+from hutong.kernel.errors import JournalError, RuleError
+from hutong.kernel.journal import FileJournal
+from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.numbering import Numbering
+from hutong.kernel.rules import RuleWatcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hutong.kernel.clock import Clock
+    from hutong.kernel.journal import Frame
+    from hutong.kernel.rules import Ruleset
+
+#: The rules that come with this version.
+SHIPPED_RULES = Path(__file__).parent / "rules"
+
+_MS = 1_000_000
+_LISTS_EVERY = 100 * _MS
+_BOARD_EVERY = 250 * _MS
+#: What windows look back on; a rebuild reads no older records.
+_WINDOW_NS = 24 * 3600 * 1_000_000_000
+
+
+class NodeSettings(msgspec.Struct, frozen=True):
+    """What a node needs to know; names and units as in the settings file.
+
+    Attributes:
+        data: the data folder.
+        policy: what judgement depends on.
+        trunks: trunks in order. proxies: networks whose X-Hutong-Source is believed.
+        home_area: completes local numbers.
+        rule_folders: further folders of rule files.
+        window_bytes: memory of the windows. segment_bytes: size of a journal segment.
+        sync_ms: how often the journal goes to disk.
+    """
+
+    data: Path
+    policy: Policy
+    trunks: tuple[Trunk, ...]
+    proxies: tuple[str, ...]
+    home_area: str
+    rule_folders: tuple[Path, ...]
+    window_bytes: int
+    segment_bytes: int
+    sync_ms: int
+
+
+class Node:
+    """The state that outlives a process, and the loop's keeper.
+
+    Args:
+        settings: see `NodeSettings`.
+        clock: the time.
+        log: (event, fields) for things worth telling.
+    """
+
+    def __init__(self, settings: NodeSettings, clock: Clock, log: Callable[..., None]) -> None:
+        self._settings, self._clock, self._log = settings, clock, log
+        data = settings.data
+        self.journal = FileJournal(data / "journal", segment_bytes=settings.segment_bytes, writable=True)
+        self._windows = windows.WindowFile(data / "windows.bin", settings.window_bytes, boot_id=_boot_id())
+        self._list_store = ListStore(data / "lists")
+        self._lists = ListIndex(self._list_store)
+        self._roaming = RoamingTable(data / "roaming")
+        self._board = Board(data / "board.bin")
+        self._rules = RuleWatcher(
+            VOCABULARY, [SHIPPED_RULES, data / "rules", *settings.rule_folders], data / "stages.jsonl"
+        )
+        self._next_lists = self._next_board = 0
+        self._syncing: threading.Thread | None = None
+        self._stop_syncing = threading.Event()
+
+    def open(self) -> Engine:
+        """Open everything, recover, and give the engine.
+
+        Raises:
+            HutongError: something cannot be opened, or the rules are refused at the first start.
+        """
+        settings = self._settings
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self.journal.open()
+        self._windows.open()
+        self._recover()
+        self._list_store.open()
+        self._lists.load()
+        self._roaming.open()
+        self._board.create(self._clock.wall())
+        numbering = Numbering(settings.home_area)
+        ruleset = self._rules.poll(self._clock.monotonic())
+        if ruleset is None:
+            raise RuleError("no rules were found.", where=str(SHIPPED_RULES), fix="Install Hutong again.")
+        tables = Tables(
+            numbering=numbering,
+            trunks=TrunkTable(settings.trunks, settings.proxies, numbering),
+            windows=self._windows.arrays,
+            lists=self._lists.arrays,
+            roaming=self._roaming.arrays,
+        )
+        self.engine = Engine(settings.policy, tables, ruleset, self._board.cells, secrets.randbits(62))
+        self._publish_ruleset(ruleset)
+        self._syncing = threading.Thread(target=self._sync_forever, name="journal-sync", daemon=True)
+        self._syncing.start()
+        return self.engine
+
+    def close(self) -> None:
+        """Bring everything to disk and let go of it."""
+        self._stop_syncing.set()
+        if self._syncing is not None:
+            self._syncing.join()
+        self.journal.close()
+        self._windows.close()
+        self._lists.close()
+        self._list_store.close()
+        self._roaming.close()
+        self._board.close()
+
+    # The loop's keeper
+
+    def begin(self) -> int:
+        """Open a batch; gives the sequence number of its first record."""
+        first = self.journal.last_seq + 1
+        windows.begin(self._windows.arrays, first)
+        return first
+
+    def commit(self, end: int, records: int, now_ns: int) -> None:
+        """Journal the batch, then let its effect on the windows stand."""
+        if records:
+            self.journal.append_records(memoryview(self.engine.records.bytes_)[:end], records, now_ns)
+        windows.commit(self._windows.arrays, self.journal.last_seq)
+
+    def abandon(self) -> None:
+        """Undo the open batch."""
+        windows.recover(self._windows.arrays)
+
+    def tick(self, now_ns: int) -> None:
+        """Notice changes, publish figures; cheap when nothing is due."""
+        if now_ns >= self._next_lists or now_ns < self._next_lists - _LISTS_EVERY:
+            self._next_lists = now_ns + _LISTS_EVERY
+            self._refresh()
+        if now_ns >= self._next_board or now_ns < self._next_board - _BOARD_EVERY:
+            self._next_board = now_ns + _BOARD_EVERY
+            self._publish(now_ns)
+
+    def _refresh(self) -> None:
+        changed = self._lists.refresh()
+        if self._roaming.refresh() or changed:
+            self.engine.use_lists(self._lists.arrays, self._roaming.arrays)
+        try:
+            ruleset = self._rules.poll(self._clock.monotonic())
+        except RuleError as error:
+            self._log("rules refused, the old set stays", errors=str(error))
+            return
+        if ruleset is not None:
+            self._publish_ruleset(ruleset)
+            self.engine.use_ruleset(ruleset)
+            self._log("rules in force", digest=ruleset.digest[:16], rules=len(ruleset.rules))
+
+    def _publish_ruleset(self, ruleset: Ruleset) -> None:
+        """Keep the set for explanations, then say on the board which rule each counter is for."""
+        folder = self._settings.data / "rulesets"
+        folder.mkdir(exist_ok=True)
+        ruleset.save(folder)
+        cells = self._board.cells
+        cells[cells_of.RULES_FROM : cells_of.RULES_FROM + cells_of.MAX_RULES] = 0
+        write_legend(self._settings.data, ruleset, self.engine.tables.trunks, int(cells[cells_of.GENERATION]) + 1)
+        cells[cells_of.GENERATION] += 1
+
+    def _publish(self, now_ns: int) -> None:
+        cells, table = self._board.cells, self._windows.arrays
+        cells[cells_of.TRACKED] = windows.tracked(table)
+        cells[cells_of.CAPACITY] = windows.capacity_of(table)
+        cells[cells_of.EVICTED] = windows.evicted(table)
+        cells[cells_of.LIST_ENTRIES] = self._lists.entries
+        cells[cells_of.JOURNAL_SEQ] = self.journal.last_seq
+        cells[cells_of.BEAT_NS] = now_ns
+
+    def _sync_forever(self) -> None:
+        """Bring the journal to disk on an interval, in a thread of its own: fsync waits for the disk, calls must not."""
+        while not self._stop_syncing.wait(self._settings.sync_ms / 1000):
+            try:
+                self.journal.sync()
+            except JournalError as error:
+                self._log("journal not on disk", errors=str(error))
+
+    def _recover(self) -> None:
+        """Count again what the journal holds beyond the windows' last whole batch."""
+        table = self._windows.arrays
+        committed = windows.committed_seq(table)
+        if self._windows.rolled_back:
+            self._log("an interrupted batch was rolled back", rows=self._windows.rolled_back)
+        if committed >= self.journal.last_seq and not self._windows.lost:
+            return
+        oldest = self._clock.wall() - _WINDOW_NS if self._windows.lost else 0
+        features = np.zeros(len(VOCABULARY))
+        records = 0
+        for frame in self.journal.read_frames(committed + 1, skip_corrupt=True):
+            # Frame by frame within a batch: whoever kills a recovery finds it resumable.
+            windows.begin(table, frame.first_seq)
+            if frame.wall_ns >= oldest:
+                records += self._recount(frame, committed, features)
+            windows.commit(table, frame.next_seq - 1)
+        self._log("windows counted again from the journal", records=records)
+
+    def _recount(self, frame: Frame, committed: int, features: NDArray[np.float64]) -> int:
+        words = np.frombuffer(frame.payload, dtype=np.int64)
+        skip = max(committed + 1 - frame.first_seq, 0)
+        return int(replay_records(self._windows.arrays, words, words.view(np.uint16), skip, features))
+
+
+def _boot_id() -> bytes:
+    """Which run of the machine this is: pages written before another one may be missing."""
+    text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return bytes.fromhex(text.replace("-", ""))
