@@ -44,7 +44,8 @@ _FIRST, _LAST, _TAG, _VALUE = 0, 1, 2, 3  # columns of ListArrays.ranges
 _PREFIX_KIND = KINDS.index("prefix")
 _RANGE_KIND = KINDS.index("range")
 _BATCH = 2000  # changes taken up by one refresh: about two milliseconds of the loop's time
-_FAR_BEHIND = 20_000  # changes; from here on reading the whole store off to the side is sooner done
+_FAR_BEHIND = 20_000  # changes: here, or at this share of the entries, reading everything again is sooner done
+_FAR_BEHIND_SHARE = 50
 _INLINE_SECONDS = 0.005  # work off to the side that takes no longer than this is simply waited for
 
 
@@ -319,7 +320,7 @@ class ListIndex:
         if self._store.version() == self._version:
             return taken
         changes = self._store.changes(self._state.last, _BATCH)
-        if changes is None or changes.behind > _FAR_BEHIND:
+        if changes is None or changes.behind > max(_FAR_BEHIND, self.entries // _FAR_BEHIND_SHARE):
             return self._aside(self._read_all) or taken
         entries = self._state.count + len(changes.rows)
         if self._state.table.holds(entries) or self._aside(lambda: self._grow(entries)):
