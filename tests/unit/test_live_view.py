@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hutong.calls.live import TrunkCount
 from hutong.calls.live_view import SPAN, STALE_AFTER, LiveHistory
 from live_samples import SECOND, START, snapshot
 
@@ -89,10 +90,18 @@ def test_rules_are_ordered_by_what_fired_lately() -> None:
     assert view.rules[0].share == pytest.approx(0.2)
 
 
-def test_trunks_show_their_blocked_share() -> None:
-    rows = {row.name: row for row in _fed(10).view(START + 10 * SECOND).trunks}
-    assert rows["gw-1"].blocked_share == pytest.approx(0.2)
-    assert rows["unlisted"].blocked_share == 0
+def test_trunks_show_their_rate_now_and_their_blocked_share() -> None:
+    (row,) = _fed(10).view(START + 10 * SECOND).trunks
+    assert (row.name, row.rate, row.recent) == ("gw-1", 100, 1000)
+    assert row.blocked_share == pytest.approx(0.2)
+
+
+def test_calls_from_outside_the_configured_networks_show_once_there_are_any() -> None:
+    history = LiveHistory()
+    unlisted = TrunkCount("unlisted", "unknown", 3, 1)
+    for at in range(2):
+        history.add(snapshot(at, 10, trunks=[unlisted]))
+    assert [row.name for row in history.view(START + SECOND).trunks] == ["unlisted"]
 
 
 def test_the_table_averages_half_minutes_newest_first() -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from hutong.calls.trunks import UNLISTED
+
 if TYPE_CHECKING:
     from hutong.calls.live import LatestVerdict, LiveSnapshot
 
@@ -66,7 +68,7 @@ class RuleRow(Struct, frozen=True):
 
 
 class TrunkRow(Struct, frozen=True):
-    """A trunk and its calls within the span."""
+    """A trunk and its calls: `rate` is now, the counts are within the span."""
 
     name: str
     kind: str
@@ -175,7 +177,7 @@ class LiveHistory:
             blocked_rate=_per_second(current, "blocked"),
             recent={name: self._recent[name] for name in _PLAIN},
             rules=self._rules(snapshot, attempts),
-            trunks=self._trunks(snapshot, span_s),
+            trunks=self._trunks(snapshot, current),
             latest=snapshot.latest[:LATEST_SHOWN] if snapshot else [],
             seconds=[_second(step) for step in self._steps],
             snapshot=snapshot,
@@ -211,16 +213,18 @@ class LiveHistory:
         rows.sort(key=lambda row: (-row.recent, -row.total, row.id))
         return rows[:TOP_RULES]
 
-    def _trunks(self, snapshot: LiveSnapshot | None, span_s: float) -> list[TrunkRow]:
+    def _trunks(self, snapshot: LiveSnapshot | None, current: list[_Step]) -> list[TrunkRow]:
         rows = []
         for trunk in snapshot.trunks if snapshot else []:
+            if not trunk.attempts and trunk.name == UNLISTED:
+                continue  # nobody calls from outside the configured networks: nothing to show
             recent, blocked = self._recent[f"trunk {trunk.name}"], self._recent[f"trunk-blocked {trunk.name}"]
             rows.append(
                 TrunkRow(
                     name=trunk.name,
                     kind=trunk.kind,
                     recent=recent,
-                    rate=recent / span_s if span_s else 0.0,
+                    rate=_per_second(current, f"trunk {trunk.name}"),
                     blocked=blocked,
                     blocked_share=blocked / recent if recent else 0.0,
                 )

@@ -66,6 +66,7 @@ class Gateway:
         self._sockets: dict[str, asyncio.DatagramTransport] = {}
         self._calls: dict[str, Call] = {}
         self._warned: set[str] = set()
+        self._unscreened: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._serial = 0
@@ -158,17 +159,18 @@ class Gateway:
         if invite.first("hutong-warning"):
             self._warned.add(call_id)
         if invite.first("hutong-unscreened"):
-            self._ledger.unscreened += 1
+            self._unscreened.add(call_id)
 
     def _over(self, call: Call, last: Message | None) -> None:
         call_id = call.leg.call_id
         del self._calls[call_id]
         if not self._calls:
             self._idle.set()
-        warned = call_id in self._warned
+        warned, unscreened = call_id in self._warned, call_id in self._unscreened
         self._warned.discard(call_id)
+        self._unscreened.discard(call_id)
         if call.answered or (call.gave_up and last is not None):
-            self._ledger.passed_on(call.attempt, call_id, warned=warned)
+            self._ledger.passed_on(call.attempt, call_id, warned=warned, unscreened=unscreened)
         elif last is None:
             self._ledger.came_to_nothing(call.attempt, call_id, "no answer")
         else:

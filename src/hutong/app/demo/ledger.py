@@ -26,7 +26,7 @@ class Ledger:
     """Counts of the gateway's own calls.
 
     Attributes:
-        attempts, passed, warned, blocked, failed: calls; warned ones are counted among the passed.
+        attempts, passed, warned, blocked, failed, unscreened: calls; warned and unscreened ones are among the passed.
         by_rule: blocked calls by the rule that the refusal's Reason names.
         by_source: (source, outcome) → calls.
         fraud_blocked: blocked calls that were fraud.
@@ -46,14 +46,15 @@ class Ledger:
         """A call was begun."""
         self.attempts += 1
 
-    def passed_on(self, attempt: Attempt, call_id: str, *, warned: bool) -> None:
-        """The call reached its callee."""
+    def passed_on(self, attempt: Attempt, call_id: str, *, warned: bool, unscreened: bool) -> None:
+        """The call reached its callee; unscreened if the proxy had no verdict in time."""
+        self.unscreened += unscreened
         self.passed += 1
         self.warned += warned
         self.by_source[attempt.source, "warned" if warned else "passed"] += 1
         if attempt.certain:
             self.missed += 1
-            self._keep(attempt, call_id, "certain fraud passed")
+            self._keep(attempt, call_id, "passed unscreened" if unscreened else "certain fraud passed")
 
     def refused(self, attempt: Attempt, call_id: str, code: int, rule: str) -> None:
         """The call ended with a final answer that is no success."""

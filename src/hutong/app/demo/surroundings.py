@@ -21,7 +21,10 @@ from msgspec import Struct
 
 from hutong.app.demo.gateway import Route
 from hutong.app.demo.people import ENTERPRISE, ENTERPRISE_RANGE, TRUNKS
+from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import HutongError
+from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.numbering import Numbering
 from hutong.kernel.readiness import READY_LINE, READY_VARIABLE
 
 if TYPE_CHECKING:
@@ -159,13 +162,17 @@ class Surroundings:
             await self._start_proxy()
 
     def _fill_roaming_table(self) -> None:
-        table = self.folder / "roaming.csv"
-        rows = [f"+86{number}" for number in self._roaming]
-        table.write_text("\n".join(("number", *rows)) + "\n", encoding="utf-8")
-        command = (*_hutong(), "roaming", "import", str(table), "--data", str(self.data))
-        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # our own command
-        if done.returncode:
-            raise DemoError("The roaming table cannot be filled.", fix=done.stderr.decode(errors="replace").strip())
+        numbering = Numbering()
+        entries = [
+            draft(f"+86{number}", numbering=numbering, list="allow", role="caller", reason="roaming", who="demo")
+            for number in self._roaming
+        ]
+        store = ListStore(self.data / "roaming")
+        store.open()
+        try:
+            store.add(entries, SystemClock().wall() // 1_000_000_000)
+        finally:
+            store.close()
 
     async def _start_node(self) -> None:
         read_end, write_end = os.pipe()
