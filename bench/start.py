@@ -62,8 +62,8 @@ def _timed_start(server: Hutong) -> float:
 def _entries(path: Path) -> Path:
     """A list of mobile numbers that no call of the benches uses."""
     with path.open("w", encoding="utf-8") as file:
-        file.write("target,reason\n")
-        file.writelines(f"{19_900_000_000 + 7 * i},bench\n" for i in range(ENTRIES))
+        file.write("target,reason,who\n")
+        file.writelines(f"{19_900_000_000 + 7 * i},bench,bench\n" for i in range(ENTRIES))
     return path
 
 
