@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hutong.app.config import load_config
 from hutong.calls.engine import Policy
 from hutong.calls.node import Node, NodeSettings
+from hutong.calls.roaming import HttpRoaming
 from hutong.calls.sip_server import SipServer
 from hutong.calls.trunks import Trunk
 from hutong.kernel.addresses import parse_listener
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hutong.app.config import Config
-    from hutong.calls.engine import Engine
 
 _MIB = 1024 * 1024
 #: How long another Python thread may hold the interpreter before the loop gets it back, seconds.
@@ -67,7 +67,7 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
     config = load_config(config_file, data=data)
     reporter = Reporter("screen", level=config.log.level, form=config.log.format)
     node = Node(node_settings(config), SystemClock(), reporter.log.warning)
-    roaming = None
+    roaming = HttpRoaming(config.roaming.http_url, config.roaming.http_budget_ms) if config.roaming.http_url else None
     engine = node.open()
     try:
         server = SipServer(
@@ -80,7 +80,7 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: server.stop())
-        warm_up(node, engine)
+        server.warm_up()
         if roaming is not None:
             roaming.start()
         server.open()
@@ -95,13 +95,6 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         node.close()
     reporter.log.info("stopped")
     return 0
-
-
-def warm_up(node: Node, engine: Engine) -> None:
-    """Load the compiled code with an empty batch, so that the first call does not wait for it."""
-    first = node.begin()
-    engine.screen_batch(engine.moment(SystemClock().wall()), 0, 0, first)
-    node.commit(0, 0, 0)
 
 
 def _calm_interpreter() -> None:

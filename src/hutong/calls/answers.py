@@ -86,7 +86,7 @@ class _Blob:
         return start, len(self._bytes)
 
     def array(self) -> NDArray[np.uint8]:
-        return np.frombuffer(bytes(self._bytes), dtype=np.uint8)
+        return np.frombuffer(bytearray(self._bytes), dtype=np.uint8)
 
 
 def _spans(rows: Sequence[tuple[int, int]]) -> NDArray[np.int64]:

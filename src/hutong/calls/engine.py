@@ -15,6 +15,7 @@ import numpy as np
 from hutong.calls import answers, batch, lane, screening, transactions
 from hutong.calls import record as rec
 from hutong.calls.model import FLAG_REFERENCE
+from hutong.kernel.numbering.codes import KEY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,6 +136,11 @@ class Engine:
         start, end = self.policy.night_from, self.policy.night_to
         return start <= hour < end if start <= end else hour >= start or hour < end
 
+    @property
+    def caller_key(self) -> int:
+        """The number key of the caller judged last."""
+        return int(self.scratch.caller[KEY])
+
     def screen_batch(self, when: batch.Moment, start: int, count: int, seq: int) -> batch.Done:
         """Screen datagrams of the inbox through the fast lane; see `batch.screen_batch`."""
         assert self.parts is not None  # noqa: S101  # set by the constructor
@@ -183,7 +189,8 @@ class Engine:
             The outcome and the next free byte.
         """
         texts = (parties.caller, parties.from_, parties.callee, parties.diverter, call_id)
-        text = np.frombuffer(b"".join(texts) or b"\0", dtype=np.uint8)
+        # Writable, like the inbox: compiled code then has one version for both.
+        text = np.frombuffer(bytearray(b"".join(texts) or b"\0"), dtype=np.uint8)
         call, here = self.call, 0
         call[:] = 0
         for slot, part in zip(

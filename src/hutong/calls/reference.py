@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-
 import msgspec
 import numpy as np
 
@@ -18,6 +17,7 @@ from hutong.calls.identity import read_parties
 from hutong.calls.lane import DEFAULT_PORT
 from hutong.calls.model import PHRASES as VERDICT_PHRASES
 from hutong.calls.trunks import address_halves
+from hutong.kernel.numbering import digits_of
 from hutong.protocols.sip import Request, Response, SipError, build_response, parse_datagram, transaction_key
 from hutong.protocols.sip.keys import is_cookie_branch
 from hutong.protocols.sip.message import KNOWN_METHODS
@@ -215,7 +215,7 @@ class Reference:
         self._parked[ticket] = it
         self._tickets[it.branch, it.message] = ticket
         self._engine.cells[board.ROAMING_ASKED] += 1
-        number = it.parties.caller.decode("ascii", "replace")
+        number = digits_of(self._engine.caller_key)
         return Reply([self._trying(it.request, it.source)], at, ask=number, ticket=ticket)
 
     def resume(self, ticket: int, roaming: int, when: Moment, at: int, seq: int) -> tuple[Reply, Source] | None:
@@ -297,7 +297,7 @@ class Reference:
         return self._folded(top.sent_by, self._folded(top.branch.encode(), salt))
 
     def _folded(self, data: bytes, value: int) -> int:
-        array = np.frombuffer(data or b"\0", dtype=np.uint8)
+        array = np.frombuffer(bytearray(data or b"\0"), dtype=np.uint8)
         return int(transactions.hash_branch(array, 0, len(data), value, self._engine.salt))
 
     def _hash(self, data: bytes) -> int:

@@ -30,7 +30,7 @@ from hutong.calls.model import (
 )
 from hutong.calls.trunks import KIND_INTERNATIONAL, TrunkArrays, in_own_ranges
 from hutong.kernel.compiled import compiled, signed
-from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, ListArrays, allow_id, block_id, look_up
+from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, ListArrays, allow_id, block_id, look_up, respond_of
 from hutong.kernel.numbering import COUNTRIES, NUMBER_FIELDS, PlanArrays, key_count, key_kind, read_number
 from hutong.kernel.numbering.codes import (
     AREA,
@@ -313,7 +313,11 @@ def _decide(judge: Judge, scratch: Scratch, reachable: bool, flags: int) -> int:
     verdict[V_RULE] = deciding if action >= ACTION_WARN else NO_RULE
     verdict[V_CODE] = CODE_PASS
     if action == ACTION_BLOCK:
-        verdict[V_CODE] = judge.rules.responds[deciding]
+        # A list entry says itself how its calls are refused; the number's own entry before the called one's.
+        listed = respond_of(judge.lists, verdict[V_CALLER_LISTS])
+        if listed == 0:
+            listed = respond_of(judge.lists, verdict[V_CALLEE_LISTS])
+        verdict[V_CODE] = listed if listed else judge.rules.responds[deciding]
     return flags
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from hutong.calls import board, screening, transactions
-from hutong.calls.batch import BATCH, SOCKET_AT
+from hutong.calls.batch import ADDRESS, BATCH, SOCKET_AT
 from hutong.calls.datagrams import DatagramBuffers, DatagramSocket, address_of
 from hutong.calls.reference import Reference, Reply, Source, stream_bytes
 from hutong.calls.streams import IDLE_MS, MAX_CONNECTIONS, Connection, StreamListener
@@ -31,6 +31,11 @@ _TURNS = 8
 #: How long the loop waits for packets before it looks at timers and changes, ms.
 _TICK_MS = 25
 _DUE = 256
+_SAMPLE = (
+    b"INVITE sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bKwarm\r\nMax-Forwards: 70\r\n"
+    b"From: <sip:2@127.0.0.1>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: warm\r\nCSeq: 1 INVITE\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
 _MS = 1_000_000
 
 
@@ -121,6 +126,35 @@ class SipServer:
         }
         if self._roaming is not None:
             self._poll.register(self._roaming.fileno(), select.EPOLLIN)
+
+    def warm_up(self) -> None:
+        """Let a sample call take both paths and undo it: compiled code is loaded before the first real call.
+
+        Compiling it, where that was never done on this machine, takes a minute; `make setup` does it.
+        """
+        engine, now = self._engine, self._clock.wall()
+        before = engine.cells.copy()
+        when = engine.moment(now)
+        seq = self._keeper.begin()
+        inbox = engine.inbox
+        inbox.data[0, : len(_SAMPLE)] = np.frombuffer(_SAMPLE, dtype=np.uint8)
+        inbox.lengths[0] = len(_SAMPLE)
+        inbox.addresses[0, :8] = (2, 0, 0, 1, 127, 0, 0, 1)
+        engine.screen_batch(when, 0, 1, seq)
+        source = Source("127.0.0.1", 1, when.now_ms)
+        for sample in (_SAMPLE, _SAMPLE.replace(b"INVITE", b"CANCEL"), _SAMPLE.replace(b"INVITE", b"ACK")):
+            reply = self._reference.answer_datagram(sample.replace(b"warm", b"up"), source, when, 0, seq)
+            if reply.entry >= 0:
+                row = np.zeros(ADDRESS, dtype=np.uint8)
+                data = np.frombuffer(bytearray(reply.responses[0]), dtype=np.uint8)
+                transactions.repeat_until_acknowledged(
+                    engine.transactions, reply.entry, data, len(data), row, when.now_ms
+                )
+        transactions.due(engine.transactions, when.now_ms, self._due)
+        self._buffers.gather(0, 0, 0)
+        self._keeper.abandon()
+        engine.forget_transactions()
+        engine.cells[:] = before
 
     @property
     def ports(self) -> list[int]:
@@ -214,7 +248,7 @@ class SipServer:
         for response in reply.responses:
             at.send(response, address)
         if reply.entry >= 0 and reply.responses:
-            data = np.frombuffer(reply.responses[-1], dtype=np.uint8)
+            data = np.frombuffer(bytearray(reply.responses[-1]), dtype=np.uint8)
             row = at.address_row(address)
             transactions.repeat_until_acknowledged(self._engine.transactions, reply.entry, data, len(data), row, now_ms)
         self._look_up(reply, at)

@@ -270,7 +270,8 @@ def due(state: TransactionArrays, now: int, out: NDArray[np.int64]) -> int:
                     _unlink(state, slot)
                     interval = min(2 * pool[slot, _INTERVAL], T2_MS)
                     pool[slot, _INTERVAL] = interval
-                    _link(state, slot, now + interval)
+                    # From when it was due, not from now: ticks must not add up over the repetitions.
+                    _link(state, slot, max(pool[slot, _DUE] + interval, now + 1))
                     out[count] = slot
                     count += 1
                     header[REPEATED] += 1

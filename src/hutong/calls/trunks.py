@@ -124,7 +124,7 @@ class TrunkTable:
             kinds=np.array([TRUNK_KINDS.index(trunk.kind) for trunk in self.trunks], dtype=np.int64),
             keys=np.array([trunk_key(trunk.name) for trunk in self.trunks], dtype=np.int64),
             codes=np.array([open_code(trunk.name) for trunk in self.trunks], dtype=np.float64),
-            names=np.frombuffer("".join(self.names).encode(), dtype=np.uint8),
+            names=np.frombuffer(bytearray("".join(self.names).encode()), dtype=np.uint8),
             name_spans=_spans([len(name.encode()) for name in self.names]),
             proxies=np.array([_network_row(proxy) for proxy in proxies], dtype=np.uint64).reshape(-1, 4),
         )

@@ -14,6 +14,7 @@ from hutong.kernel.lists.index import (
     allow_id,
     block_id,
     look_up,
+    respond_of,
 )
 from hutong.kernel.lists.store import ListStore
 from hutong.kernel.lists.targets import Target, describe, draft, read_target
@@ -37,4 +38,5 @@ __all__ = [
     "draft",
     "look_up",
     "read_target",
+    "respond_of",
 ]

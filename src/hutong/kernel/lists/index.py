@@ -39,6 +39,9 @@ _PREFIX = 1 << (TAG_SHIFT + 3)
 _TARGET_MASK = KEY_MASK | _PREFIX
 _LOW = 0xFFFF_FFFF  # value: expiry second << 32 | entry id
 _ID_BITS = 32
+_RESPOND_BITS = 16
+_RESPOND_MASK = 0xFFFF
+_USUAL_RESPOND = 608
 _WIDEST = 1 << 62
 _FIRST, _LAST, _TAG, _VALUE = 0, 1, 2, 3  # columns of ListArrays.ranges
 _PREFIX_KIND = KINDS.index("prefix")
@@ -58,6 +61,7 @@ class ListArrays(NamedTuple):
         lengths: [0] bit L set while a prefix of L digits is listed, [L] how many are; bit 0 of [0]: there are ranges.
         ranges: (ranges, 4) first key (ascending), last key, list and role as in the table's tags, expiry and id.
         tree: (2 * leaves,) greatest last key of the ranges below each node; range i is leaf leaves + i.
+        responds: (entries with a response of their own,) id << 16 | SIP status, ascending.
     """
 
     table: np.ndarray
@@ -65,6 +69,25 @@ class ListArrays(NamedTuple):
     lengths: np.ndarray
     ranges: np.ndarray
     tree: np.ndarray
+    responds: np.ndarray
+
+
+@compiled
+def respond_of(ix: ListArrays, found: int) -> int:
+    """The SIP status that the block entry in a result of `look_up` asks for; 0 where nothing blocks."""
+    number = found >> _ID_BITS
+    if number == 0:
+        return 0
+    low, high = 0, ix.responds.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if ix.responds[middle] >> _RESPOND_BITS < number:
+            low = middle + 1
+        else:
+            high = middle
+    if low < ix.responds.shape[0] and ix.responds[low] >> _RESPOND_BITS == number:
+        return ix.responds[low] & _RESPOND_MASK
+    return _USUAL_RESPOND
 
 
 @compiled
@@ -233,6 +256,7 @@ class _State:
         self.table = table
         self.lengths = np.zeros(MAX_DIGITS + 1, dtype=np.int64)
         self.ranges = np.zeros(0, dtype=ROW)
+        self.responds = np.zeros(0, dtype=np.int64)
         self.count = 0
         self.last = 0
 
@@ -245,6 +269,7 @@ class _State:
         self.count += int(_apply(self.table.rows, self.table.filtered, self.lengths, tags, _values(single), gone))
         if ranged.any():
             self._apply_ranges(rows[ranged])
+        self._apply_responds(rows)
         self.lengths[0] = sum(1 << length for length in range(1, MAX_DIGITS + 1) if self.lengths[length] > 0)
         self.lengths[0] |= int(len(self.ranges) > 0)
 
@@ -258,6 +283,15 @@ class _State:
             same[:-1] &= both[field][:-1] == both[field][1:]
         same[-1:] = False
         self.ranges = both[~same]
+
+    def _apply_responds(self, rows: np.ndarray) -> None:
+        own = rows[(rows["respond"] != _USUAL_RESPOND) & (rows["removed"] == 0)]
+        if len(own):
+            fresh = own["id"].astype(np.int64) << _RESPOND_BITS | own["respond"]
+            self.responds = np.concatenate((self.responds, fresh))
+            # Ids only grow, so there is something to sort only where a store is read while it changes.
+            if np.any(self.responds[1:] <= self.responds[:-1]):
+                self.responds = np.unique(self.responds)
 
     def arrays(self) -> ListArrays:
         """The arrays that compiled code asks."""
@@ -274,7 +308,12 @@ class _State:
             width //= 2
         columns = (ranges["key"], ranges["last"], _tags(ranges), _values(ranges))
         return ListArrays(
-            self.table.rows, self.table.filtered, self.lengths, np.column_stack(columns).astype(np.int64), tree
+            self.table.rows,
+            self.table.filtered,
+            self.lengths,
+            np.column_stack(columns).astype(np.int64),
+            tree,
+            self.responds,
         )
 
 
@@ -351,6 +390,7 @@ class ListIndex:
     def _grow(self, entries: int) -> _State:
         state = _State(self._state.table.grown(entries))
         state.lengths, state.ranges = self._state.lengths, self._state.ranges
+        state.responds = self._state.responds
         state.count, state.last = self._state.count, self._state.last
         return state
 
