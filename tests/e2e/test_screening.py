@@ -103,7 +103,7 @@ when: caller.class == "virtual"
 action: warn
 stage: warn
 basis: test
-runbook: docs/calls.md
+runbook: docs/calls.md#test
 samples:
   - {given: {caller.class: virtual}, fires: true}
   - {given: {caller.class: mobile}, fires: false}
