@@ -86,7 +86,7 @@ def respond_of(ix: ListArrays, found: int) -> int:
         else:
             high = middle
     if low < ix.responds.shape[0] and ix.responds[low] >> _RESPOND_BITS == number:
-        return ix.responds[low] & _RESPOND_MASK
+        return int(ix.responds[low] & _RESPOND_MASK)
     return _USUAL_RESPOND
 
 
@@ -198,16 +198,26 @@ def _look_wider(ix: ListArrays, key: int, now: int, role: int, found: int) -> in
 
 
 @compiled
-def look_up(ix: ListArrays, key: int, now: int, role: int) -> int:
-    """The entries that apply to a number key at second `now` in `role` (ROLE_CALLER or ROLE_CALLEE).
-
-    Returns:
-        block entry id << 32 | allow entry id; 0 = none. See `block_id`, `allow_id`.
-    """
+def _look_closer(ix: ListArrays, key: int, now: int, role: int) -> int:
+    """`look_up` where the filter, a prefix or a range may have something to say."""
     found = _probe(ix.table, key, now, role) if maybe(ix.filtered, key) else 0
     if ix.lengths[0] != 0 and key_kind(key) == KIND_NUMBER:
         return _look_wider(ix, key, now, role, found)
     return found
+
+
+@compiled
+def look_up(ix: ListArrays, key: int, now: int, role: int) -> int:
+    """The entries that apply to a number key at second `now` in `role` (ROLE_CALLER or ROLE_CALLEE).
+
+    Short enough to be inlined: for most calls the filter is all there is to ask.
+
+    Returns:
+        block entry id << 32 | allow entry id; 0 = none. See `block_id`, `allow_id`.
+    """
+    if ix.lengths[0] == 0 and not maybe(ix.filtered, key):
+        return 0
+    return _look_closer(ix, key, now, role)
 
 
 @compiled
@@ -257,6 +267,8 @@ class _State:
         self.lengths = np.zeros(MAX_DIGITS + 1, dtype=np.int64)
         self.ranges = np.zeros(0, dtype=ROW)
         self.responds = np.zeros(0, dtype=np.int64)
+        self._new_responds: list[np.ndarray] = []
+        self._new_ranges: list[np.ndarray] = []
         self.count = 0
         self.last = 0
 
@@ -268,12 +280,15 @@ class _State:
         tags = _tags(single) | single["key"]
         self.count += int(_apply(self.table.rows, self.table.filtered, self.lengths, tags, _values(single), gone))
         if ranged.any():
-            self._apply_ranges(rows[ranged])
+            self._new_ranges.append(rows[ranged])
         self._apply_responds(rows)
-        self.lengths[0] = sum(1 << length for length in range(1, MAX_DIGITS + 1) if self.lengths[length] > 0)
-        self.lengths[0] |= int(len(self.ranges) > 0)
 
-    def _apply_ranges(self, rows: np.ndarray) -> None:
+    def _join_ranges(self) -> None:
+        """Once for many rows, as with responses."""
+        if not self._new_ranges:
+            return
+        rows = np.concatenate(self._new_ranges)
+        self._new_ranges.clear()
         both = np.concatenate((self.ranges, rows))
         both = both[~np.isin(both["id"], rows["id"][rows["removed"] != 0])]
         order = np.lexsort((both["id"], both["role"], both["list"], both["last"], both["key"]))
@@ -287,14 +302,23 @@ class _State:
     def _apply_responds(self, rows: np.ndarray) -> None:
         own = rows[(rows["respond"] != _USUAL_RESPOND) & (rows["removed"] == 0)]
         if len(own):
-            fresh = own["id"].astype(np.int64) << _RESPOND_BITS | own["respond"]
-            self.responds = np.concatenate((self.responds, fresh))
+            self._new_responds.append(own["id"].astype(np.int64) << _RESPOND_BITS | own["respond"])
+
+    def _join_responds(self) -> None:
+        """Once for many rows: a whole store is read in small pieces."""
+        if self._new_responds:
+            self.responds = np.concatenate((self.responds, *self._new_responds))
+            self._new_responds.clear()
             # Ids only grow, so there is something to sort only where a store is read while it changes.
             if np.any(self.responds[1:] <= self.responds[:-1]):
                 self.responds = np.unique(self.responds)
 
     def arrays(self) -> ListArrays:
         """The arrays that compiled code asks."""
+        self._join_responds()
+        self._join_ranges()
+        self.lengths[0] = sum(1 << length for length in range(1, MAX_DIGITS + 1) if self.lengths[length] > 0)
+        self.lengths[0] |= int(len(self.ranges) > 0)
         ranges = self.ranges[np.lexsort((self.ranges["role"], self.ranges["key"]))]
         leaves = 1
         while leaves <= len(ranges):
