@@ -1,10 +1,10 @@
 """The words of an answer: which SIP response a verdict becomes, byte for byte.
 
 A verdict is packed into one integer, and the response is a pure function of the request and that integer, so a
-retransmitted INVITE gets the same bytes. Used by the fast lane (compiled) and by the reference path (`reason_lines`).
+retransmitted INVITE gets the same bytes. Used by the fast lane (compiled) and by the reference path (`lines_of`).
 
-302 with one Contact when passed or warned (RFC 3261 §8.3); 603, 607 (RFC 8197) or 608 (RFC 8688) when blocked, with Reason
-(RFC 3326, 6432) and, for 608, the Call-Info of RFC 8688 §3.3.
+302 with one Contact when passed or warned (RFC 3261 §8.3); 603, 607 (RFC 8197) or 608 (RFC 8688) when blocked, with
+Reason (RFC 3326, 6432) and, for 608, the Call-Info of RFC 8688 §3.3.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hutong.calls import lane
+from hutong.calls.lane_grammar import quad_value
 from hutong.calls.model import ACTION_BLOCK, ACTION_WARN, PHRASES, RESPOND_CODES
 from hutong.kernel.compiled import compiled, copy_bytes
 
@@ -40,8 +41,8 @@ class AnswerArrays(NamedTuple):
 
     blob: uint8 bytes; status, warnings, refusals, contacts: int64[n, 2] spans in it. status is indexed by position in
     RESPOND_CODES (302 first), warnings by row, refusals by row * len(RESPOND_CODES) + that position, contacts by trunk.
-    A rule's row is base + rule; the row after the last rule stands for "no rule". Rows of earlier rule sets stay, so that
-    a retransmitted INVITE gets the same bytes after a reload.
+    A rule's row is base + rule; the row after the last rule stands for "no rule". Rows of earlier rule sets stay, so
+    that a retransmitted INVITE gets the same bytes after a reload.
     """
 
     blob: NDArray[np.uint8]
@@ -71,7 +72,7 @@ def refusal_lines(ruleset: Ruleset, rule: int, code: int, redress_url: str) -> l
         else f"blocked by {ruleset.rules[rule].id}@{ruleset.rules[rule].version}"
     )
     lines = [f'Reason: SIP;cause={code};text={_quoted(text)}, Q.850;cause={_Q850_REJECTED};text="Call rejected"']
-    if code == 608:  # noqa: PLR2004  # RFC 8688
+    if code == 608:  # RFC 8688
         lines.append(f"Call-Info: <{redress_url}>;purpose=jwscard")
     return lines
 
@@ -237,7 +238,7 @@ def _put_vias(
         at = copy_bytes(out, at, data, rport, end)
     else:
         at = copy_bytes(out, at, data, start, end)
-    if rport or lane.quad_value(data, spans[lane.SENT_BY_HOST], spans[lane.SENT_BY_HOST + 1]) != source:
+    if rport or quad_value(data, spans[lane.SENT_BY_HOST], spans[lane.SENT_BY_HOST + 1]) != source:
         at = copy_bytes(out, at, _W_RECEIVED, 0, _W_RECEIVED.size)
         at = _put_quad(out, at, source)
     at = copy_bytes(out, at, _W_CRLF, 0, 2)

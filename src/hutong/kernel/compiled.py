@@ -1,7 +1,7 @@
 """One door to Numba: pure functions compiled to machine code, cached on disk.
 
 Only pure functions over numbers and NumPy arrays belong behind this door. Numba's own cache does not notice when a
-function that is called from another file changes, so the cache folder's name is a digest of the whole package.
+constant or a function of another file changes, so the cache folder's name is a digest of all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -25,13 +25,19 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _KEPT_CACHES = 3
 
 
-def _cache_folder() -> Path:
+def _sources() -> Iterator[Path]:
+    """Everything whose change may change compiled code: constants and tables are compiled in."""
     root = Path(__file__).resolve().parents[1]
+    for folder in ("kernel", "calls"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in {".py", ".csv"} or (path.suffix == ".toml" and path.parent.name == "data"):
+                yield path
+
+
+def _cache_folder() -> Path:
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for source in sorted(root.rglob("*.py")):
-        text = source.read_bytes()
-        if b"@compiled" in text:
-            digest.update(text)
+    for source in _sources():
+        digest.update(source.read_bytes())
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "hutong" / digest.hexdigest()
 
