@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, Bench, invite, status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sip_vectors import fill, needs_protos, needs_torture, protos_cases, torture_messages
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, Bench, invite, status
+from sip_vectors import fill, needs_protos, needs_torture, protos_cases, torture_messages
 
 _RELAXED = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, NOON_NS, Bench, invite, status
-from sip_vectors import fill, needs_protos, needs_torture, protos_cases, torture_messages
 
+from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, NOON_NS, Bench, invite, status
 from hutong.calls import board, transactions
 from hutong.calls.record import decode
 from hutong.protocols.sip import Response, parse_datagram
+from sip_vectors import fill, needs_protos, needs_torture, protos_cases, torture_messages
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -132,7 +132,8 @@ def build_answers(
 @compiled
 def row_of(parts: AnswerArrays, rule: int) -> int:
     """The row of a deciding rule (NO_RULE: the last row)."""
-    return min(parts.base + rule, parts.warnings.shape[0] - 1)
+    last: int = parts.warnings.shape[0] - 1
+    return min(parts.base + rule, last)
 
 
 @compiled

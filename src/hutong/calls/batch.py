@@ -65,7 +65,7 @@ class Outbox(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """When the batch is judged: ms since 1970 UTC, local hour, 1 at night, budget of a verdict in ms, keyed-hash salt."""
+    """When a batch is judged: ms since 1970 UTC, local hour, 1 at night, a verdict's budget in ms, salt of hashes."""
 
     now_ms: int
     hour: int

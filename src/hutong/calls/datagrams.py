@@ -113,13 +113,13 @@ class DatagramSocket:
     """
 
     def __init__(self, host: str, port: int, index: int) -> None:
-        self._host, self._port, self.index = host, port, index
+        self.host, self.asked_port, self.index = host, port, index
         self._socket: socket.socket | None = None
         self._armed = False
 
     def open(self) -> None:
         """Bind. Raises OSError."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_DGRAM)
         try:
             opened.setblocking(False)  # noqa: FBT003  # the standard library's own signature
@@ -134,7 +134,7 @@ class DatagramSocket:
             opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            opened.bind((self._host, self._port))
+            opened.bind((self.host, self.asked_port))
         except OSError:
             opened.close()
             raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from hutong.calls.model import Verdict
+from hutong.calls.model import Verdict  # noqa: TC001  # msgspec reads the annotation
 from hutong.calls.record import KIND_VERDICT, decode
 from hutong.kernel.errors import HutongError, RuleError
 from hutong.kernel.journal import FileJournal
@@ -213,8 +213,7 @@ def tell(story: Story, lang: str) -> list[str]:
 def told(story: Story, *, earlier: list[int]) -> dict[str, object]:
     """The whole story as plain values, for machines.
 
-    `earlier` are the journal numbers of older verdicts about the same Call-ID. Keys are part of the documented interface
-    (docs/calls.md).
+    `earlier`: journal numbers of older verdicts about the same Call-ID. docs/calls.md documents the keys.
     """
     it = story.verdict
     when = datetime.fromtimestamp(it.time_ms / 1000, UTC).isoformat(timespec="milliseconds")

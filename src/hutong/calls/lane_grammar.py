@@ -83,7 +83,7 @@ def run(data: NDArray[np.uint8], at: int, end: int, members: int) -> int:
     place, stop = np.uint64(at), np.uint64(end)
     while place < stop and (_CLASS[data[place]] & members) != 0:
         place += np.uint64(1)
-    return np.int64(place)
+    return signed(place)
 
 
 @compiled

@@ -152,7 +152,7 @@ class Node:
     def commit(self, end: int, records: int, now_ns: int) -> None:
         """Journal the batch, then let its effect on the windows stand."""
         if records:
-            self.journal.append_records(memoryview(self.engine.records.bytes_)[:end], records, now_ns)
+            self.journal.append_records(self.engine.records.bytes_[:end].data, records, now_ns)
         windows.commit(self._windows.arrays, self.journal.last_seq)
 
     def abandon(self) -> None:
@@ -170,6 +170,9 @@ class Node:
 
     def _refresh(self) -> None:
         changed = self._lists.refresh()
+        if changed:
+            # There may be more: the next turn of the loop asks again.
+            self._next_lists = 0
         if self._roaming.refresh() or changed:
             self.engine.use_lists(self._lists.arrays, self._roaming.arrays)
         try:
@@ -202,7 +205,7 @@ class Node:
         cells[cells_of.BEAT_NS] = now_ns
 
     def _sync_forever(self) -> None:
-        """Bring the journal to disk on an interval, in a thread of its own: fsync waits for the disk, calls must not."""
+        """Bring the journal to disk on an interval, in a thread of its own: fsync waits for the disk, no call does."""
         while not self._stop_syncing.wait(self._settings.sync_ms / 1000):
             try:
                 self.journal.sync()

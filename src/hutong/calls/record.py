@@ -3,8 +3,8 @@
 All little-endian, every part padded to 8 bytes:
 
     word 0      record header of the journal (length, kind)
-    words 1-10  time ms, caller key, callee key, trunk key, list entries (caller, callee), rule set digest, source address
-                (high, low), then 16-bit cells: code, action | flags << 8, deciding rule, count of fired rules
+    words 1-10  time ms, caller key, callee key, trunk key, list entries (caller, callee), rule set digest, source
+                address (high, low), then 16-bit cells: code, action | flags << 8, deciding rule, count of fired rules
     words 11-12 16-bit cells: callee area, trunk kind, lengths of the texts
     texts       call id, caller, callee, From where it disagrees, diverter, trunk name
     fired       16-bit rule indices, then the 64-bit floats that each of them read, in the rule set's order

@@ -1,7 +1,7 @@
-"""The reference path: any SIP message, read by the full codec, answered as a redirect server must (RFC 3261 §8.3, §8.2).
+"""The reference path: any SIP message, read by the full codec, answered as a redirect server must.
 
-It answers everything the fast lane declines and everything that comes over a stream. Pure but for the engine's state:
-bytes and `when` in, responses and records out. Sockets are the server's.
+It answers everything the fast lane declines and everything that comes over a stream (RFC 3261 §8.2, §8.3). Pure but
+for the engine's state: bytes and `when` in, responses and records out. Sockets are the server's.
 """
 
 from __future__ import annotations

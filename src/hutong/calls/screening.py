@@ -81,8 +81,8 @@ VERDICT_SLOTS = 10
 class RuleArrays(NamedTuple):
     """What the judgement needs of a rule set beside its program.
 
-    effects: int64[n] action codes by stage; responds: int64[n] SIP codes; reads: int64[r] feature indices that the rules
-    read, read_spans: int64[n, 2] each rule's part of it; digest: the set's first 64 bits.
+    effects: int64[n] action codes by stage; responds: int64[n] SIP codes; reads: int64[r] feature indices that the
+    rules read, read_spans: int64[n, 2] each rule's part of it; digest: the set's first 64 bits.
     """
 
     effects: NDArray[np.int64]
@@ -317,7 +317,7 @@ def _decide(judge: Judge, scratch: Scratch, reachable: bool, flags: int) -> int:
         listed = respond_of(judge.lists, verdict[V_CALLER_LISTS])
         if listed == 0:
             listed = respond_of(judge.lists, verdict[V_CALLEE_LISTS])
-        verdict[V_CODE] = listed if listed else judge.rules.responds[deciding]
+        verdict[V_CODE] = listed or judge.rules.responds[deciding]
     return flags
 
 
@@ -451,7 +451,7 @@ def replay_windows(
 def replay_records(
     windows: WindowArrays, words: NDArray[np.int64], cells: NDArray[np.uint16], skip: int, features: NDArray[np.float64]
 ) -> int:
-    """Count again every verdict in a row of records, after leaving out the first `skip`; gives how many were counted."""
+    """Count again every verdict in a row of records but the first `skip`; gives how many were counted."""
     start, counted = 0, 0
     while start < words.shape[0] * 8:
         length = words[start // 8] & 0xFFFFFFFF

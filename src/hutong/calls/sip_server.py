@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hutong.calls.engine import Engine
     from hutong.kernel.addresses import Listener
     from hutong.kernel.clock import Clock
+    from hutong.protocols.sip import Message
 
 #: Batches taken from one socket before the others get their turn.
 _TURNS = 8
@@ -97,6 +98,7 @@ class SipServer:
             for at, it in enumerate(one for one in listeners if one.transport == "udp")
         ]
         self._streams = [StreamListener(it.address.host, it.address.port) for it in listeners if it.transport == "tcp"]
+        self._sockets: tuple[DatagramSocket | StreamListener, ...] = (*self._datagrams, *self._streams)
         self._connections: dict[int, Connection] = {}
         self._waiting: dict[int, DatagramSocket | Connection] = {}
         self._due = np.zeros(_DUE, dtype=np.int64)
@@ -110,19 +112,19 @@ class SipServer:
             ConfigError: one of them cannot be bound.
         """
         self._poll = select.epoll()
-        for it in (*self._datagrams, *self._streams):
+        for it in self._sockets:
             try:
                 it.open()
             except OSError as error:
                 self.close()
                 raise ConfigError(
-                    f"cannot listen on {it._host} port {it._port}: {error.strerror}",  # noqa: SLF001
+                    f"cannot listen on {it.host} port {it.asked_port}: {error.strerror}.",
                     where="sip.listen",
                     fix="Stop what holds the port, or choose another.",
                 ) from error
             self._poll.register(it.socket.fileno(), select.EPOLLIN)
         self._by_descriptor: dict[int, DatagramSocket | StreamListener] = {
-            it.socket.fileno(): it for it in (*self._datagrams, *self._streams)
+            it.socket.fileno(): it for it in self._sockets
         }
         if self._roaming is not None:
             self._poll.register(self._roaming.fileno(), select.EPOLLIN)
@@ -159,11 +161,11 @@ class SipServer:
     @property
     def ports(self) -> list[int]:
         """Bound ports, datagram sockets first."""
-        return [it.port for it in (*self._datagrams, *self._streams)]
+        return [it.port for it in self._sockets]
 
     def close(self) -> None:
         """Close every socket."""
-        for it in (*self._datagrams, *self._streams, *self._connections.values()):
+        for it in (*self._sockets, *self._connections.values()):
             it.close()
         self._connections.clear()
         self._poll.close()
@@ -301,7 +303,7 @@ class SipServer:
                 self._answer_stream(connection, message, now)
         self._after(connection)
 
-    def _answer_stream(self, connection: Connection, message: object, now: int) -> None:
+    def _answer_stream(self, connection: Connection, message: Message | SipError, now: int) -> None:
         when = self._engine.moment(now)
         host, port = connection.address
         source = Source(host, port, when.now_ms, reliable=True)

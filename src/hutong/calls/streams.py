@@ -91,19 +91,19 @@ class StreamListener:
     """One listening TCP socket."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
+        self.host, self.asked_port = host, port
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
         """Listen. Raises OSError."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_STREAM)
         try:
             opened.setblocking(False)  # noqa: FBT003  # the standard library's own signature
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            opened.bind((self._host, self._port))
+            opened.bind((self.host, self.asked_port))
             opened.listen(_BACKLOG)
         except OSError:
             opened.close()

@@ -56,7 +56,8 @@ class TransactionArrays(NamedTuple):
     answers: int64[2^20] packed verdicts (see `answers.pack`).
     header: int64 cells (free list head, last tick, counters).
     pool: int64[slots, 6] timer links and deadlines; heads: int64[wheel] of timer lists.
-    bytes_: uint8[slots, POOL_BYTES] answers to repeat; lengths: int64[slots]; to: uint8[slots, 32] socket addresses (`batch.ADDRESS`).
+    bytes_: uint8[slots, POOL_BYTES] answers to repeat; lengths: int64[slots]; to: uint8[slots, 32] socket addresses as
+    `batch.ADDRESS` says.
     """
 
     table: NDArray[np.int64]

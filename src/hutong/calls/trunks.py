@@ -167,7 +167,7 @@ def is_proxy(trunks: TrunkArrays, high: np.uint64, low: np.uint64) -> bool:
 def in_own_ranges(trunks: TrunkArrays, trunk: int, key: int) -> bool:
     """Whether a number key lies in one of the trunk's own ranges (False for a trunk without ranges)."""
     ranges = trunks.ranges
-    for row in range(ranges.shape[0]):
+    for row in range(ranges.shape[0]):  # noqa: SIM110  # Numba compiles no generators
         if ranges[row, 0] == trunk and ranges[row, 1] <= key <= ranges[row, 2]:
             return True
     return False

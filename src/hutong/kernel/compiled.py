@@ -46,7 +46,8 @@ def _prepare() -> None:
     folder = _cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    numba.config.CACHE_DIR = str(folder)
+    config: Any = numba.config
+    config.CACHE_DIR = str(folder)
     caches = sorted((f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime)
     for stale in caches[:-_KEPT_CACHES]:
         shutil.rmtree(stale, ignore_errors=True)
@@ -62,7 +63,9 @@ def compiled(function: F) -> F:
     compiled function works in arrays that it is given and makes none. Division by zero gives infinity, as in NumPy.
     The undecorated function stays reachable as `.py_func`: tests run both.
     """
-    return cast("F", numba.njit(cache=True, nogil=True, _nrt=False, error_model="numpy")(function))
+    # `_nrt` is what Numba calls its reference counts; its type stubs do not know the option.
+    njit: Any = numba.njit
+    return cast("F", njit(cache=True, nogil=True, _nrt=False, error_model="numpy")(function))
 
 
 #: An element of an unsigned array as a signed 64-bit integer. Numba turns a mixture of both into a float, Python's own

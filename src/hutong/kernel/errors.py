@@ -19,6 +19,7 @@ class HutongError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
+        """Place, what was wrong, what to do."""
         place = f"{self.where}: " if self.where else ""
         remedy = f" {self.fix}" if self.fix else ""
         return f"{place}{self.what}{remedy}"

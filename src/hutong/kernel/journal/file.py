@@ -156,9 +156,7 @@ class FileJournal:
             or wall_ns - self._info.created_ns > self._segment_ns
         ):
             self._begin_segment(wall_ns)
-        header = encode_frame_header(
-            FrameInfo(count, size, self._next, wall_ns, crc32(payload)), self._info.salt
-        )
+        header = encode_frame_header(FrameInfo(count, size, self._next, wall_ns, crc32(payload)), self._info.salt)
         try:
             written = os.writev(self._file, (header, payload))
             while written < length:  # a full disk takes part of it and says so only when asked for the rest

@@ -44,8 +44,7 @@ class SegmentFolder:
             return
         known = {segment.first_seq: segment for segment in self.segments}
         self.segments = [
-            known.pop(first) if first in known else Segment(self.path / segment_name(first))
-            for first in firsts
+            known.pop(first) if first in known else Segment(self.path / segment_name(first)) for first in firsts
         ]
         self._firsts = firsts
         for segment in known.values():
@@ -82,9 +81,7 @@ class SegmentFolder:
                 continue
             yield from self._frames_in(segment, from_seq, end_seq, skip=skip)
 
-    def _frames_in(
-        self, segment: Segment, from_seq: int, end_seq: int | None, *, skip: bool
-    ) -> Iterator[Frame]:
+    def _frames_in(self, segment: Segment, from_seq: int, end_seq: int | None, *, skip: bool) -> Iterator[Frame]:
         """The segment's frames from `from_seq`; damage shows as numbers missing between whole frames."""
         expected = max(segment.first_seq, from_seq)
         at = segment.locate(from_seq)

@@ -78,9 +78,7 @@ class Segment:
         info = decode_segment_header(os.pread(file, SEGMENT_HEADER.size, 0))
         if info is None or info.first_seq != self.first_seq:
             os.close(file)
-            raise JournalError(
-                "The header of this journal segment is damaged.", where=f"{self.path} at byte 0"
-            )
+            raise JournalError("The header of this journal segment is damaged.", where=f"{self.path} at byte 0")
         self._file, self._info = file, info
 
     def close(self) -> None:
