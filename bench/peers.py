@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import shutil
@@ -75,14 +76,16 @@ class Server:
         return RuntimeError(f"{self.name} did not start:\n{self._log.read_text('utf-8', 'replace')[-2000:]}")
 
     def _await_answer(self, request: bytes, reply: bytes) -> None:
-        """Send `request` until an answer begins with `reply`."""
+        """Send `request` until an answer begins with `reply`; every time as a call of its own."""
         deadline = time.monotonic() + STARTING
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             probe.settimeout(0.01)
-            own = str(probe.getsockname()[1]).encode()
+            own = b"%d" % probe.getsockname()[1]
+            tries = itertools.count()
             while time.monotonic() < deadline and self._child and self._child.poll() is None:
-                probe.sendto(request.replace(b"OWN", own), ("127.0.0.1", self.port))
+                call = request.replace(b"TRY", b"%d" % next(tries)).replace(b"OWN", own)
+                probe.sendto(call, ("127.0.0.1", self.port))
                 with contextlib.suppress(OSError):
                     if probe.recv(4096).startswith(reply):
                         return
@@ -112,20 +115,24 @@ class Kamailio(Server):
         places = ["-Y", run, "-w", run, "-P", f"{run}/pid"]
         listen = ["-l", f"udp:127.0.0.1:{self.port}", "-m", "1024", "-M", "16", "-DD", "-E"]
         self._launch(["kamailio", "-f", str(HERE / "kamailio_peer.cfg"), *listen, *places])
-        self._await_answer(_invite("probe-k"), b"SIP/2.0 302")
+        self._await_answer(_invite("13800000000"), b"SIP/2.0 302")
 
 
 class Hutong(Server):
-    """`hutong calls screen` with its shipped rules, one trunk, and windows of `memory_mb`."""
+    """`hutong calls screen` with its shipped rules, one trunk, and windows of `memory_mb`.
 
-    def __init__(self, folder: Path, *, memory_mb: int, name: str = "hutong") -> None:
+    It has started when it says READY and then gives a call from `listed`, where there is one, its right answer.
+    """
+
+    def __init__(self, folder: Path, *, memory_mb: int, name: str = "hutong", listed: str = "") -> None:
         super().__init__(name, folder)
+        self._probe = (_invite(listed), b"SIP/2.0 608") if listed else (_invite("13800000000"), b"SIP/2.0 302")
         self.data = folder / f"{name}-data"
         self._config = folder / f"{name}.toml"
         self._config.write_text(_CONFIG.format(memory_mb=memory_mb))
 
     def start(self) -> None:
-        """Start it and wait until it says READY and then for its first answer."""
+        """Start it and wait for READY and the first answer."""
         reader, writer = os.pipe()
         listen = ["--listen", f"udp:127.0.0.1:{self.port}", "--config", str(self._config)]
         command = [*HUTONG, "calls", "screen", "--data", str(self.data), *listen]
@@ -137,7 +144,7 @@ class Hutong(Server):
             if not ready or pipe.read(6) != b"READY\n":
                 self.stop()
                 raise self._failed()
-        self._await_answer(_invite("probe-h"), b"SIP/2.0 302")
+        self._await_answer(*self._probe)
 
     def command(self, *arguments: str) -> str:
         """Run another `hutong` command on the same data folder; returns what it printed."""
@@ -145,17 +152,17 @@ class Hutong(Server):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def _invite(call: str) -> bytes:
-    """One ordinary call; OWN stands for the port that the answer is to come to."""
+def _invite(caller: str) -> bytes:
+    """One ordinary call; OWN stands for the port that the answer is to come to, TRY for what makes it unique."""
     return (
         "INVITE sip:13900000000@192.0.2.10 SIP/2.0\r\n"
-        f"Via: SIP/2.0/UDP 127.0.0.1:OWN;branch=z9hG4bK-{call}-OWN\r\n"
+        f"Via: SIP/2.0/UDP 127.0.0.1:OWN;branch=z9hG4bK-TRY-OWN\r\n"
         "Max-Forwards: 69\r\n"
-        "From: <sip:13800000000@198.51.100.20>;tag=a\r\n"
+        f"From: <sip:{caller}@198.51.100.20>;tag=a\r\n"
         "To: <sip:13900000000@192.0.2.10>\r\n"
-        f"Call-ID: {call}-OWN\r\n"
+        f"Call-ID: TRY-OWN\r\n"
         "CSeq: 1 INVITE\r\n"
-        "Contact: <sip:13800000000@198.51.100.20:5060>\r\n"
+        f"Contact: <sip:{caller}@198.51.100.20:5060>\r\n"
         "X-Hutong-Source: 198.51.100.20\r\n"
         "Content-Length: 0\r\n\r\n"
     ).encode()
