@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).resolve().parent / "img"
 CHROMIUM = "/usr/bin/chromium"
-SIZE = {"width": 1440, "height": 1000}
+SIZE = {"width": 1440, "height": 1080}
 LARGEST = 300_000
 _WARM_UP_S = 60
 
@@ -54,7 +54,13 @@ def take(url: str, path: Path) -> None:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-lcd-text",
+                "--disable-background-networking",
+                "--no-first-run",
+            ],
             viewport=SIZE,
             color_scheme="light",
         )

@@ -103,8 +103,8 @@ def browser(site: Site) -> Browser:
 @pytest.mark.parametrize(
     ("path", "accept", "words", "lang"),
     [
-        ("/", "", ("来话正在逐个筛查", "触发最多的规则", "境外来话显示境内号码"), "zh-CN"),
-        ("/", "en", ("Calls are being screened", "Rules that fire most", "Chinese number shown from abroad"), "en"),
+        ("/", "", ("来话正在逐个筛查", "触发的规则", "境外来话显示境内号码"), "zh-CN"),
+        ("/", "en", ("Calls are being screened", "Rules that fire", "Chinese number shown from abroad"), "en"),
         ("/?lang=en", "zh", ("Calls are being screened",), "en"),
         ("/?lang=zh", "en", ("来话正在逐个筛查",), "zh-CN"),
     ],

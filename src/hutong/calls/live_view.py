@@ -22,11 +22,14 @@ STALE_AFTER = 5
 """Seconds without fresh counters from the screening process until the page says so; it writes every second."""
 RATE_OVER = 5
 """Seconds over which “now” is averaged: one second jumps about, ten hide the start of an attack."""
+FAILING_SHARE = 0.01
+"""Of the calls of the last seconds passed unscreened: from here on that is the headline, below it a remark."""
 IDLE_AFTER = 15
 """Seconds without a call attempt until the page says that no calls arrive."""
 TOP_RULES = 8
 LATEST_SHOWN = 20
 _TABLE_STEP = 30
+_URGENCY = {"block": 0, "warn": 1, "observe": 2}  # what is blocked comes first: that is what the page is asked
 
 _NANOSECONDS = 1_000_000_000
 _PLAIN = (
@@ -191,7 +194,9 @@ class LiveHistory:
             return "absent"
         if trouble or silent_s > STALE_AFTER:
             return "stale"
-        if sum(step.counts["fail_open"] for step in self._steps_since(now_ns // _NANOSECONDS - IDLE_AFTER)):
+        lately = self._steps_since(now_ns // _NANOSECONDS - IDLE_AFTER)
+        unscreened = sum(step.counts["fail_open"] for step in lately)
+        if unscreened and unscreened >= FAILING_SHARE * sum(step.counts["attempts"] for step in lately):
             return "failing_open"
         if not self._last.attempts or now_ns - self._last_call_ns > IDLE_AFTER * _NANOSECONDS:
             return "idle"
@@ -210,7 +215,7 @@ class LiveHistory:
             for rule in (snapshot.rules if snapshot else [])
             if rule.count
         ]
-        rows.sort(key=lambda row: (-row.recent, -row.total, row.id))
+        rows.sort(key=lambda row: (_URGENCY.get(row.action, len(_URGENCY)), -row.recent, -row.total, row.id))
         return rows[:TOP_RULES]
 
     def _trunks(self, snapshot: LiveSnapshot | None, current: list[_Step]) -> list[TrunkRow]:
