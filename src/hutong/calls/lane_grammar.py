@@ -41,6 +41,7 @@ def _classes() -> NDArray[np.uint8]:
 
 
 _CLASS = _classes()
+_RADIX = np.uint64(131)
 
 _SIP_SCHEME = np.frombuffer(b"sip:", dtype=np.uint8)
 W_TAG = np.frombuffer(b"tag", dtype=np.uint8)
@@ -261,14 +262,15 @@ def name_hash(name: str) -> int:
     """The number that `hash_name` gives for a header's name."""
     value = 0
     for byte in name.encode():
-        value = value * 131 + (byte | 0x20)
+        value = value * int(_RADIX) + (byte | 0x20)
     return (value + 2**63) % 2**64 - 2**63
 
 
 @compiled
 def hash_name(data: NDArray[np.uint8], start: int, end: int) -> int:
     """A number for a header's name, letters without case. Names that meet are declined by their values' readers."""
-    value = 0
+    # Unsigned, because only unsigned arithmetic may overflow in compiled code.
+    value = np.uint64(0)
     for place in range(np.uint64(start), np.uint64(end)):
-        value = value * 131 + (signed(data[place]) | 0x20)
-    return value
+        value = value * _RADIX + np.uint64(data[place] | 0x20)
+    return signed(value)

@@ -88,26 +88,29 @@ def new_transactions(*, table: int = _TABLE, pool: int = _POOL) -> TransactionAr
     return arrays
 
 
-_PRIME = 1099511628211
-_ROTATE = 29
-_LOW_BITS = (1 << (64 - _ROTATE)) - 1
-_LOW = (1 << _ROTATE) - 1
+_PRIME = np.uint64(1099511628211)
+_LEFT, _RIGHT = np.uint64(29), np.uint64(35)
+_CASE = np.uint8(0x20)
 
 
 @compiled
-def _stir(value: int, word: int, salt: int) -> int:
-    """One step of the keyed hash: the rotation and the secret addend keep differences from cancelling to order."""
+def _stir(value: np.uint64, word: np.uint64, salt: np.uint64) -> np.uint64:
+    """One step of the keyed hash: the rotation and the secret addend keep differences from cancelling to order.
+
+    Unsigned, because only unsigned arithmetic may overflow in compiled code.
+    """
     mixed = value ^ word
-    mixed = (mixed << _ROTATE) | ((mixed >> (64 - _ROTATE)) & _LOW)
+    mixed = (mixed << _LEFT) | (mixed >> _RIGHT)
     return mixed * _PRIME + salt
 
 
 @compiled
 def hash_branch(data: NDArray[np.uint8], start: int, end: int, value: int, salt: int) -> int:
     """Keyed 64-bit hash of bytes, letters without case, continued from `value`."""
-    for i in range(start, end):
-        value = _stir(value, signed(data[i]) | 0x20, salt)
-    return value ^ ((value >> _ROTATE) & _LOW_BITS)
+    mixed, key = np.uint64(value), np.uint64(salt)
+    for place in range(np.uint64(start), np.uint64(end)):
+        mixed = _stir(mixed, np.uint64(data[place] | _CASE), key)
+    return signed(mixed ^ (mixed >> _LEFT))
 
 
 @compiled
@@ -117,14 +120,15 @@ def hash_message(words: NDArray[np.int64], data: NDArray[np.uint8], length: int,
     A retransmission repeats its request byte for byte (RFC 3261 §17.1.1.2), so this tells it from another request that
     merely claims the same branch. The salt is secret: nobody can make two messages meet.
     """
-    value = length ^ salt
-    whole = length // 8
-    for i in range(whole):
-        value = _stir(value, words[i], salt)
-    for i in range(whole * 8, length):
-        value = _stir(value, signed(data[i]), salt)
-    value = _stir(value, value >> 32, salt)
-    return value ^ ((value >> _ROTATE) & _LOW_BITS)
+    key = np.uint64(salt)
+    mixed = np.uint64(length) ^ key
+    whole = np.uint64(length // 8)
+    for place in range(whole):
+        mixed = _stir(mixed, np.uint64(words[place]), key)
+    for place in range(whole * np.uint64(8), np.uint64(length)):
+        mixed = _stir(mixed, np.uint64(data[place]), key)
+    mixed = _stir(mixed, mixed >> np.uint64(32), key)
+    return signed(mixed ^ (mixed >> _LEFT))
 
 
 @compiled
