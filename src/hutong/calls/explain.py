@@ -75,7 +75,7 @@ class ListHit(msgspec.Struct, frozen=True):
 
 
 class Story(msgspec.Struct, frozen=True):
-    """A verdict with everything it rests on; `reason` is one sentence in both languages."""
+    """A verdict with everything it rests on; `reason` is one line in both languages."""
 
     verdict: Verdict
     fired: list[FiredRule]
@@ -172,22 +172,21 @@ class Verdicts:
 
 
 def _reason(verdict: Verdict, fired: list[FiredRule], lists: list[ListHit], lang: str) -> str:
-    """One sentence: what happened and why."""
-    did = _ACTION_WORDS[verdict.action][lang]
+    """Why, in one line; empty for an ordinary passed call."""
     why = [rule.title[lang] for rule in fired if rule.decided]
     kind = "block" if verdict.action == "block" else "allow"
     why += [hit.reason for hit in lists if hit.list == kind and hit.reason]
     why += [_FLAG_WORDS[flag][lang] for flag in verdict.flags if flag in {"fail-open", "emergency", "allowed-by-list"}]
-    joiner, colon = (";", ":") if lang == "zh" else ("; ", ": ")
-    return did + (colon + joiner.join(why) if why else "")
+    return (";" if lang == "zh" else "; ").join(why)
 
 
 def tell(story: Story, lang: str) -> list[str]:
     """The whole story as lines of text."""
     zh, it = lang == "zh", story.verdict
     when = datetime.fromtimestamp(it.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    did, colon = _ACTION_WORDS[it.action][lang], ":" if zh else ": "
     lines = [
-        story.reason[lang],
+        did + (colon + story.reason[lang] if story.reason[lang] else ""),
         f"{'呼叫标识' if zh else 'Call-ID'}: {it.call_id}",
         f"{'时间' if zh else 'time'}: {when}  ({'记录' if zh else 'record'} {it.seq})",
         f"{'主叫' if zh else 'caller'}: {it.caller or '-'}  {'被叫' if zh else 'callee'}: {it.callee or '-'}",

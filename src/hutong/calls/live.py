@@ -13,7 +13,7 @@ from hutong.calls import board as at
 from hutong.calls.board import Board
 from hutong.calls.explain import Verdicts
 from hutong.kernel.errors import HutongError, StateError
-from hutong.kernel.reporter import mask_number
+from hutong.kernel.numbering import mask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,8 +202,8 @@ class LiveSource:
             seq=seq,
             time_ms=verdict.time_ms,
             call_id=verdict.call_id,
-            caller=mask_number(verdict.caller),
-            callee=mask_number(verdict.callee),
+            caller=mask(verdict.caller),
+            callee=mask(verdict.callee),
             trunk=verdict.trunk,
             action=verdict.action,
             code=verdict.code,

@@ -107,6 +107,7 @@ class Node:
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o750)
         self.journal.open()
         self._windows.open()
+        self._gate = windows.BatchGate(self._windows.arrays)
         self._recover()
         self._list_store.open()
         self._lists.load()
@@ -146,14 +147,14 @@ class Node:
     def begin(self) -> int:
         """Open a batch; gives the sequence number of its first record."""
         first = self.journal.last_seq + 1
-        windows.begin(self._windows.arrays, first)
+        self._gate.begin(first)
         return first
 
     def commit(self, end: int, records: int, now_ns: int) -> None:
         """Journal the batch, then let its effect on the windows stand."""
         if records:
             self.journal.append_records(self.engine.records.bytes_[:end].data, records, now_ns)
-        windows.commit(self._windows.arrays, self.journal.last_seq)
+        self._gate.commit(self.journal.last_seq)
 
     def abandon(self) -> None:
         """Undo the open batch."""
@@ -225,10 +226,10 @@ class Node:
         records = 0
         for frame in self.journal.read_frames(committed + 1, skip_corrupt=True):
             # Frame by frame within a batch: whoever kills a recovery finds it resumable.
-            windows.begin(table, frame.first_seq)
+            self._gate.begin(frame.first_seq)
             if frame.wall_ns >= oldest:
                 records += self._recount(frame, committed, features)
-            windows.commit(table, frame.next_seq - 1)
+            self._gate.commit(frame.next_seq - 1)
         self._log("windows counted again from the journal", records=records)
 
     def _recount(self, frame: Frame, committed: int, features: NDArray[np.float64]) -> int:

@@ -177,12 +177,16 @@ class SipServer:
     def run(self) -> None:
         """Serve until `stop`."""
         self._running = True
+        next_tick = 0
         while self._running:
             for descriptor, events in self._poll.poll(_TICK_MS / 1000):
                 self._serve(descriptor, events)
             now = self._clock.wall()
-            self._repeat(now)
-            self._tick(now)
+            # A clock that was set back must not put the timers off.
+            if not next_tick - _TICK_MS * _MS < now < next_tick:
+                next_tick = now + _TICK_MS * _MS
+                self._repeat(now)
+                self._tick(now)
 
     def _serve(self, descriptor: int, events: int) -> None:
         at = self._by_descriptor.get(descriptor)

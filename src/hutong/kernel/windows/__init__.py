@@ -7,6 +7,7 @@ disk); nothing here knows a call, a rule or a clock. See docs/windows.md.
 from hutong.kernel.windows.ahead import prefetch_index, prefetch_row
 from hutong.kernel.windows.features import WINDOW_FEATURES, read_features
 from hutong.kernel.windows.file import WindowFile
+from hutong.kernel.windows.gate import BatchGate
 from hutong.kernel.windows.layout import (
     WindowArrays,
     capacity_for,
@@ -24,6 +25,7 @@ from hutong.kernel.windows.undo import begin, commit, recover, undo_room
 
 __all__ = [
     "WINDOW_FEATURES",
+    "BatchGate",
     "WindowArrays",
     "WindowFile",
     "begin",
