@@ -52,6 +52,7 @@ def measure(server: Hutong, folder: Path) -> Start:
         clean = _timed_start(server)
         server.stop(hard=True)
         killed = _timed_start(server)
+        client.closed(2.0, window=WINDOW)  # its figures are written from time to time
         known = LiveSource(server.data).snapshot()
     finally:
         server.stop()
