@@ -64,7 +64,7 @@ froms = st.builds(
     st.sampled_from(["", '"Zhang San" ', '"Zhang San"', "Bob ", '"" ']),
     numbers,
     hosts,
-    st.sampled_from(["", ";user=phone", ";transport=udp"]),
+    st.sampled_from(["", ";user=phone", ";transport=udp", ";user=phone;user=phone", ";ttl=999", ";a=1;b=2;c=3;d"]),
     tokens,
 )
 extras = st.lists(
@@ -81,6 +81,12 @@ extras = st.lists(
             "Require: 100rel",
             "Expires: 120",
             "Subject: hello",
+            "Record-Route: <sip:192.0.2.1;lr=on;ftag=9.1-a>",
+            "Record-Route: <sip:192.0.2.1;r2=on;lr;ftag=x>",
+            "Record-Route: <sip:192.0.2.1;lr;lr>",
+            "Record-Route: <sip:192.0.2.1;lr=>",
+            "User-Agent:    spaced",
+            "Supported:timer",
             "X-Anything: goes",
         ]
     ),
@@ -142,5 +148,8 @@ def test_the_torture_messages_are_declined_or_answered_alike(pair: tuple[Bench, 
 
 @needs_protos
 def test_the_protos_cases_are_declined_or_answered_alike(pair: tuple[Bench, Bench]) -> None:
-    taken = sum(_same(pair, fill(case.invite, case.case)) for case in protos_cases())
-    assert taken >= 1, "the valid first case is ordinary enough"
+    # Without Expires, which the lane does not read, the suite's frame is ordinary enough to be taken.
+    taken = sum(_same(pair, fill(case.invite, case.case).replace(b"Expires: 1200\r\n", b"")) for case in protos_cases())
+    assert taken > 500
+    for case in protos_cases():
+        _same(pair, fill(case.invite, case.case))

@@ -83,10 +83,10 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         server.warm_up()
         if roaming is not None:
             roaming.start()
+        _calm_interpreter()
         server.open()
         reporter.log.info("screening", ports=server.ports, data=str(config.data), rules=len(engine.ruleset.rules))
         announce_ready()
-        _calm_interpreter()
         server.run()
         server.close()
     finally:

@@ -347,9 +347,11 @@ def read_request(data: NDArray[np.uint8], end: int, spans: NDArray[np.int64]) ->
         start = at
         at = run(data, start, end, NAME)
         name = hash_name(data, start, at)
-        if at == start or at + 1 >= end or data[at] != COLON or data[at + 1] != SP:
+        if at == start or at >= end or data[at] != COLON:
             return DECLINED
-        at += 2
+        at += 1
+        while at < end and data[at] == SP:
+            at += 1
         bit = _seen_bit(name)
         if (seen & bit) != 0:
             return DECLINED

@@ -45,12 +45,19 @@ _RADIX = np.uint64(131)
 
 _SIP_SCHEME = np.frombuffer(b"sip:", dtype=np.uint8)
 W_TAG = np.frombuffer(b"tag", dtype=np.uint8)
-_W_LR = np.frombuffer(b"lr", dtype=np.uint8)
-_W_TRANSPORT = np.frombuffer(b"transport", dtype=np.uint8)
-_W_USER = np.frombuffer(b"user", dtype=np.uint8)
 W_UDP = np.frombuffer(b"udp", dtype=np.uint8)
 W_TCP = np.frombuffer(b"tcp", dtype=np.uint8)
-_W_PHONE = np.frombuffer(b"phone", dtype=np.uint8)
+
+
+def name_hash(name: str) -> int:
+    """The number that `hash_name` gives for a header's name."""
+    value = 0
+    for byte in name.encode():
+        value = value * int(_RADIX) + (byte | 0x20)
+    return (value + 2**63) % 2**64 - 2**63
+
+
+_H_TTL, _H_MADDR, _H_METHOD = name_hash("ttl"), name_hash("maddr"), name_hash("method")
 
 
 @compiled
@@ -165,7 +172,7 @@ def quad_value(data: NDArray[np.uint8], start: int, end: int) -> int:
 
 @compiled
 def read_uri(data: NDArray[np.uint8], at: int, end: int, spans: NDArray[np.int64], slot: int) -> int:
-    """Read user@host[:port] and the parameters lr, transport=udp|tcp, user=phone; `at` is after "sip:".
+    """Read user@host[:port] and a few parameters; `at` is after "sip:".
 
     Writes the user's span to `slot` (when slot >= 0). Gives one past the URI, or -1.
     """
@@ -180,20 +187,25 @@ def read_uri(data: NDArray[np.uint8], at: int, end: int, spans: NDArray[np.int64
     _, at = host_port(data, at, end)
     if at < 0:
         return -1
+    return _read_uri_params(data, at, end)
+
+
+@compiled
+def _read_uri_params(data: NDArray[np.uint8], at: int, end: int) -> int:
+    """Read up to three ;name or ;name=value of different names, none of those whose values have a grammar of their own."""
+    one, two, three = 0, 0, 0
     while at < end and data[at] == SEMI:
         name = at + 1
-        name_end = run(data, name, end, PARAM)
-        at = name_end
-        if at < end and data[at] == EQ:
-            at = run(data, name_end + 1, end, PARAM)
-            if equals(data, name, name_end, _W_TRANSPORT):
-                value = name_end + 1
-                if not (equals(data, value, at, W_UDP) or equals(data, value, at, W_TCP)):
-                    return -1
-            elif not (equals(data, name, name_end, _W_USER) and equals(data, name_end + 1, at, _W_PHONE)):
-                return -1
-        elif not equals(data, name, name_end, _W_LR):
+        at = run(data, name, end, PARAM)
+        known = hash_name(data, name, at)
+        if at == name or known in (one, two, three, _H_TTL, _H_MADDR, _H_METHOD) or three != 0:
             return -1
+        one, two, three = known, one, two
+        if at < end and data[at] == EQ:
+            value = at + 1
+            at = run(data, value, end, PARAM)
+            if at == value:
+                return -1
     return at
 
 
@@ -256,14 +268,6 @@ def read_tokens(data: NDArray[np.uint8], at: int, end: int) -> int:
         at += 1
         if at < end and data[at] == SP:
             at += 1
-
-
-def name_hash(name: str) -> int:
-    """The number that `hash_name` gives for a header's name."""
-    value = 0
-    for byte in name.encode():
-        value = value * int(_RADIX) + (byte | 0x20)
-    return (value + 2**63) % 2**64 - 2**63
 
 
 @compiled
