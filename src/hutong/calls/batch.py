@@ -22,7 +22,7 @@ from hutong.calls.model import (
 )
 from hutong.calls.trunks import find_trunk, is_proxy
 from hutong.kernel.compiled import compiled, signed
-from hutong.kernel.windows import undo_room
+from hutong.kernel.windows import table_at, undo_room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -201,8 +201,9 @@ def screen_batch(
     """
     end, records, declined = 0, 0, 0
     index = start
+    table = table_at(it.windows)
     while index < count:
-        if end + rec.MAX_RECORD > buffer.bytes_.size or undo_room(it.windows) < _TOUCHES:
+        if end + rec.MAX_RECORD > buffer.bytes_.size or undo_room(table) < _TOUCHES:
             break
         outbox.lengths[index] = 0
         data, address, length = inbox.data[index], inbox.addresses[index], inbox.lengths[index]

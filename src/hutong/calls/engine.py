@@ -16,6 +16,7 @@ from hutong.calls import answers, batch, lane, screening, transactions
 from hutong.calls import record as rec
 from hutong.calls.model import FLAG_REFERENCE
 from hutong.kernel.numbering.codes import KEY
+from hutong.kernel.windows import handle_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,7 +110,7 @@ class Engine:
             trunks=self.tables.trunks.arrays,
             lists=self.tables.lists,
             roaming=self.tables.roaming,
-            windows=self.tables.windows,
+            windows=handle_of(self.tables.windows),
             program=self.ruleset.program,
             rules=screening.rule_arrays(self.ruleset),
             use_table=int(self.policy.use_roaming_table),

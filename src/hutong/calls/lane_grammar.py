@@ -192,7 +192,7 @@ def read_uri(data: NDArray[np.uint8], at: int, end: int, spans: NDArray[np.int64
 
 @compiled
 def _read_uri_params(data: NDArray[np.uint8], at: int, end: int) -> int:
-    """Read up to three ;name or ;name=value of different names, none of those whose values have a grammar of their own."""
+    """Read up to three ;name or ;name=value of different names whose values have no grammar of their own."""
     one, two, three = 0, 0, 0
     while at < end and data[at] == SEMI:
         name = at + 1

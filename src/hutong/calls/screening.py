@@ -52,6 +52,7 @@ from hutong.kernel.windows import (
     note_attempt,
     note_inbound,
     read_features,
+    table_at,
     touch,
 )
 
@@ -93,13 +94,17 @@ class RuleArrays(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """Everything a judgement consults. look_up_roaming: 1 when an outside look-up may be asked for."""
+    """Everything a judgement consults.
+
+    windows: handle of the table. use_table: 1 when the roaming table counts. look_up_roaming: 1 when somebody outside
+    may be asked.
+    """
 
     plan: PlanArrays
     trunks: TrunkArrays
     lists: ListArrays
     roaming: ListArrays
-    windows: WindowArrays
+    windows: NDArray[np.int64]
     program: Program
     rules: RuleArrays
     use_table: int
@@ -365,7 +370,7 @@ def judge(
     scratch.other[0] = scratch.caller[KEY]
     scratch.other[1] = scratch.callee[KEY]
     scratch.other[2] = it.trunks.keys[call[TRUNK]]
-    note_call(it.windows, scratch.other, scratch.callee[AREA], now, call[NIGHT], scratch.features)
+    note_call(table_at(it.windows), scratch.other, scratch.callee[AREA], now, call[NIGHT], scratch.features)
     verdict[V_FIRED] = run_rules(it.program, scratch.features, scratch.fired)
     verdict[V_FLAGS] = _decide(it, scratch, reachable, flags)
     return _write(it, call, text, scratch, buffer, at)

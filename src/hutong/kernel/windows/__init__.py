@@ -8,6 +8,7 @@ from hutong.kernel.windows.ahead import prefetch_index, prefetch_row
 from hutong.kernel.windows.features import WINDOW_FEATURES, read_features
 from hutong.kernel.windows.file import WindowFile
 from hutong.kernel.windows.gate import BatchGate
+from hutong.kernel.windows.handle import handle_of, table_at
 from hutong.kernel.windows.layout import (
     WindowArrays,
     capacity_for,
@@ -36,6 +37,7 @@ __all__ = [
     "evicted",
     "find",
     "format_buffer",
+    "handle_of",
     "note_answered",
     "note_attempt",
     "note_ended",
@@ -45,6 +47,7 @@ __all__ = [
     "read_features",
     "recover",
     "size_for",
+    "table_at",
     "touch",
     "tracked",
     "undo_room",
