@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hutong.app.config import Config, JournalConfig
-from hutong.app.retention import remove_expired_entries
+from hutong.app.retention import forget_removed_entries, remove_expired_entries
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.work import Worker, jobs_of
 from hutong.kernel.clock import ManualClock
@@ -110,6 +110,20 @@ def test_expired_list_entries_are_removed_and_say_why(data_folder: Path) -> None
     buried = store.entry(2)
     assert buried is not None
     assert (buried.removed, buried.removed_by, buried.removed_why) == (seconds, "hutong work", "expired")
+    store.close()
+
+
+def test_removed_entries_are_forgotten_when_no_verdict_can_name_them(data_folder: Path) -> None:
+    seconds = MARCH // 10**9
+    store = ListStore(data_folder / "lists")
+    store.open()
+    key = key_of_digits("8613800138000")
+    [entry] = store.add([Entry(list="block", kind="number", key=key, role="caller", reason="x", who="me")], seconds)
+    store.remove(entry, seconds + 60, who="me", why="mistake")
+    assert forget_removed_entries(store, MARCH + 60 * 10**9) == 0
+    assert store.entry(entry.id) is not None
+    assert forget_removed_entries(store, MARCH + 61 * 10**9) == 1
+    assert store.entry(entry.id) is None
     store.close()
 
 

@@ -34,6 +34,16 @@ def remove_expired_entries(store: ListStore, now: int) -> int:
     return sum(_remove(store, number, seconds) for number in expired)
 
 
+def forget_removed_entries(store: ListStore, before: int) -> int:
+    """Delete for good what was removed before `before` (nanoseconds since 1970); returns how many went.
+
+    Raises:
+        StateError: the lists cannot be opened or written.
+    """
+    store.open()
+    return store.forget(before // 1_000_000_000, MOST_AT_ONCE)
+
+
 def _expired(snapshot: Snapshot, seconds: int) -> Iterator[int]:
     for rows in snapshot.chunks:
         over = (rows["expires"] > 0) & (rows["expires"] <= seconds)

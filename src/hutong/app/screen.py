@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hutong.app.config import Config
 
 _MIB = 1024 * 1024
+_HOUR_NS = 3600 * 1_000_000_000
 #: How long another Python thread may hold the interpreter before the loop gets it back, seconds.
 _SWITCH_INTERVAL = 0.0005
 
@@ -52,6 +53,7 @@ def node_settings(config: Config) -> NodeSettings:
         window_bytes=config.windows.memory_mb * _MIB,
         segment_bytes=config.journal.segment_mb * _MIB,
         sync_ms=config.journal.sync_ms,
+        keep_ns=config.journal.keep_hours * _HOUR_NS,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from hutong.app.config import load_config
-from hutong.app.retention import remove_expired_entries
+from hutong.app.retention import forget_removed_entries, remove_expired_entries
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.signals import signal_pipe
 from hutong.kernel.clock import SystemClock
@@ -82,10 +82,14 @@ def jobs_of(config: Config) -> list[Job]:
     """The jobs of a node with these settings."""
     journal = FileJournal(config.data / "journal")
     keep = config.journal.keep_hours * _HOUR
-    lists = ListStore(config.data / "lists")
+    lists, roaming = ListStore(config.data / "lists"), ListStore(config.data / "roaming")
     return [
         Job("journal-retention", 10 * _MINUTE, lambda now: journal.retain(keep, now)),
         Job("list-expiry", 10 * _MINUTE, lambda now: remove_expired_entries(lists, now)),
+        Job("roaming-expiry", 10 * _MINUTE, lambda now: remove_expired_entries(roaming, now)),
+        # A removed entry is kept for as long as a verdict may name it.
+        Job("list-forgetting", 10 * _MINUTE, lambda now: forget_removed_entries(lists, now - keep)),
+        Job("roaming-forgetting", 10 * _MINUTE, lambda now: forget_removed_entries(roaming, now - keep)),
     ]
 
 

@@ -44,6 +44,7 @@ SHIPPED_RULES = Path(__file__).parent / "rules"
 _MS = 1_000_000
 _LISTS_EVERY = 100 * _MS
 _BOARD_EVERY = 250 * _MS
+_RETENTION_EVERY = 600_000 * _MS
 #: What windows look back on; a rebuild reads no older records.
 _WINDOW_NS = 24 * 3600 * 1_000_000_000
 
@@ -58,7 +59,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
         home_area: completes local numbers.
         rule_folders: further folders of rule files.
         window_bytes: memory of the windows. segment_bytes: size of a journal segment.
-        sync_ms: how often the journal goes to disk.
+        sync_ms: how often the journal goes to disk. keep_ns: how long records are kept.
     """
 
     data: Path
@@ -70,6 +71,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
     window_bytes: int
     segment_bytes: int
     sync_ms: int
+    keep_ns: int
 
 
 class Node:
@@ -93,7 +95,7 @@ class Node:
         self._rules = RuleWatcher(
             VOCABULARY, [SHIPPED_RULES, data / "rules", *settings.rule_folders], data / "stages.jsonl"
         )
-        self._next_lists = self._next_board = 0
+        self._next_lists = self._next_board = self._next_retention = 0
         self._syncing: threading.Thread | None = None
         self._stop_syncing = threading.Event()
 
@@ -168,6 +170,10 @@ class Node:
         if now_ns >= self._next_board or now_ns < self._next_board - _BOARD_EVERY:
             self._next_board = now_ns + _BOARD_EVERY
             self._publish(now_ns)
+        if now_ns >= self._next_retention:
+            # `work` does this as well; only the writer can close a segment that nobody writes to any more.
+            self._next_retention = now_ns + _RETENTION_EVERY
+            self.journal.retain(self._settings.keep_ns, now_ns)
 
     def _refresh(self) -> None:
         changed = self._lists.refresh()
@@ -207,11 +213,16 @@ class Node:
 
     def _sync_forever(self) -> None:
         """Bring the journal to disk on an interval, in a thread of its own: fsync waits for the disk, no call does."""
+        told = ""
         while not self._stop_syncing.wait(self._settings.sync_ms / 1000):
+            trouble = ""
             try:
                 self.journal.sync()
             except JournalError as error:
-                self._log("journal not on disk", errors=str(error))
+                trouble = str(error)
+            if trouble and trouble != told:
+                self._log("journal not on disk", errors=trouble)
+            told = trouble
 
     def _recover(self) -> None:
         """Count again what the journal holds beyond the windows' last whole batch."""
