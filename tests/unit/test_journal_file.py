@@ -211,9 +211,7 @@ print("kept", [bytes(r.body)[:1] for r in journal.read(1)])
 
 
 def test_a_full_disk_keeps_nothing_of_the_batch_and_says_what_to_do(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.count("refused") == 3
     assert "Free space on this disk" in done.stdout
     assert "last 2" in done.stdout
