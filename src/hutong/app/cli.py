@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STATUS_FAILED = 1
 STATUS_USAGE = 2
+_NOT_FOR_OTHERS = 0o027
 
 COMMANDS = (
     ("up", "hutong.app.up:up", "启动并看护本节点的所有进程 / Start and supervise this node's processes"),
@@ -74,7 +75,11 @@ def _unknown(name: str) -> int:
 
 
 def main() -> None:
-    """Entry point of the `hutong` command."""
+    """Entry point of the `hutong` command.
+
+    What it writes is for this user and group only: numbers are personal data.
+    """
+    os.umask(os.umask(_NOT_FOR_OTHERS) | _NOT_FOR_OTHERS)
     try:
         status = run(sys.argv[1:])
         sys.stdout.flush()

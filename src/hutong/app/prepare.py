@@ -11,6 +11,7 @@ from hutong.app.screen import node_settings
 from hutong.calls.node import Node
 from hutong.calls.sip_server import SipServer
 from hutong.kernel.clock import SystemClock
+from hutong.kernel.reporter import Reporter
 
 
 def main() -> None:
@@ -18,7 +19,11 @@ def main() -> None:
     sys.stdout.write("正在编译(约一分钟,仅此一次)/ Compiling, about a minute, this once …\n")
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="hutong-prepare-") as name:
-        node = Node(node_settings(load_config(None, data=Path(name), environ={})), SystemClock(), _say)
+        node = Node(
+            node_settings(load_config(None, data=Path(name), environ={})),
+            SystemClock(),
+            Reporter("prepare", level="error").log,
+        )
         engine = node.open()
         SipServer(engine, node, SystemClock(), [], roaming=None, log_trouble=_say).warm_up()
         node.close()

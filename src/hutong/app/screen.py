@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -67,8 +68,9 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         HutongError: it cannot start.
     """
     config = load_config(config_file, data=data)
+    _allow_files()
     reporter = Reporter("screen", level=config.log.level, form=config.log.format)
-    node = Node(node_settings(config), SystemClock(), reporter.log.warning)
+    node = Node(node_settings(config), SystemClock(), reporter.log)
     roaming = HttpRoaming(config.roaming.http_url, config.roaming.http_budget_ms) if config.roaming.http_url else None
     engine = node.open()
     try:
@@ -97,6 +99,12 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         node.close()
     reporter.log.info("stopped")
     return 0
+
+
+def _allow_files() -> None:
+    """Take as many descriptors as the system allows: each connection needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _calm_interpreter() -> None:

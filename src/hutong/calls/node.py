@@ -27,12 +27,11 @@ from hutong.kernel.errors import JournalError, RuleError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListIndex, ListStore
 from hutong.kernel.numbering import Numbering
-from hutong.kernel.rules import RuleWatcher
+from hutong.kernel.rules import RuleWatcher, load_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
+    from structlog.typing import FilteringBoundLogger
 
     from hutong.kernel.clock import Clock
     from hutong.kernel.journal import Frame
@@ -80,10 +79,10 @@ class Node:
     Args:
         settings: see `NodeSettings`.
         clock: the time.
-        log: (event, fields) for things worth telling.
+        log: for things worth telling.
     """
 
-    def __init__(self, settings: NodeSettings, clock: Clock, log: Callable[..., None]) -> None:
+    def __init__(self, settings: NodeSettings, clock: Clock, log: FilteringBoundLogger) -> None:
         self._settings, self._clock, self._log = settings, clock, log
         data = settings.data
         self.journal = FileJournal(data / "journal", segment_bytes=settings.segment_bytes, writable=True)
@@ -116,9 +115,7 @@ class Node:
         self._roaming.open()
         self._board.create(self._clock.wall())
         numbering = Numbering(settings.home_area)
-        ruleset = self._rules.poll(self._clock.monotonic())
-        if ruleset is None:
-            raise RuleError("no rules were found.", where=str(SHIPPED_RULES), fix="Install Hutong again.")
+        ruleset = self._first_ruleset()
         tables = Tables(
             numbering=numbering,
             trunks=TrunkTable(settings.trunks, settings.proxies, numbering),
@@ -131,6 +128,25 @@ class Node:
         self._syncing = threading.Thread(target=self._sync_forever, name="journal-sync", daemon=True)
         self._syncing.start()
         return self.engine
+
+    def _first_ruleset(self) -> Ruleset:
+        """The rules to start with: a refused file must not keep calls unscreened, so the set used last stands in.
+
+        Raises:
+            RuleError: the files are refused, and no earlier set of this version was kept.
+        """
+        try:
+            ruleset = self._rules.poll(self._clock.monotonic())
+        except RuleError as error:
+            kept = sorted((self._settings.data / "rulesets").glob("*.json"), key=lambda file: file.stat().st_mtime)
+            last = load_saved(kept[-1].parent, kept[-1].stem) if kept else None
+            if last is None or last.vocabulary.signature() != VOCABULARY.signature():
+                raise
+            self._log.error("rules refused, the set used last stays", errors=str(error), digest=last.digest)
+            return last
+        if ruleset is None:
+            raise RuleError("no rules were found.", where=str(SHIPPED_RULES), fix="Install Hutong again.")
+        return ruleset
 
     def close(self) -> None:
         """Bring everything to disk and let go of it."""
@@ -173,7 +189,10 @@ class Node:
         if now_ns >= self._next_retention:
             # `work` does this as well; only the writer can close a segment that nobody writes to any more.
             self._next_retention = now_ns + _RETENTION_EVERY
-            self.journal.retain(self._settings.keep_ns, now_ns)
+            try:
+                self.journal.retain(self._settings.keep_ns, now_ns)
+            except (JournalError, OSError) as error:
+                self._log.error("old records not deleted", errors=str(error))
 
     def _refresh(self) -> None:
         changed = self._lists.refresh()
@@ -185,18 +204,18 @@ class Node:
         try:
             ruleset = self._rules.poll(self._clock.monotonic())
         except RuleError as error:
-            self._log("rules refused, the old set stays", errors=str(error))
+            self._log.error("rules refused, the old set stays", errors=str(error))
             return
         if ruleset is not None:
             self._publish_ruleset(ruleset)
             self.engine.use_ruleset(ruleset)
-            self._log("rules in force", digest=ruleset.digest[:16], rules=len(ruleset.rules))
+            self._log.info("rules in force", digest=ruleset.digest[:16], rules=len(ruleset.rules))
 
     def _publish_ruleset(self, ruleset: Ruleset) -> None:
         """Keep the set for explanations, then say on the board which rule each counter is for."""
         folder = self._settings.data / "rulesets"
         folder.mkdir(exist_ok=True)
-        ruleset.save(folder)
+        ruleset.save(folder).touch()
         cells = self._board.cells
         cells[cells_of.RULES_FROM : cells_of.RULES_FROM + cells_of.MAX_RULES] = 0
         write_legend(self._settings.data, ruleset, self.engine.tables.trunks, int(cells[cells_of.GENERATION]) + 1)
@@ -221,7 +240,7 @@ class Node:
             except JournalError as error:
                 trouble = str(error)
             if trouble and trouble != told:
-                self._log("journal not on disk", errors=trouble)
+                self._log.error("journal not on disk", errors=trouble)
             told = trouble
 
     def _recover(self) -> None:
@@ -229,7 +248,7 @@ class Node:
         table = self._windows.arrays
         committed = windows.committed_seq(table)
         if self._windows.rolled_back:
-            self._log("an interrupted batch was rolled back", rows=self._windows.rolled_back)
+            self._log.info("an interrupted batch was rolled back", rows=self._windows.rolled_back)
         if committed >= self.journal.last_seq and not self._windows.lost:
             return
         oldest = self._clock.wall() - _WINDOW_NS if self._windows.lost else 0
@@ -241,7 +260,7 @@ class Node:
             if frame.wall_ns >= oldest:
                 records += self._recount(frame, committed, features)
             self._gate.commit(frame.next_seq - 1)
-        self._log("windows counted again from the journal", records=records)
+        self._log.info("windows counted again from the journal", records=records)
 
     def _recount(self, frame: Frame, committed: int, features: NDArray[np.float64]) -> int:
         words = np.frombuffer(frame.payload, dtype=np.int64)

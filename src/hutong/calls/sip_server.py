@@ -6,6 +6,7 @@ read, judge, append to the journal (one write), close the windows' batch, send.
 
 from __future__ import annotations
 
+import resource
 import select
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +33,8 @@ _TURNS = 8
 #: How long the loop waits for packets before it looks at timers and changes, ms.
 _TICK_MS = 25
 _DUE = 256
+#: Descriptors that are kept for everything but connections.
+_RESERVED_FILES = 128
 _SAMPLE = (
     b"INVITE sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bKwarm\r\nMax-Forwards: 70\r\n"
     b"From: <sip:2@127.0.0.1>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: warm\r\nCSeq: 1 INVITE\r\n"
@@ -112,6 +115,9 @@ class SipServer:
             ConfigError: one of them cannot be bound.
         """
         self._poll = select.epoll()
+        # Without a descriptor left the journal could open no segment: connections never take the last ones.
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._room = min(MAX_CONNECTIONS, max(files - _RESERVED_FILES, 1))
         for it in self._sockets:
             try:
                 it.open()
@@ -291,7 +297,7 @@ class SipServer:
         connection = listener.accept(self._clock.wall() // _MS)
         if connection is None:
             return
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._connections) >= self._room:
             self._engine.cells[board.DROPPED] += 1
             connection.close()
             return

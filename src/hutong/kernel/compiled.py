@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -44,8 +45,12 @@ def _cache_folder() -> Path:
 
 def _prepare() -> None:
     folder = _cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    os.utime(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+    except OSError:
+        # No home to write to: compiled anew by each start, in a folder of its own.
+        folder = Path(tempfile.mkdtemp(prefix="hutong-compiled-"))
     config: Any = numba.config
     config.CACHE_DIR = str(folder)
     caches = sorted((f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime)

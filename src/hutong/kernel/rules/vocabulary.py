@@ -196,7 +196,7 @@ class Vocabulary:
 
     def signature(self) -> str:
         """Digest of the whole content: vectors of vocabularies with the same signature mean the same."""
-        return hashlib.blake2b(msgspec.json.encode(self.content()), digest_size=16).hexdigest()
+        return hashlib.blake2b(msgspec.json.encode(self.content(), order="deterministic"), digest_size=16).hexdigest()
 
     def content(self) -> VocabularyContent:
         """What to store so that `Vocabulary(content.features, content.enumerations)` gives it back."""

@@ -70,6 +70,8 @@ class _Mapping:
 
     def close(self) -> None:
         """Let go of file and lock; memory goes when the last view does."""
+        # The map holds the file open beyond this, and the lock with it.
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         os.close(self.descriptor)
 
 
