@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import select
 import signal
 import socket
@@ -20,24 +21,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVER_PORTS = (20_000, 32_000)
 STARTING = 120.0
 """Seconds a process may take to start: on a new machine Hutong first compiles its kernels."""
 
 
 def free_port() -> int:
-    """A loopback port that is free for both UDP and TCP, IPv4 and IPv6 at this moment."""
-    for _ in range(50):
+    """A loopback port that is free for both UDP and TCP, IPv4 and IPv6 at this moment.
+
+    Below the range that the system hands out by itself, so that nobody takes it while its server is being restarted.
+    """
+    for port in random.sample(range(*SERVER_PORTS), 50):
         with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            others = (
+            every = (
+                (socket.AF_INET, socket.SOCK_DGRAM, "127.0.0.1"),
                 (socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1"),
                 (socket.AF_INET6, socket.SOCK_DGRAM, "::1"),
                 (socket.AF_INET6, socket.SOCK_STREAM, "::1"),
             )
             try:
-                for family, kind, host in others:
+                for family, kind, host in every:
                     stack.enter_context(socket.socket(family, kind)).bind((host, port))
             except OSError:
                 continue
