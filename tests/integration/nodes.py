@@ -110,15 +110,15 @@ class ScreenNode(HutongNode):
         return stat.rpartition(")")[2].split()[0] == "T"
 
     @contextlib.contextmanager
-    def full_disk(self) -> Iterator[None]:
-        """No file of the process may grow beyond the size that the journal's newest segment has now."""
-        newest = max((self.data / "journal").glob("*.seg"))
-        limit, free = (newest.stat().st_size, resource.RLIM_INFINITY), (resource.RLIM_INFINITY,) * 2
-        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (limit[0], resource.RLIM_INFINITY))
+    def full_disk(self, beyond: int = 0) -> Iterator[None]:
+        """No file of the process may grow beyond so many bytes; by default, beyond what the journal's newest has."""
+        limit = beyond or max((self.data / "journal").glob("*.seg")).stat().st_size
+        before = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (limit, before[1]))
         try:
             yield
         finally:
-            resource.prlimit(self.pid, resource.RLIMIT_FSIZE, free)
+            resource.prlimit(self.pid, resource.RLIMIT_FSIZE, before)
 
     def terminate(self, seconds: float = 5.0) -> int:
         """SIGTERM, and its exit status; fails when it takes longer than a stop may."""

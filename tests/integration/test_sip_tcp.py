@@ -18,6 +18,7 @@ from hutong.protocols.sip.message import MAX_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.enable_socket
 
@@ -263,3 +264,18 @@ def test_one_connection_too_many_is_closed_and_counted_and_the_others_stay(
             return peer.rest() == [PONG]
 
     until(accepted_again, PATIENCE, "a new connection is served once others are closed")
+
+
+def test_connections_never_take_the_files_that_the_journal_needs(tmp_path: Path) -> None:
+    limited = ScreenNode(tmp_path)
+    limited.command = ["sh", "-c", 'ulimit -n 160 && exec "$@"', "sh", *limited.command]
+    with running(limited), contextlib.ExitStack() as stack:
+        limited.start()
+        server = (IPV4, limited.port)
+        peers = [stack.enter_context(TcpPeer(server)) for _ in range(100)]
+        # The first record of all: the journal begins a file for it.
+        assert code_of(peers[0].ask(peers[0].invite(FORGED))) == 608
+        with UdpPeer(server) as datagrams:
+            assert code_of(datagrams.ask(datagrams.invite())) == 302
+        assert peers[-1].rest() == []
+        assert limited.figures.dropped > 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from nodes import IPV4, ScreenNode, verdicts_in
+from nodes import IPV4, PATIENCE, ScreenNode, until, verdicts_in
 from sip_clients import FORGED, UdpPeer, code_of, header_of, new_call
 
 from e2e.processes import running
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.enable_socket
 
-ROUNDS = 5
+ROUNDS = 4
 AT_ONCE = 150
 MEBIBYTE = 1 << 20
 #: Estimates over salted bins: two tables of the same calls may differ in them.
@@ -159,18 +160,6 @@ def test_killed_while_it_recovers_it_recovers_all_the_same(node: ScreenNode) -> 
     assert_windows_equal_the_journal(node.data)
 
 
-def test_a_call_that_was_answered_before_the_kill_is_answered_alike_after_it(node: ScreenNode) -> None:
-    with running(node), UdpPeer((IPV4, node.port)) as peer:
-        node.start()
-        requests = [peer.invite(caller, call=new_call()) for caller in (FORGED, "13800138000")]
-        before = [code_of(peer.ask(data)) for data in requests]
-        node.kill()
-        peer.pending()
-        node.start()
-        # The transaction died with the process, so it is a new attempt on record; its code is the same.
-        assert [code_of(peer.ask(data)) for data in requests] == before == [608, 302]
-
-
 def test_sigterm_stops_it_cleanly_within_five_seconds_even_under_load(node: ScreenNode) -> None:
     with running(node), UdpPeer((IPV4, node.port)) as peer:
         node.start()
@@ -195,16 +184,16 @@ def test_while_the_disk_is_full_calls_stay_unanswered_and_then_service_resumes(n
         load.settle()
         said = node.said
         with node.full_disk():
-            refused = [peer.invite(FORGED, call=new_call()), peer.invite(call=new_call(), extra="Subject: x")]
+            refused = [peer.invite(FORGED, call=new_call(), extra="Subject: x" if at % 2 else "") for at in range(6)]
             for data in refused:
                 peer.send(data)
-                node.await_log("The journal cannot be written", said)
                 assert still_unanswered(peer, data)
         told = node.read_log(said)
+        assert "The journal cannot be written" in told
         assert "Free space on this disk" in told
         assert str(node.data / "journal") in told
         # The caller's own retransmission finds the node well again.
-        assert [code_of(peer.answer_to(data)[0]) for data in refused] == [608, 302]
+        assert {code_of(peer.answer_to(data)[0]) for data in refused} == {608}
         load.until_answered(200)
         load.drain()
         assert node.terminate() == 0
@@ -213,7 +202,19 @@ def test_while_the_disk_is_full_calls_stay_unanswered_and_then_service_resumes(n
 
 
 def still_unanswered(peer: UdpPeer, data: bytes) -> bool:
-    """Whether a request had no answer by the time that a later question has one. Questions need no record."""
-    wanted = header_of(data, "Call-ID")
-    before = peer.answer_to(peer.request("OPTIONS"))[1]
-    return all(header_of(answer, "Call-ID") != wanted for answer in before)
+    """Whether a request has no answer by the time that a later question has one.
+
+    Questions need no record; one that was read together with a call that could not be kept shares its fate.
+    """
+    wanted, question = header_of(data, "Call-ID"), peer.request("OPTIONS")
+    seen: list[str] = []
+
+    def answered() -> bool:
+        peer.send(question)
+        with contextlib.suppress(AssertionError):
+            seen.append(header_of(peer.receive(0.1), "Call-ID"))
+        seen.extend(header_of(answer, "Call-ID") for answer in peer.pending())
+        return header_of(question, "Call-ID") in seen
+
+    until(answered, PATIENCE, "an answer to a question")
+    return wanted not in seen
