@@ -21,6 +21,12 @@ _COMMAND = (sys.executable, "-P", "-m", "hutong", "demo")
 
 
 @pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a short name: Kamailio's control socket lies below it, and such a path may have 104 bytes."""
+    return tmp_path_factory.mktemp("d")
+
+
+@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     running: list[subprocess.Popen[str]] = []
 

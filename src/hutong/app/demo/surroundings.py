@@ -192,7 +192,8 @@ class Surroundings:
         places, folder = self._places, self.folder
         nodes = folder / "dispatcher.list"
         nodes.write_text(f"1 sip:{_LOOPBACK}:{places.sip}\n", encoding="utf-8")
-        run = folder / "kamailio"
+        # A short name: the path of a Unix socket may have 104 bytes, and the folder may lie deep.
+        run = folder / "k"
         run.mkdir()
         defines = {
             "LISTEN": f"udp:{_LOOPBACK}:{places.proxy}",
