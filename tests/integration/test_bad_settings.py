@@ -107,6 +107,13 @@ def test_an_address_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     assert "sip.listen" in line
 
 
+def test_data_in_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (line,) = screen("--data", str(tmp_path / "file" / "data"), "--listen", f"udp:{IPV4}:0")
+    assert str(tmp_path / "file") in line
+    assert "--data" in line
+
+
 def test_a_bad_rule_file_at_the_first_start_is_named_with_its_line(tmp_path: Path) -> None:
     rules = tmp_path / "data" / "rules"
     rules.mkdir(parents=True)

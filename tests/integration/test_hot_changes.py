@@ -240,6 +240,19 @@ def test_no_call_is_lost_or_misjudged_while_rules_are_reloaded_twenty_times(
     assert figures.fail_open == before.fail_open
 
 
+def test_a_large_rule_set_is_reloaded_while_every_call_is_judged_in_time(tmp_path: Path) -> None:
+    hasty = ScreenNode(tmp_path, budget_ms=200)
+    rules = hasty.data / "rules"
+    with running(hasty), UdpPeer((IPV4, hasty.port)) as peer:
+        hasty.start()
+        rules.mkdir()
+        many = [RULE.format(version=1, stage="block").replace("own.virtual", f"own.v{at}") for at in range(800)]
+        place(rules, "many.yaml", "---\n".join(many))
+        until(lambda: code(peer, FORGED) == 608 and "rules in force" in hasty.read_log(), 30, "the rules are in force")
+        assert code(peer, VIRTUAL) == 608
+        assert hasty.figures.fail_open == 0
+
+
 def _burst(peer: UdpPeer, callers: list[str]) -> dict[str, set[int]]:
     """Place calls at once, half through the full codec; each must get its answer, sent once. Codes by caller."""
     calls = {f"call-{call}@192.0.2.99": (call, caller) for caller in callers for call in [new_call()]}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +20,6 @@ from hutong.kernel import windows
 from hutong.kernel.journal import FileJournal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hutong.calls.model import Verdict
     from hutong.kernel.windows import WindowArrays
 
@@ -173,6 +173,20 @@ def test_sigterm_stops_it_cleanly_within_five_seconds_even_under_load(node: Scre
     assert_windows_equal_the_journal(node.data)
 
 
+def test_sigterm_is_heeded_while_it_still_starts(node: ScreenNode) -> None:
+    with running(node):
+        node.launch()
+        node.wait_until(lambda: catches(node.pid, signal.SIGTERM))
+        assert node.terminate(5.0) == 0
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(mask, 16) & 1 << (number - 1))
+
+
 # A disk that takes no more
 
 
@@ -189,7 +203,7 @@ def test_while_the_disk_is_full_calls_stay_unanswered_and_then_service_resumes(n
                 peer.send(data)
                 assert still_unanswered(peer, data)
         told = node.read_log(said)
-        assert "The journal cannot be written" in told
+        assert told.count("The journal cannot be written") == 1
         assert "Free space on this disk" in told
         assert str(node.data / "journal") in told
         # The caller's own retransmission finds the node well again.
@@ -218,3 +232,42 @@ def still_unanswered(peer: UdpPeer, data: bytes) -> bool:
 
     until(answered, PATIENCE, "an answer to a question")
     return wanted not in seen
+
+
+def test_rules_that_the_disk_cannot_keep_wait_until_it_can(node: ScreenNode) -> None:
+    with running(node), UdpPeer((IPV4, node.port)) as peer:
+        node.start()
+        assert code_of(peer.ask(peer.invite(VIRTUAL))) == 302
+        (node.data / "rules").mkdir()
+        with node.full_disk(beyond=8192):
+            (node.data / "rules" / "own.yaml").write_text(OWN_RULE, encoding="utf-8")
+            node.await_log("rules cannot be kept, the old set stays")
+        node.await_log("rules in force")
+        assert code_of(peer.answer_to(peer.invite(VIRTUAL))[0]) == 608
+    assert "Traceback" not in node.read_log()
+
+
+VIRTUAL = "17000001234"
+OWN_RULE = """\
+id: own.virtual-caller
+version: 1
+title: {zh: 虚拟运营商号码, en: Number of a virtual operator}
+when: caller.class == "virtual"
+action: block
+stage: block
+certain: true
+basis: test
+runbook: docs/calls.md#test
+samples:
+  - {given: {caller.class: virtual}, fires: true}
+  - {given: {caller.class: mobile}, fires: false}
+"""
+
+
+def test_what_is_mapped_has_its_place_on_the_disk_from_the_start(node: ScreenNode) -> None:
+    # Otherwise a disk that fills up later would kill the process at its next store into such a file.
+    with running(node):
+        node.start()
+        for name in ("windows.bin", "board.bin"):
+            stat = (node.data / name).stat()
+            assert stat.st_blocks * 512 >= stat.st_size

@@ -221,6 +221,35 @@ def test_more_look_ups_than_can_be_under_way_fail_open_at_once(
     assert node.child.poll() is None
 
 
+def test_a_peer_that_asks_for_many_look_ups_and_never_reads_ends_alone(
+    node: ScreenNode, peer: UdpPeer, held: threading.Event
+) -> None:
+    # The Contact of a 302 repeats the called user: nearly all bytes that wait are those of answers to parked calls.
+    uri = f"sip:{'1' * 8000}@127.0.0.1"
+    with TcpPeer(peer.server, receive_buffer=4096) as mute:
+        flood = b"".join(from_abroad(mute, f"{one}9999", uri=uri) for one in range(2000, 4000))
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            mute.socket.sendall(flood)
+    assert not held.is_set()
+    assert code_of(peer.answer_to(peer.invite(FORGED))[0]) == 608
+    assert node.child.poll() is None
+
+
+def test_a_parked_call_whose_batch_the_disk_refused_can_be_made_again(node: ScreenNode, peer: UdpPeer) -> None:
+    parked = from_abroad(peer, "0001")
+    for _ in range(100):  # so that the node's log, which has the same limit, is shorter than the journal
+        assert code_of(peer.answer_to(peer.invite())[0]) == 302
+    said = node.said
+    with node.full_disk():
+        with node.suspended():
+            peer.send(peer.invite(), parked)
+        node.await_log("The journal cannot be written", said)
+    codes = [code_of(peer.answer_to(parked)[0])]
+    while codes[-1] == 100:
+        codes.append(code_of(peer.receive()))
+    assert codes == [100, 302]
+
+
 # The verdict itself
 
 

@@ -186,6 +186,14 @@ def test_the_latest_are_fifty_at_most(screening: Screening, source: LiveSource) 
     assert calls == [f"call-n{at}" for at in range(119, 69, -1)]
 
 
+def test_a_call_whose_batch_was_not_kept_is_not_shown_under_the_next_one_s_record(
+    screening: Screening, source: LiveSource
+) -> None:
+    screening.call(FORGED, call="lost", kept=False)
+    screening.call(HONEST, call="passed")
+    assert source.snapshot().latest == []
+
+
 def test_reading_changes_nothing(screening: Screening, source: LiveSource) -> None:
     screening.call(FORGED)
     assert source.snapshot() == source.snapshot()

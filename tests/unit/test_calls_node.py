@@ -21,6 +21,7 @@ from hutong.kernel.errors import RuleError
 from hutong.kernel.reporter import Reporter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _POLICY = Policy("192.0.2.249:5080", "http://127.0.0.1/redress", 50, "Asia/Shanghai", 22, 8, True, False)  # noqa: FBT003
@@ -124,12 +125,12 @@ def test_a_verdict_is_explained_from_the_folder_alone(data_folder: Path) -> None
     assert set(story.reason) == {"zh", "en"}
 
 
-def test_old_records_are_deleted_by_the_node_itself(data_folder: Path) -> None:
+def test_old_records_are_deleted_by_the_node_itself(data_folder: Path, wait_until: Callable[..., object]) -> None:
     it = Opened(data_folder)
     it.call(invite(call="1"))
     it.clock.advance(3 * 3600 * 10**9)
+    wait_until(lambda: list(Verdicts(data_folder).all()) == [])
     it.node.tick(it.clock.wall())
-    assert list(Verdicts(data_folder).all()) == []
     assert it.engine.cells[board.JOURNAL_SEQ] == 1
     it.node.close()
 

@@ -11,6 +11,7 @@ from hutong.app.screen import node_settings
 from hutong.calls.node import Node
 from hutong.calls.sip_server import SipServer
 from hutong.kernel.clock import SystemClock
+from hutong.kernel.lists import read_target
 from hutong.kernel.reporter import Reporter
 
 
@@ -27,6 +28,7 @@ def main() -> None:
         engine = node.open()
         SipServer(engine, node, SystemClock(), [], roaming=None, log_trouble=_say).warm_up()
         node.close()
+    read_target("13800138000")  # what `hutong lists` needs
 
 
 def _say(event: str, *more: object, **fields: object) -> None:

@@ -59,7 +59,7 @@ class Board:
         """Start counting from zero. The old file stays valid for readers that still hold it."""
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
-            file.truncate(CELLS * 8)
+            os.posix_fallocate(file.fileno(), 0, CELLS * 8)
         fresh.replace(self._path)
         self._attach(os.O_RDWR, mmap.PROT_READ | mmap.PROT_WRITE)
         self.cells[STARTED_NS] = now_ns

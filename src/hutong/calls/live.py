@@ -195,7 +195,8 @@ class LiveSource:
             verdict = self._verdicts.by_seq(seq)
         except HutongError:
             return None
-        if verdict is None:
+        if verdict is None or verdict.action == "pass":
+            # The number was given to another verdict, because the batch that it was first given in was not kept.
             return None
         story = self._verdicts.explain(verdict)
         return LatestVerdict(

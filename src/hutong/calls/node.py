@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from hutong.calls.roaming import RoamingTable
 from hutong.calls.screening import replay_records
 from hutong.calls.trunks import Trunk, TrunkTable
 from hutong.kernel import windows
-from hutong.kernel.errors import JournalError, RuleError
+from hutong.kernel.errors import JournalError, RuleError, StateError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListIndex, ListStore
 from hutong.kernel.numbering import Numbering
@@ -44,6 +45,7 @@ _MS = 1_000_000
 _LISTS_EVERY = 100 * _MS
 _BOARD_EVERY = 250 * _MS
 _RETENTION_EVERY = 600_000 * _MS
+_RULES_EVERY_S = 0.25
 #: What windows look back on; a rebuild reads no older records.
 _WINDOW_NS = 24 * 3600 * 1_000_000_000
 
@@ -94,9 +96,11 @@ class Node:
         self._rules = RuleWatcher(
             VOCABULARY, [SHIPPED_RULES, data / "rules", *settings.rule_folders], data / "stages.jsonl"
         )
-        self._next_lists = self._next_board = self._next_retention = 0
-        self._syncing: threading.Thread | None = None
-        self._stop_syncing = threading.Event()
+        self._fresh_rules: deque[Ruleset] = deque()
+        self._unkept: Ruleset | None = None
+        self._next_lists = self._next_board = 0
+        self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
 
     def open(self) -> Engine:
         """Open everything, recover, and give the engine.
@@ -104,6 +108,16 @@ class Node:
         Raises:
             HutongError: something cannot be opened, or the rules are refused at the first start.
         """
+        try:
+            return self._open()
+        except OSError as error:
+            raise StateError(
+                f"the data folder cannot be used: {error.strerror}.",
+                where=str(error.filename or self._settings.data),
+                fix="Free space, give this user the right to write there, or choose another with --data.",
+            ) from error
+
+    def _open(self) -> Engine:
         settings = self._settings
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o750)
         self.journal.open()
@@ -124,9 +138,11 @@ class Node:
             roaming=self._roaming.arrays,
         )
         self.engine = Engine(settings.policy, tables, ruleset, self._board.cells, secrets.randbits(62))
+        self._keep_ruleset(ruleset)
         self._publish_ruleset(ruleset)
-        self._syncing = threading.Thread(target=self._sync_forever, name="journal-sync", daemon=True)
-        self._syncing.start()
+        for name, work in (("journal-keeper", self._keep_journal), ("rules-watcher", self._watch_rules)):
+            self._threads.append(threading.Thread(target=work, name=name, daemon=True))
+            self._threads[-1].start()
         return self.engine
 
     def _first_ruleset(self) -> Ruleset:
@@ -150,9 +166,9 @@ class Node:
 
     def close(self) -> None:
         """Bring everything to disk and let go of it."""
-        self._stop_syncing.set()
-        if self._syncing is not None:
-            self._syncing.join()
+        self._closing.set()
+        for thread in self._threads:
+            thread.join()
         self.journal.close()
         self._windows.close()
         self._lists.close()
@@ -186,13 +202,6 @@ class Node:
         if now_ns >= self._next_board or now_ns < self._next_board - _BOARD_EVERY:
             self._next_board = now_ns + _BOARD_EVERY
             self._publish(now_ns)
-        if now_ns >= self._next_retention:
-            # `work` does this as well; only the writer can close a segment that nobody writes to any more.
-            self._next_retention = now_ns + _RETENTION_EVERY
-            try:
-                self.journal.retain(self._settings.keep_ns, now_ns)
-            except (JournalError, OSError) as error:
-                self._log.error("old records not deleted", errors=str(error))
 
     def _refresh(self) -> None:
         changed = self._lists.refresh()
@@ -201,24 +210,55 @@ class Node:
             self._next_lists = 0
         if self._roaming.refresh() or changed:
             self.engine.use_lists(self._lists.arrays, self._roaming.arrays)
-        try:
-            ruleset = self._rules.poll(self._clock.monotonic())
-        except RuleError as error:
-            self._log.error("rules refused, the old set stays", errors=str(error))
-            return
-        if ruleset is not None:
-            self._publish_ruleset(ruleset)
+        while self._fresh_rules:
+            ruleset = self._fresh_rules[0]
+            try:
+                self._publish_ruleset(ruleset)
+            except OSError as error:
+                self._tell_unkept(ruleset, error)
+                return
+            self._fresh_rules.popleft()
             self.engine.use_ruleset(ruleset)
             self._log.info("rules in force", digest=ruleset.digest[:16], rules=len(ruleset.rules))
 
-    def _publish_ruleset(self, ruleset: Ruleset) -> None:
-        """Keep the set for explanations, then say on the board which rule each counter is for."""
+    def _tell_unkept(self, ruleset: Ruleset, error: OSError) -> None:
+        """Say once for each set that it must wait: no verdict is given that could not be explained later."""
+        if ruleset is not self._unkept:
+            self._unkept = ruleset
+            self._log.error("rules cannot be kept, the old set stays", errors=str(error))
+
+    def _watch_rules(self) -> None:
+        """Compile changed rules in a thread of its own: no call waits for that, nor for the disk that keeps the set."""
+        unkept: Ruleset | None = None
+        while not self._closing.wait(_RULES_EVERY_S):
+            fresh = None
+            try:
+                fresh = self._rules.poll(self._clock.monotonic())
+            except RuleError as error:
+                self._log.error("rules refused, the old set stays", errors=str(error))
+            ruleset = unkept if fresh is None else fresh
+            if ruleset is None:
+                continue
+            try:
+                self._keep_ruleset(ruleset)
+            except OSError as error:
+                self._tell_unkept(ruleset, error)
+                unkept = ruleset
+            else:
+                self._fresh_rules.append(ruleset)
+                unkept = None
+
+    def _keep_ruleset(self, ruleset: Ruleset) -> None:
+        """Keep the set for explanations of its verdicts. Raises OSError."""
         folder = self._settings.data / "rulesets"
         folder.mkdir(exist_ok=True)
         ruleset.save(folder).touch()
+
+    def _publish_ruleset(self, ruleset: Ruleset) -> None:
+        """Say on the board which rule each counter is for."""
         cells = self._board.cells
-        cells[cells_of.RULES_FROM : cells_of.RULES_FROM + cells_of.MAX_RULES] = 0
         write_legend(self._settings.data, ruleset, self.engine.tables.trunks, int(cells[cells_of.GENERATION]) + 1)
+        cells[cells_of.RULES_FROM : cells_of.RULES_FROM + cells_of.MAX_RULES] = 0
         cells[cells_of.GENERATION] += 1
 
     def _publish(self, now_ns: int) -> None:
@@ -230,14 +270,18 @@ class Node:
         cells[cells_of.JOURNAL_SEQ] = self.journal.last_seq
         cells[cells_of.BEAT_NS] = now_ns
 
-    def _sync_forever(self) -> None:
-        """Bring the journal to disk on an interval, in a thread of its own: fsync waits for the disk, no call does."""
-        told = ""
-        while not self._stop_syncing.wait(self._settings.sync_ms / 1000):
-            trouble = ""
+    def _keep_journal(self) -> None:
+        """Bring the journal to disk and delete what is too old, in a thread of its own: both take time."""
+        told, next_retention = "", 0
+        while not self._closing.wait(self._settings.sync_ms / 1000):
+            trouble, now = "", self._clock.wall()
             try:
                 self.journal.sync()
-            except JournalError as error:
+                if now >= next_retention:
+                    # `work` does this as well; only the writer can close a segment that nobody writes to any more.
+                    next_retention = now + _RETENTION_EVERY
+                    self.journal.retain(self._settings.keep_ns, now)
+            except (JournalError, OSError) as error:
                 trouble = str(error)
             if trouble and trouble != told:
                 self._log.error("journal not on disk", errors=trouble)

@@ -218,6 +218,12 @@ class Reference:
         number = digits_of(self._engine.caller_key)
         return Reply([self._trying(it.request, it.source)], at, ask=number, ticket=ticket)
 
+    def forget(self, ticket: int) -> None:
+        """Drop a parked call whose batch was not kept: its retransmission is a call of its own."""
+        it = self._parked.pop(ticket, None)
+        if it is not None:
+            del self._tickets[it.branch, it.message]
+
     def resume(self, ticket: int, roaming: int, when: Moment, at: int, seq: int) -> tuple[Reply, Source] | None:
         """Judge a parked call with what the look-up said; None when it was cancelled meanwhile."""
         it = self._parked.pop(ticket, None)

@@ -35,6 +35,8 @@ _TICK_MS = 25
 _DUE = 256
 #: Descriptors that are kept for everything but connections.
 _RESERVED_FILES = 128
+#: How often lasting trouble is told again, ns.
+_TELL_EVERY = 10_000_000_000
 _SAMPLE = (
     b"INVITE sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bKwarm\r\nMax-Forwards: 70\r\n"
     b"From: <sip:2@127.0.0.1>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: warm\r\nCSeq: 1 INVITE\r\n"
@@ -79,7 +81,7 @@ class SipServer:
         engine: judges. keeper: journals. clock: the time.
         listeners: where to listen.
         roaming: outside look-ups, or None.
-        log_trouble: told once for each kind of trouble, with what to do.
+        log_trouble: told of each kind of trouble, with what to do, and again every ten seconds while it lasts.
     """
 
     def __init__(
@@ -106,7 +108,8 @@ class SipServer:
         self._waiting: dict[int, DatagramSocket | Connection] = {}
         self._due = np.zeros(_DUE, dtype=np.int64)
         self._dropped_before: dict[int, int] = {}
-        self._running = False
+        self._trouble: dict[str, int] = {}
+        self._stopped = False
 
     def open(self) -> None:
         """Bind every listener.
@@ -177,14 +180,13 @@ class SipServer:
         self._poll.close()
 
     def stop(self) -> None:
-        """Let `run` return after its present turn."""
-        self._running = False
+        """Let `run` return after its present turn, or at once where it has not begun."""
+        self._stopped = True
 
     def run(self) -> None:
         """Serve until `stop`."""
-        self._running = True
         next_tick = 0
-        while self._running:
+        while not self._stopped:
             for descriptor, events in self._poll.poll(_TICK_MS / 1000):
                 self._serve(descriptor, events)
             now = self._clock.wall()
@@ -231,6 +233,8 @@ class SipServer:
             end, records = reply.end, records + reply.records
             replies.append((reply, (source.address, reply.port)))
         if not self._keep(end, records, now):
+            for reply, _ in replies:
+                self._reference.forget(reply.ticket)
             return int(done.next)
         at.send_outbox(self._buffers, start, done.next)
         for reply, address in replies:
@@ -245,9 +249,15 @@ class SipServer:
             # Unanswered calls pass at the proxy after its timer: losing a record would be worse.
             self._keeper.abandon()
             self._engine.forget_transactions()
-            self._log_trouble("journal", str(error))
+            self._tell("journal", str(error), now)
             return False
         return True
+
+    def _tell(self, kind: str, text: str, now: int) -> None:
+        """Log trouble, but not once for each batch: the disk that fills up may be the log's as well."""
+        if not self._trouble.get(kind, 0) - _TELL_EVERY < now < self._trouble.get(kind, 0):
+            self._trouble[kind] = now + _TELL_EVERY
+            self._log_trouble(kind, text)
 
     def _source(self, index: int, now_ms: int) -> Source:
         inbox = self._engine.inbox
@@ -331,14 +341,17 @@ class SipServer:
         self._look_up(reply, connection)
 
     def _after(self, connection: Connection) -> None:
-        """Close a connection that is done; else watch for what it still needs."""
+        """Close a connection that is done; else watch for what it still needs. One closed already is left alone."""
         descriptor = connection.socket.fileno()
+        if descriptor not in self._connections:
+            return
         if connection.closing:
             self._poll.unregister(descriptor)
             del self._connections[descriptor]
             connection.close()
             return
-        self._poll.modify(descriptor, select.EPOLLIN | (select.EPOLLOUT if connection.waiting else 0))
+        reading = 0 if connection.ended else select.EPOLLIN
+        self._poll.modify(descriptor, reading | (select.EPOLLOUT if connection.waiting else 0))
 
     def _repeat(self, now: int) -> None:
         """Send again the answers that nobody acknowledged (Timer G)."""

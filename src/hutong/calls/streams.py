@@ -27,26 +27,28 @@ IDLE_MS = 30 * 60 * 1000
 
 
 class Connection:
-    """One accepted connection."""
+    """One accepted connection. ended: the peer has said everything, and may still listen."""
 
     def __init__(self, accepted: socket.socket, address: tuple[str, int], now_ms: int) -> None:
         self.socket = accepted
         self.address = address
         self.heard_ms = now_ms
-        self.closing = False
+        self.closing = self.ended = False
         self._reader = StreamReader()
         self._unsent = bytearray()
 
     def receive(self, now_ms: int) -> list[Message | SipError]:
-        """What has arrived; sets `closing` at the end of the stream or when its framing is lost."""
+        """What has arrived; sets `closing` when all is said and sent, or when framing or peer is lost."""
         try:
             data = self.socket.recv(_READ)
         except BlockingIOError:
             return []
         except OSError:
-            data = b""
+            self._give_up()
+            return []
         if not data:
-            self.closing = True
+            self.ended = True
+            self.closing = not self._unsent
             return []
         self.heard_ms = now_ms
         found: list[Message | SipError] = []
@@ -71,11 +73,14 @@ class Connection:
         except BlockingIOError:
             pass
         except OSError:
-            self._unsent.clear()
-            self.closing = True
+            self._give_up()
         if len(self._unsent) > _MAX_UNSENT:
-            self._unsent.clear()
-            self.closing = True
+            self._give_up()
+        self.closing = self.closing or (self.ended and not self._unsent)
+
+    def _give_up(self) -> None:
+        self._unsent.clear()
+        self.closing = True
 
     @property
     def waiting(self) -> bool:

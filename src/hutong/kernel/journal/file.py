@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from zlib import crc32
@@ -66,8 +67,10 @@ class FileJournal:
         self._info = SegmentInfo(1, 0, 0)
         self._offset = 0
         self._next = 1
+        self._newest_ns = 0
         self._torn = False
         self._unsynced: list[int] = []
+        self._writing = threading.Lock()  # `retain` may begin a segment while another thread appends
 
     def open(self) -> None:
         """See `Journal.open`; a reader opens nothing yet."""
@@ -121,6 +124,7 @@ class FileJournal:
             raise
         newest.walk_all()
         self._info = SegmentInfo(newest.first_seq, newest.created_ns, newest.salt)
+        self._newest_ns = self._folder.newest_wall(-1)
         self._offset = newest.known_end
         self._next = newest.known_next
         self._file = os.open(newest.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -147,8 +151,13 @@ class FileJournal:
         size = len(payload)
         if not (0 < count <= size <= MAX_PAYLOAD):
             raise JournalError(f"A batch of {count} records in {size} bytes cannot be appended.")
+        with self._writing:
+            return self._append(payload, count, wall_ns)
+
+    def _append(self, payload: bytes | memoryview, count: int, wall_ns: int) -> int:
         if self._torn:
             self._cut()
+        size = len(payload)
         length = FRAME_HEADER.size + size
         if (
             self._file < 0
@@ -167,6 +176,7 @@ class FileJournal:
             self._refuse(error)
         self._offset += length
         self._next += count
+        self._newest_ns = wall_ns
         return self._next - 1
 
     def append(self, kind: int, bodies: Iterable[bytes], wall_ns: int) -> int:
@@ -238,10 +248,14 @@ class FileJournal:
             ) from error
 
     def retain(self, keep_ns: int, now_ns: int) -> int:
-        """See `Journal.retain`; an old and idle newest segment is closed first, so that it can go too."""
+        """See `Journal.retain`; an old and idle newest segment is closed first, so that it can go too.
+
+        Reads whole segments: for a thread that has time. May be called beside `append_records`.
+        """
         limit = now_ns - keep_ns
-        if self._file >= 0 and self._offset > SEGMENT_HEADER.size and self._folder.newest_wall(-1) < limit:
-            self._begin_segment(now_ns)
+        with self._writing:
+            if self._file >= 0 and self._offset > SEGMENT_HEADER.size and self._newest_ns < limit:
+                self._begin_segment(now_ns)
         gone = 0
         for following in self._folder.over_by(limit):
             oldest = self._folder.segments[0]

@@ -46,12 +46,19 @@ class _Mapping:
     @classmethod
     def of(cls, path: Path) -> _Mapping:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        return cls._locked(descriptor, os.fstat(descriptor).st_size)
+        size = os.fstat(descriptor).st_size
+        if size:
+            _reserve(descriptor, size)
+        return cls._locked(descriptor, size)
 
     @classmethod
     def create(cls, path: Path, size: int) -> _Mapping:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        os.ftruncate(descriptor, size)  # sparse: pages come into being as numbers do
+        try:
+            _reserve(descriptor, size)
+        except OSError:
+            path.unlink()  # the part that there was room for
+            raise
         return cls._locked(descriptor, size)
 
     @classmethod
@@ -73,6 +80,15 @@ class _Mapping:
         # The map holds the file open beyond this, and the lock with it.
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         os.close(self.descriptor)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Take all of the disk's room at once: a store into a page that a full disk has none for kills the process."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 class WindowFile:
