@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
+class Server(ABC):
     """A server under test: `start` returns when it answers, `stop` when it is gone."""
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -54,9 +55,9 @@ class Server:
             self._child = subprocess.Popen(command, stdout=log, stderr=log, **options)  # type: ignore[call-overload]
         return self._child
 
+    @abstractmethod
     def start(self) -> None:
         """Start the server."""
-        raise NotImplementedError
 
     def stop(self, *, hard: bool = False) -> None:
         """End it: SIGTERM, or SIGKILL when `hard` or when it does not go within 20 s."""
