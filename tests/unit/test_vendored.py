@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
 
 from hutong.kernel.web.frame import STATIC
 
-ECHARTS = STATIC / "vendor" / "echarts"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ECHARTS, HTMX = STATIC / "vendor" / "echarts", STATIC / "vendor" / "htmx"
 
 
-def test_vendored_files_are_unchanged_and_complete() -> None:
-    lines = (ECHARTS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("folder", [ECHARTS, HTMX], ids=lambda folder: folder.name)
+def test_vendored_files_are_unchanged_and_complete(folder: Path) -> None:
+    lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
-    files = {str(path.relative_to(ECHARTS)) for path in ECHARTS.rglob("*") if path.is_file()} - {"SHA256SUMS"}
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"SHA256SUMS"}
     assert set(sums) == files
     for name, digest in sums.items():
-        assert hashlib.sha256((ECHARTS / name).read_bytes()).hexdigest() == digest, name
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_licence_stands_beside() -> None:
+def test_the_licences_stand_beside() -> None:
+    assert "Zero-Clause BSD" in (HTMX / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in (ECHARTS / "LICENSE").read_text(encoding="utf-8")
     assert "Apache ECharts" in (ECHARTS / "NOTICE").read_text(encoding="utf-8")
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from hutong.app import checks
 from hutong.kernel import addresses, settings
-from hutong.kernel.errors import ConfigError
 from hutong.kernel.settings import Doc, Problem
 
 if TYPE_CHECKING:
@@ -22,50 +20,13 @@ TrunkKind = Literal["international", "inter-network", "local", "enterprise"]
 _Level = Literal["debug", "info", "warning", "error"]
 
 
-def _name(text: str) -> None:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text) is None:
-        raise ConfigError(f"{text!r} is not a name.", fix="Use up to 63 letters, digits, dots, dashes, underscores.")
-
-
-def _not_empty(text: str) -> None:
-    if not text.strip():
-        raise ConfigError("it is empty.", fix="Give a value or leave the line out.")
-
-
-def _time_zone(text: str) -> None:
-    try:
-        zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"time zone {text!r} does not exist.", fix="Write it like Asia/Shanghai.") from None
-
-
-def _area(text: str) -> None:
-    if text and re.fullmatch(r"0?[1-9][0-9]{1,2}", text) is None:
-        raise ConfigError(f"{text!r} is not an area code.", fix="Write it like 021 or 0571, or leave it empty.")
-
-
-def _folder_or_none(text: str) -> None:
-    if text and not Path(text).is_dir():
-        raise ConfigError(f"folder {text!r} does not exist.", fix="Make it, or leave this empty.")
-
-
-def _host_port_or_none(text: str) -> None:
-    if text:
-        addresses.parse_host_port(text)
-
-
-def _url_or_none(text: str) -> None:
-    if text:
-        addresses.parse_http_url(text)
-
-
 class NodeConfig(msgspec.Struct, frozen=True):
     """This node."""
 
-    name: Annotated[str, Doc(zh="本节点的名称", en="name of this node", check=_name)] = "node1"
-    data: Annotated[str, Doc(zh="数据目录(命令行 --data 优先)", en="data folder (--data wins)", check=_not_empty)] = (
-        "./var"
-    )
+    name: Annotated[str, Doc(zh="本节点的名称", en="name of this node", check=checks.name)] = "node1"
+    data: Annotated[
+        str, Doc(zh="数据目录(命令行 --data 优先)", en="data folder (--data wins)", check=checks.not_empty)
+    ] = "./var"
 
 
 class SipConfig(msgspec.Struct, frozen=True):
@@ -99,7 +60,7 @@ class SipConfig(msgspec.Struct, frozen=True):
             en="where a blocked caller may appeal, in the Call-Info of a 608 (RFC 8688)",
             check=addresses.parse_http_url,
         ),
-    ] = "http://127.0.0.1:8080/redress"
+    ] = "http://127.0.0.1:8081/redress"
 
 
 class CallsConfig(msgspec.Struct, frozen=True):
@@ -119,11 +80,11 @@ class CallsConfig(msgspec.Struct, frozen=True):
         Doc(
             zh="本地区号,用于补全不带区号的固话",
             en="home area code, completes numbers without one",
-            check=_area,
+            check=checks.area,
         ),
     ] = ""
     time_zone: Annotated[
-        str, Doc(zh="判断昼夜所用的时区", en="time zone that tells day from night", check=_time_zone)
+        str, Doc(zh="判断昼夜所用的时区", en="time zone that tells day from night", check=checks.time_zone)
     ] = "Asia/Shanghai"
     night_from: Annotated[
         int, Meta(ge=0, le=23), Doc(zh="夜间从几点开始", en="hour at which night begins", unit="h")
@@ -134,7 +95,7 @@ class CallsConfig(msgspec.Struct, frozen=True):
         Doc(
             zh="另加的规则目录(数据目录下的 rules 总会读取)",
             en="a further folder of rule files (DATA/rules is always read)",
-            check=_folder_or_none,
+            check=checks.folder_or_none,
         ),
     ] = ""
 
@@ -142,7 +103,7 @@ class CallsConfig(msgspec.Struct, frozen=True):
 class TrunkConfig(msgspec.Struct, frozen=True):
     """One trunk: who sends from these networks."""
 
-    name: Annotated[str, Doc(zh="中继名称", en="name of the trunk", check=_name)]
+    name: Annotated[str, Doc(zh="中继名称", en="name of the trunk", check=checks.name)]
     kind: Annotated[
         TrunkKind,
         Doc(
@@ -164,7 +125,7 @@ class TrunkConfig(msgspec.Struct, frozen=True):
         Doc(
             zh="本中继的下一跳,空则用 sip.next_hop",
             en="next hop; empty = sip.next_hop",
-            check=_host_port_or_none,
+            check=checks.host_port_or_none,
         ),
     ] = ""
 
@@ -175,7 +136,7 @@ class RoamingConfig(msgspec.Struct, frozen=True):
     table: Annotated[bool, Doc(zh="查询数据目录下的漫游表", en="ask the roaming table in the data folder")] = True
     http_url: Annotated[
         str,
-        Doc(zh="漫游查询网址,空则不用", en="address of a look-up service; empty = none", check=_url_or_none),
+        Doc(zh="漫游查询网址,空则不用", en="address of a look-up service; empty = none", check=checks.url_or_none),
     ] = ""
     http_budget_ms: Annotated[
         int, Meta(ge=1, le=5000), Doc(zh="漫游查询的时间预算", en="time budget of a look-up", unit="ms")
@@ -210,12 +171,135 @@ class JournalConfig(msgspec.Struct, frozen=True):
     ] = 200
 
 
+class MirrorConfig(msgspec.Struct, frozen=True):
+    """Signalling that a proxy or probe mirrors to us (HEPv3)."""
+
+    listen: Annotated[
+        tuple[str, ...],
+        Doc(zh="监听地址,空则不接收", en="addresses to listen on; empty = none", check=addresses.parse_listener),
+    ] = ()
+    key: Annotated[str, Doc(zh="鉴权密钥,空则不查", en="authentication key of the senders; empty = not asked")] = ""
+    wait_ms: Annotated[
+        int,
+        Meta(ge=0, le=10_000),
+        Doc(
+            zh="镜像的 INVITE 等待其筛查请求的时间,过后按观察模式判决",
+            en="how long a mirrored INVITE waits for the call to be screened; then it is judged in observe mode",
+            unit="ms",
+        ),
+    ] = 500
+    calls: Annotated[
+        int,
+        Meta(ge=1024, le=16_777_216),
+        Doc(zh="同时跟踪的呼叫数", en="calls that are followed at once", unit="calls"),
+    ] = 262_144
+
+
+class RecordsConfig(msgspec.Struct, frozen=True):
+    """The database of people, tokens, changes and figures."""
+
+    url: Annotated[
+        str,
+        Doc(
+            zh="postgresql://… 数据库;空则用数据目录下的 SQLite",
+            en="postgresql://… database; empty = SQLite in the data folder",
+            check=checks.records_url,
+        ),
+    ] = ""
+
+
 class ServeConfig(msgspec.Struct, frozen=True):
     """API and pages."""
 
-    listen: Annotated[str, Doc(zh="网页监听地址", en="address of the web pages", check=addresses.parse_host_port)] = (
-        "127.0.0.1:8080"
-    )
+    listen: Annotated[
+        str,
+        Doc(zh="控制台与接口的监听地址", en="address of console and API", check=addresses.parse_host_port),
+    ] = "127.0.0.1:8080"
+    public_listen: Annotated[
+        str,
+        Doc(zh="公众页面的监听地址", en="address of the public pages", check=addresses.parse_host_port),
+    ] = "127.0.0.1:8081"
+    hosts: Annotated[
+        tuple[str, ...],
+        Doc(
+            zh="控制台的其他主机名(反向代理之后)",
+            en="further host names of the console (behind a reverse proxy)",
+            check=checks.host_name,
+        ),
+    ] = ()
+    proxies: Annotated[
+        tuple[str, ...],
+        Doc(
+            zh="可信反向代理:其 X-Forwarded-For 指明客户端",
+            en="trusted reverse proxies: their X-Forwarded-For names the client",
+            check=addresses.parse_network,
+        ),
+    ] = ()
+    https: Annotated[
+        bool, Doc(zh="经 HTTPS 访问(Cookie 仅限 HTTPS)", en="reached over HTTPS: cookies for HTTPS only")
+    ] = False
+    tls_certificate: Annotated[
+        str, Doc(zh="TLS 证书链文件 (PEM),空则不用 TLS", en="file of the TLS certificate chain (PEM); empty = no TLS")
+    ] = ""
+    tls_key: Annotated[str, Doc(zh="TLS 私钥文件 (PEM)", en="file of the TLS private key (PEM)")] = ""
+
+
+class AccessConfig(msgspec.Struct, frozen=True):
+    """Signing in."""
+
+    session_hours: Annotated[
+        int, Meta(ge=1, le=168), Doc(zh="登录最长有效时间", en="longest life of a session", unit="h")
+    ] = 12
+    idle_minutes: Annotated[
+        int, Meta(ge=1, le=1440), Doc(zh="无操作多久后退出", en="a session ends after so long without use", unit="min")
+    ] = 60
+    token_days: Annotated[
+        int, Meta(ge=1, le=3650), Doc(zh="接口令牌最长有效期", en="longest life of an API token", unit="d")
+    ] = 365
+
+
+class OidcConfig(msgspec.Struct, frozen=True):
+    """Signing in at an OpenID provider."""
+
+    issuer: Annotated[
+        str, Doc(zh="OpenID 提供方网址,空则不用", en="issuer of the provider; empty = none", check=checks.url_or_none)
+    ] = ""
+    client_id: Annotated[str, Doc(zh="客户端标识", en="client id")] = ""
+    client_secret: Annotated[str, Doc(zh="客户端密钥", en="client secret")] = ""
+    redirect_url: Annotated[
+        str,
+        Doc(
+            zh="回调网址:控制台网址加 /signin/oidc/callback",
+            en="where the provider sends people back: the console's address and /signin/oidc/callback",
+            check=checks.url_or_none,
+        ),
+    ] = ""
+    groups_claim: Annotated[str, Doc(zh="列出用户组的声明", en="claim that lists a person's groups")] = "groups"
+
+
+class OidcRoleConfig(msgspec.Struct, frozen=True):
+    """The role that members of a provider's group get; the first that fits counts."""
+
+    group: Annotated[str, Doc(zh="用户组", en="group", check=checks.not_empty)]
+    role: Annotated[Literal["viewer", "analyst", "operator", "auditor", "administrator"], Doc(zh="角色", en="role")]
+
+
+class ApiConfig(msgspec.Struct, frozen=True):
+    """Limits of the HTTP API."""
+
+    max_calls: Annotated[
+        int, Meta(ge=1, le=10_000), Doc(zh="一次请求最多筛查的呼叫数", en="calls in one request", unit="calls")
+    ] = 1000
+    calls_per_second: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        Doc(zh="每个令牌每秒筛查的呼叫数", en="calls a second for each token", unit="calls"),
+    ] = 10_000
+    requests_per_second: Annotated[
+        int,
+        Meta(ge=1, le=100_000),
+        Doc(zh="每个令牌每秒的其他请求数", en="other requests a second for each token", unit="requests"),
+    ] = 50
 
 
 class LogConfig(msgspec.Struct, frozen=True):
@@ -237,7 +321,13 @@ class Config(msgspec.Struct, frozen=True):
     roaming: RoamingConfig = RoamingConfig()
     windows: WindowsConfig = WindowsConfig()
     journal: JournalConfig = JournalConfig()
+    mirror: MirrorConfig = MirrorConfig()
+    records: RecordsConfig = RecordsConfig()
     serve: ServeConfig = ServeConfig()
+    access: AccessConfig = AccessConfig()
+    oidc: OidcConfig = OidcConfig()
+    oidc_roles: tuple[OidcRoleConfig, ...] = ()
+    api: ApiConfig = ApiConfig()
     log: LogConfig = LogConfig()
 
     @property
@@ -263,6 +353,7 @@ def load_config(
 def check_config(config: Config) -> Iterator[Problem]:
     """What must hold between settings that are each right by themselves."""
     yield from _repeated_listeners(config)
+    yield from _web(config)
     names: dict[str, int] = {}
     networks: dict[addresses.Network, str] = {}
     for at, trunk in enumerate(config.trunks):
@@ -284,6 +375,19 @@ def check_config(config: Config) -> Iterator[Problem]:
                     "Give it to one of them; a narrower network inside a wider one is fine.",
                 )
             networks[network] = trunk.name
+
+
+def _web(config: Config) -> Iterator[Problem]:
+    """Certificate and key come together; so do issuer, client and where people are sent back to."""
+    serve, oidc = config.serve, config.oidc
+    for missing, given in (("tls_certificate", serve.tls_key), ("tls_key", serve.tls_certificate)):
+        if given and not getattr(serve, missing):
+            yield Problem(("serve", missing), "TLS needs a certificate and its key.", f"Set serve.{missing} too.")
+    for name in ("client_id", "redirect_url"):
+        if oidc.issuer and not getattr(oidc, name):
+            yield Problem(("oidc", name), "signing in at a provider needs it.", f"Set oidc.{name}.")
+    if serve.listen == serve.public_listen:
+        yield Problem(("serve", "public_listen"), f"{serve.listen} is the console's.", "Choose another port.")
 
 
 def _repeated_listeners(config: Config) -> Iterator[Problem]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from hutong.app.config import load_config
 from hutong.app.screen import node_settings
+from hutong.calls.look_ups import LookUps
+from hutong.calls.loop import ScreeningLoop
 from hutong.calls.node import Node
 from hutong.calls.sip_server import SipServer
 from hutong.kernel.clock import SystemClock
@@ -26,7 +28,8 @@ def main() -> None:
             Reporter("prepare", level="error").log,
         )
         engine = node.open()
-        SipServer(engine, node, SystemClock(), [], roaming=None, log_trouble=_say).warm_up()
+        loop = ScreeningLoop(engine, node, SystemClock(), _say)
+        SipServer(loop, [], LookUps(loop, None)).warm_up()
         node.close()
     read_target("13800138000")  # what `hutong lists` needs
 

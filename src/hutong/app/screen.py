@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from hutong.app.config import load_config
 from hutong.calls.engine import Policy
+from hutong.calls.look_ups import LookUps
+from hutong.calls.loop import ScreeningLoop
 from hutong.calls.node import Node, NodeSettings
 from hutong.calls.roaming import HttpRoaming
 from hutong.calls.sip_server import SipServer
@@ -74,25 +76,22 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
     roaming = HttpRoaming(config.roaming.http_url, config.roaming.http_budget_ms) if config.roaming.http_url else None
     engine = node.open()
     try:
-        server = SipServer(
-            engine,
-            node,
-            SystemClock(),
-            [parse_listener(text) for text in (tuple(listen) or config.sip.listen)],
-            roaming=roaming,
-            log_trouble=lambda kind, text: reporter.log.error(kind, trouble=text),
-        )
+        loop = ScreeningLoop(engine, node, SystemClock(), lambda kind, text: reporter.log.error(kind, trouble=text))
+        look_ups = LookUps(loop, roaming)
+        server = SipServer(loop, [parse_listener(text) for text in (tuple(listen) or config.sip.listen)], look_ups)
+        for edge in (look_ups, server):
+            loop.add(edge)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _signal, _frame: server.stop())
+            signal.signal(number, lambda _signal, _frame: loop.stop())
         server.warm_up()
         if roaming is not None:
             roaming.start()
         _calm_interpreter()
-        server.open()
+        loop.open()
         reporter.log.info("screening", ports=server.ports, data=str(config.data), rules=len(engine.ruleset.rules))
         announce_ready()
-        server.run()
-        server.close()
+        loop.run()
+        loop.close()
     finally:
         if roaming is not None:
             roaming.stop()

@@ -1,4 +1,4 @@
-"""The screening loop: sockets in, sockets out, one thread. Nothing is answered before its verdict is in the journal.
+"""SIP as an edge of the screening loop: sockets in, sockets out. Nothing is answered before its verdict is kept.
 
 UDP goes through the fast lane in batches; what it declines, and all TCP, goes through the reference path. A batch is:
 read, judge, append to the journal (one write), close the windows' batch, send.
@@ -7,36 +7,32 @@ read, judge, append to the journal (one write), close the windows' batch, send.
 from __future__ import annotations
 
 import resource
-import select
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hutong.calls import board, screening, transactions
 from hutong.calls.batch import ADDRESS, BATCH, SOCKET_AT
 from hutong.calls.datagrams import DatagramBuffers, DatagramSocket, address_of
+from hutong.calls.loop import BROKEN, READ, WRITE
 from hutong.calls.reference import Reference, Reply, Source, stream_bytes
 from hutong.calls.streams import IDLE_MS, MAX_CONNECTIONS, Connection, StreamListener
-from hutong.kernel.errors import ConfigError, JournalError
+from hutong.kernel.errors import ConfigError
 from hutong.protocols.sip import SipError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from hutong.calls.engine import Engine
+    from hutong.calls.look_ups import LookUps
+    from hutong.calls.loop import ScreeningLoop
     from hutong.kernel.addresses import Listener
-    from hutong.kernel.clock import Clock
     from hutong.protocols.sip import Message
 
 #: Batches taken from one socket before the others get their turn.
 _TURNS = 8
-#: How long the loop waits for packets before it looks at timers and changes, ms.
-_TICK_MS = 25
 _DUE = 256
 #: Descriptors that are kept for everything but connections.
 _RESERVED_FILES = 128
-#: How often lasting trouble is told again, ns.
-_TELL_EVERY = 10_000_000_000
 _SAMPLE = (
     b"INVITE sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bKwarm\r\nMax-Forwards: 70\r\n"
     b"From: <sip:2@127.0.0.1>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: warm\r\nCSeq: 1 INVITE\r\n"
@@ -45,59 +41,20 @@ _SAMPLE = (
 _MS = 1_000_000
 
 
-class Roaming(Protocol):
-    """An outside roaming look-up that answers later (`calls.roaming`)."""
-
-    def fileno(self) -> int:
-        """Readable when answers wait."""
-
-    def ask(self, ticket: int, number: str) -> bool:
-        """Ask about a number; False when too much is under way (the call then fails open)."""
-
-    def answers(self) -> list[tuple[int, int]]:
-        """(ticket, ROAMING_… code) of what was answered or ran out of time."""
-
-
-class Keeper(Protocol):
-    """Who keeps what the loop judged (`node`)."""
-
-    def begin(self) -> int:
-        """Open a batch; gives the sequence number of its first record."""
-
-    def commit(self, end: int, records: int, now_ns: int) -> None:
-        """Journal the first `end` bytes of the records buffer and close the batch. Raises JournalError."""
-
-    def abandon(self) -> None:
-        """Undo the open batch."""
-
-    def tick(self, now_ns: int) -> None:
-        """Look for changes of rules and lists, publish figures."""
-
-
 class SipServer:
-    """Serves SIP on all listeners until `stop`.
+    """Serves SIP on all listeners.
 
     Args:
-        engine: judges. keeper: journals. clock: the time.
+        loop: the loop; its engine judges, its keeper journals.
         listeners: where to listen.
-        roaming: outside look-ups, or None.
-        log_trouble: told of each kind of trouble, with what to do, and again every ten seconds while it lasts.
+        look_ups: outside roaming look-ups.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        keeper: Keeper,
-        clock: Clock,
-        listeners: Sequence[Listener],
-        *,
-        roaming: Roaming | None,
-        log_trouble: Callable[[str, str], None],
-    ) -> None:
-        self._engine, self._keeper, self._clock = engine, keeper, clock
-        self._roaming, self._log_trouble = roaming, log_trouble
-        self._reference = Reference(engine)
-        self._buffers = DatagramBuffers(engine.inbox, engine.outbox)
+    def __init__(self, loop: ScreeningLoop, listeners: Sequence[Listener], look_ups: LookUps) -> None:
+        self._loop, self._look_ups = loop, look_ups
+        self._engine, self._keeper, self._clock = loop.engine, loop.keeper, loop.clock
+        self._reference = Reference(self._engine)
+        self._buffers = DatagramBuffers(self._engine.inbox, self._engine.outbox)
         self._datagrams = [
             DatagramSocket(it.address.host, it.address.port, at)
             for at, it in enumerate(one for one in listeners if one.transport == "udp")
@@ -105,11 +62,8 @@ class SipServer:
         self._streams = [StreamListener(it.address.host, it.address.port) for it in listeners if it.transport == "tcp"]
         self._sockets: tuple[DatagramSocket | StreamListener, ...] = (*self._datagrams, *self._streams)
         self._connections: dict[int, Connection] = {}
-        self._waiting: dict[int, DatagramSocket | Connection] = {}
         self._due = np.zeros(_DUE, dtype=np.int64)
         self._dropped_before: dict[int, int] = {}
-        self._trouble: dict[str, int] = {}
-        self._stopped = False
 
     def open(self) -> None:
         """Bind every listener.
@@ -117,7 +71,6 @@ class SipServer:
         Raises:
             ConfigError: one of them cannot be bound.
         """
-        self._poll = select.epoll()
         # Without a descriptor left the journal could open no segment: connections never take the last ones.
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._room = min(MAX_CONNECTIONS, max(files - _RESERVED_FILES, 1))
@@ -125,18 +78,15 @@ class SipServer:
             try:
                 it.open()
             except OSError as error:
-                self.close()
                 raise ConfigError(
                     f"cannot listen on {it.host} port {it.asked_port}: {error.strerror}.",
                     where="sip.listen",
                     fix="Stop what holds the port, or choose another.",
                 ) from error
-            self._poll.register(it.socket.fileno(), select.EPOLLIN)
+            self._loop.watch(it.socket.fileno(), self)
         self._by_descriptor: dict[int, DatagramSocket | StreamListener] = {
             it.socket.fileno(): it for it in self._sockets
         }
-        if self._roaming is not None:
-            self._poll.register(self._roaming.fileno(), select.EPOLLIN)
 
     def warm_up(self) -> None:
         """Let a sample call take both paths and undo it: compiled code is loaded before the first real call.
@@ -177,35 +127,16 @@ class SipServer:
         for it in (*self._sockets, *self._connections.values()):
             it.close()
         self._connections.clear()
-        self._poll.close()
 
-    def stop(self) -> None:
-        """Let `run` return after its present turn, or at once where it has not begun."""
-        self._stopped = True
-
-    def run(self) -> None:
-        """Serve until `stop`."""
-        next_tick = 0
-        while not self._stopped:
-            for descriptor, events in self._poll.poll(_TICK_MS / 1000):
-                self._serve(descriptor, events)
-            now = self._clock.wall()
-            # A clock that was set back must not put the timers off.
-            if not next_tick - _TICK_MS * _MS < now < next_tick:
-                next_tick = now + _TICK_MS * _MS
-                self._repeat(now)
-                self._tick(now)
-
-    def _serve(self, descriptor: int, events: int) -> None:
+    def serve(self, descriptor: int, events: int) -> None:
+        """Datagrams, connections or bytes wait."""
         at = self._by_descriptor.get(descriptor)
         if isinstance(at, DatagramSocket):
             self._drain(at)
         elif isinstance(at, StreamListener):
             self._accept(at)
-        elif descriptor in self._connections:
+        else:
             self._converse(self._connections[descriptor], events)
-        elif self._roaming is not None and descriptor == self._roaming.fileno():
-            self._resume(self._roaming)
 
     def _drain(self, at: DatagramSocket) -> None:
         for _ in range(_TURNS):
@@ -232,7 +163,7 @@ class SipServer:
             reply = self._reference.answer_datagram(data, source, when, end, seq + records)
             end, records = reply.end, records + reply.records
             replies.append((reply, (source.address, reply.port)))
-        if not self._keep(end, records, now):
+        if not self._loop.keep(end, records, now):
             for reply, _ in replies:
                 self._reference.forget(reply.ticket)
             return int(done.next)
@@ -240,24 +171,6 @@ class SipServer:
         for reply, address in replies:
             self._send(at, reply, address, when.now_ms)
         return int(done.next)
-
-    def _keep(self, end: int, records: int, now: int) -> bool:
-        """Journal what was judged; False when that failed, and then nothing may be answered."""
-        try:
-            self._keeper.commit(end, records, now)
-        except JournalError as error:
-            # Unanswered calls pass at the proxy after its timer: losing a record would be worse.
-            self._keeper.abandon()
-            self._engine.forget_transactions()
-            self._tell("journal", str(error), now)
-            return False
-        return True
-
-    def _tell(self, kind: str, text: str, now: int) -> None:
-        """Log trouble, but not once for each batch: the disk that fills up may be the log's as well."""
-        if not self._trouble.get(kind, 0) - _TELL_EVERY < now < self._trouble.get(kind, 0):
-            self._trouble[kind] = now + _TELL_EVERY
-            self._log_trouble(kind, text)
 
     def _source(self, index: int, now_ms: int) -> Source:
         inbox = self._engine.inbox
@@ -276,25 +189,24 @@ class SipServer:
         self._look_up(reply, at)
 
     def _look_up(self, reply: Reply, at: DatagramSocket | Connection) -> None:
-        if reply.ask and self._roaming is not None:
-            self._waiting[reply.ticket] = at
-            if not self._roaming.ask(reply.ticket, reply.ask):
-                self._answer_parked(reply.ticket, screening.ROAMING_UNKNOWN)
+        if not reply.ask:
+            return
 
-    def _resume(self, roaming: Roaming) -> None:
-        for ticket, code in roaming.answers():
-            self._answer_parked(ticket, code)
+        def answered(code: int) -> None:
+            self._answer_parked(reply.ticket, at, code)
 
-    def _answer_parked(self, ticket: int, code: int) -> None:
+        if not self._look_ups.ask(reply.ask, answered):
+            answered(screening.ROAMING_UNKNOWN)
+
+    def _answer_parked(self, ticket: int, at: DatagramSocket | Connection, code: int) -> None:
         now = self._clock.wall()
         when = self._engine.moment(now)
-        at = self._waiting.pop(ticket, None)
         resumed = self._reference.resume(ticket, code, when, 0, self._keeper.begin())
-        if at is None or resumed is None:
-            self._keep(0, 0, now)
+        if resumed is None:
+            self._loop.keep(0, 0, now)
             return
         reply, source = resumed
-        if not self._keep(reply.end, reply.records, now):
+        if not self._loop.keep(reply.end, reply.records, now):
             return
         if isinstance(at, Connection):
             if not at.closing:
@@ -312,12 +224,12 @@ class SipServer:
             connection.close()
             return
         self._connections[connection.socket.fileno()] = connection
-        self._poll.register(connection.socket.fileno(), select.EPOLLIN)
+        self._loop.watch(connection.socket.fileno(), self)
 
     def _converse(self, connection: Connection, events: int) -> None:
-        if events & select.EPOLLOUT:
+        if events & WRITE:
             connection.flush()
-        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+        if events & (READ | BROKEN):
             now = self._clock.wall()
             for message in connection.receive(now // _MS):
                 self._answer_stream(connection, message, now)
@@ -332,7 +244,7 @@ class SipServer:
             reply = self._reference.answer_error(message, source, 0)
         else:
             reply = self._reference.answer(message, stream_bytes(message), source, when, 0, seq)
-        if self._keep(reply.end, reply.records, now):
+        if self._loop.keep(reply.end, reply.records, now):
             self._send_stream(connection, reply)
 
     def _send_stream(self, connection: Connection, reply: Reply) -> None:
@@ -346,12 +258,12 @@ class SipServer:
         if descriptor not in self._connections:
             return
         if connection.closing:
-            self._poll.unregister(descriptor)
+            self._loop.unwatch(descriptor)
             del self._connections[descriptor]
             connection.close()
             return
-        reading = 0 if connection.ended else select.EPOLLIN
-        self._poll.modify(descriptor, reading | (select.EPOLLOUT if connection.waiting else 0))
+        reading = 0 if connection.ended else READ
+        self._loop.watch(descriptor, self, reading | (WRITE if connection.waiting else 0))
 
     def _repeat(self, now: int) -> None:
         """Send again the answers that nobody acknowledged (Timer G)."""
@@ -366,7 +278,9 @@ class SipServer:
             if count < _DUE:
                 return
 
-    def _tick(self, now: int) -> None:
+    def tick(self, now: int) -> None:
+        """Repeat unacknowledged answers, close silent connections, publish counters."""
+        self._repeat(now)
         cells, header = self._engine.cells, self._engine.transactions.header
         cells[board.CONNECTIONS] = len(self._connections)
         cells[board.UNREPEATED] = header[transactions.UNREPEATED]
@@ -379,4 +293,3 @@ class SipServer:
         for connection in [c for c in self._connections.values() if now // _MS - c.heard_ms > IDLE_MS]:
             connection.closing = True
             self._after(connection)
-        self._keeper.tick(now)

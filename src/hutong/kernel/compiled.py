@@ -1,15 +1,17 @@
 """One door to Numba: pure functions compiled to machine code, cached on disk.
 
 Only pure functions over numbers and NumPy arrays belong behind this door. Numba's own cache does not notice when a
-constant or a function of another file changes, so the cache folder's name is a digest of all of them.
+constant or a function of another file changes, so each module has a cache folder named by a digest of all that it uses.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,48 +19,63 @@ import numba
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-_KEPT_CACHES = 3
+_IMPORT = re.compile(r"^from (hutong[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
+
+_KEPT_STATES = 3
+_ROOT = Path(__file__).resolve().parents[1]
 
 
-def _sources() -> Iterator[Path]:
-    """Everything whose change may change compiled code: constants and tables are compiled in."""
-    root = Path(__file__).resolve().parents[1]
-    for folder in ("kernel", "calls"):
-        for path in sorted((root / folder).rglob("*")):
-            if path.suffix in {".py", ".csv"} or (path.suffix == ".toml" and path.parent.name == "data"):
-                yield path
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Files of Hutong that a module imports when it is loaded; what only type checkers import is indented."""
+    found: set[Path] = set()
+    for module, names in _IMPORT.findall(path.read_text(encoding="utf-8")):
+        named = _ROOT.joinpath(*module.split(".")[1:])
+        found.add(named.with_suffix(".py") if named.with_suffix(".py").exists() else named / "__init__.py")
+        found.update(named / f"{name}.py" for name in re.findall(r"\w+", names) if (named / f"{name}.py").exists())
+    return frozenset(found)
 
 
-def _cache_folder() -> Path:
+def _sources(module: Path) -> list[Path]:
+    """Everything whose change may change a module's compiled code: itself, what it imports, tables they compile in."""
+    found, fresh = {module}, {module}
+    while fresh:
+        fresh = {path for known in fresh for path in _imports(known)} - found
+        found |= fresh
+    tables = {path for folder in {path.parent for path in found} for path in folder.glob("data/*")}
+    return sorted(found | {path for path in tables if path.suffix in {".csv", ".toml"}})
+
+
+@cache
+def _content(path: Path) -> bytes:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+
+
+@cache
+def _cache_folder(module: Path) -> Path:
+    """Where the code of a module is kept: a folder for each state of its sources, the last few of them."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for source in _sources():
-        digest.update(source.read_bytes())
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "hutong" / digest.hexdigest()
-
-
-def _prepare() -> None:
-    folder = _cache_folder()
+    for source in _sources(module):
+        digest.update(_content(source))
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hutong"
+    known = module.relative_to(_ROOT) if _ROOT in module.parents else Path(module.name)
+    folder = base / ".".join(known.with_suffix("").parts) / digest.hexdigest()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
+        states = sorted(folder.parent.iterdir(), key=lambda state: state.stat().st_mtime)
     except OSError:
         # No home to write to: compiled anew by each start, in a folder of its own.
-        folder = Path(tempfile.mkdtemp(prefix="hutong-compiled-"))
-    config: Any = numba.config
-    config.CACHE_DIR = str(folder)
-    caches = sorted((f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime)
-    for stale in caches[:-_KEPT_CACHES]:
+        return Path(tempfile.mkdtemp(prefix="hutong-compiled-"))
+    for stale in states[:-_KEPT_STATES]:
         shutil.rmtree(stale, ignore_errors=True)
-
-
-_prepare()
+    return folder
 
 
 def compiled(function: F) -> F:
@@ -70,6 +87,8 @@ def compiled(function: F) -> F:
     """
     # `_nrt` is what Numba calls its reference counts; its type stubs do not know the option.
     njit: Any = numba.njit
+    config: Any = numba.config
+    config.CACHE_DIR = str(_cache_folder(Path(function.__code__.co_filename)))
     return cast("F", njit(cache=True, nogil=True, _nrt=False, error_model="numpy")(function))
 
 

@@ -1,0 +1,73 @@
+"""The table of permissions: what there is to allow, and which role has it. Tests and docs are made from it.
+
+Duties are kept apart: who manages accounts sees no subscriber's data; who judges calls reviews no trail.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+import msgspec
+
+Role = Literal["viewer", "analyst", "operator", "auditor", "administrator"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+ROLE_TITLES: Final[dict[Role, dict[str, str]]] = {
+    "viewer": {"zh": "观察员", "en": "Viewer"},
+    "analyst": {"zh": "分析员", "en": "Analyst"},
+    "operator": {"zh": "值班员", "en": "Operator"},
+    "auditor": {"zh": "审计员", "en": "Auditor"},
+    "administrator": {"zh": "管理员", "en": "Administrator"},
+}
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """Something that a person or a token may be allowed to do.
+
+    Attributes:
+        name: `thing.deed`; also the scope of a token.
+        roles: who has it.
+    """
+
+    name: str
+    zh: str
+    en: str
+    roles: frozenset[Role]
+
+
+def _of(name: str, zh: str, en: str, *roles: Role) -> Permission:
+    return Permission(name, zh, en, frozenset(roles))
+
+
+PERMISSIONS: Final[dict[str, Permission]] = {
+    it.name: it
+    for it in (
+        _of("live.read", "看实况", "see the live wall", *ROLES),
+        _of("health.read", "看系统状况", "see the system's health", *ROLES),
+        _of("metrics.read", "读指标", "read metrics", *ROLES),
+        _of("rules.read", "看规则", "see rules", *ROLES),
+        _of("trunks.read", "看中继", "see trunks", *ROLES),
+        _of("account.own", "管理自己的账号", "manage one's own account", *ROLES),
+        _of("verdicts.read", "看判决(号码已掩码)", "see verdicts, numbers masked", "analyst", "operator", "auditor"),
+        _of("numbers.read", "查询号码与呼叫", "look up numbers and calls", "analyst", "operator"),
+        _of("numbers.unmask", "说明用途后看完整号码", "see whole numbers for a stated purpose", "analyst", "operator"),
+        _of("lists.read", "看名单", "see lists", "analyst", "operator", "auditor"),
+        _of("lists.change", "改名单", "change lists", "operator"),
+        _of("rules.promote", "升降规则阶段", "promote and demote rules", "operator"),
+        _of("calls.screen", "经接口筛查呼叫", "screen calls over HTTP", "operator"),
+        _of("tables.export", "导出表格", "export tables", "analyst", "operator", "auditor"),
+        _of("settings.read", "看配置", "see settings", "operator", "auditor", "administrator"),
+        _of("trail.read", "看操作记录", "see the trail", "auditor"),
+        _of("people.read", "看账号", "see accounts", "auditor", "administrator"),
+        _of("people.change", "管理账号", "manage accounts", "administrator"),
+        _of(
+            "tokens.own", "管理自己的令牌", "manage one's own tokens", "analyst", "operator", "auditor", "administrator"
+        ),
+        _of("tokens.change", "吊销他人的令牌", "revoke anybody's tokens", "administrator"),
+    )
+}
+
+
+def permissions_of(role: Role) -> frozenset[str]:
+    """The names of what a role may do."""
+    return frozenset(it.name for it in PERMISSIONS.values() if role in it.roles)
