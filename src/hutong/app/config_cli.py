@@ -46,6 +46,7 @@ def effective(config: Config) -> Iterator[str]:
             for field in own:
                 unit = f" ({field.doc.unit})" if field.doc.unit else ""
                 yield f"# {field.doc.zh} / {field.doc.en}{unit}"
-                shown = "****" if is_secret(field.key) else getattr(item, field.key)
+                set_to = getattr(item, field.key)
+                shown = "****" if is_secret(field.key) and set_to else set_to
                 yield f"{field.key} = {mask_user_info(msgspec.json.encode(shown).decode())}"
             yield ""
