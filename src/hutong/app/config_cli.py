@@ -47,6 +47,6 @@ def effective(config: Config) -> Iterator[str]:
                 unit = f" ({field.doc.unit})" if field.doc.unit else ""
                 yield f"# {field.doc.zh} / {field.doc.en}{unit}"
                 set_to = getattr(item, field.key)
-                shown = "****" if is_secret(field.key) and set_to else set_to
+                shown = "****" if is_secret(field.key) and isinstance(set_to, str) and set_to else set_to
                 yield f"{field.key} = {mask_user_info(msgspec.json.encode(shown).decode())}"
             yield ""
