@@ -19,6 +19,7 @@ from hutong.calls.model import (
     FLAG_ALLOWED,
     FLAG_EMERGENCY,
     FLAG_FAIL_OPEN,
+    FLAG_MIRRORED,
 )
 from hutong.calls.trunks import find_trunk, is_proxy
 from hutong.kernel.compiled import compiled, signed
@@ -127,13 +128,17 @@ def count_verdict(
     cells[board.FAIL_OPEN] += (flags & FLAG_FAIL_OPEN) != 0
     cells[board.EMERGENCY] += (flags & FLAG_EMERGENCY) != 0
     cells[board.ALLOWED] += (flags & FLAG_ALLOWED) != 0
+    cells[board.MIRROR_JUDGED] += (flags & FLAG_MIRRORED) != 0
     if verdict[screening.V_FIRED]:
         for rule in range(min(scratch.fired.size, board.MAX_RULES)):
             cells[board.RULES_FROM + rule] += scratch.fired[rule]
     row = board.TRUNKS_FROM + 2 * min(trunk, board.MAX_TRUNKS - 1)
     cells[row] += 1
+    area = board.AREAS_FROM + 2 * min(verdict[screening.V_AREA], board.MAX_AREAS - 1)
+    cells[area] += 1
     if action == ACTION_BLOCK:
         cells[row + 1] += 1
+        cells[area + 1] += 1
     if action >= ACTION_WARN:
         at = cells[board.LATEST_AT]
         cells[board.LATEST_FROM + at % board.LATEST] = seq

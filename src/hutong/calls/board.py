@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_MAGIC = 0x31_44_52_42_47_54_48  # "HTGBRD1"
+_MAGIC = 0x32_44_52_42_47_54_48  # "HTGBRD2"
 
 # Scalar cells.
 MAGIC, STARTED_NS, BEAT_NS, GENERATION = 0, 1, 2, 3
@@ -27,17 +27,35 @@ FAIL_OPEN, EMERGENCY, ALLOWED, RETRANSMITS, MALFORMED, DROPPED = 9, 10, 11, 12, 
 TRACKED, CAPACITY, EVICTED, LIST_ENTRIES = 15, 16, 17, 18
 REFERENCE_READ, ACKS, UNREPEATED, REPEATED, FORGOTTEN, OTHER_REQUESTS = 19, 20, 21, 22, 23, 24
 LATEST_AT, UNTRUSTED_SOURCE, CONNECTIONS, ROAMING_ASKED, JOURNAL_SEQ = 25, 26, 27, 28, 29
+# Mirrored signalling. Packets: that came, that were no HEP or held no SIP, without the key, dropped by the kernel, of
+# a call that nobody knows, and captured at another time than they came.
+MIRROR_PACKETS, MIRROR_MALFORMED, MIRROR_UNAUTHORISED, MIRROR_LOST, MIRROR_ORPHANS, MIRROR_LATE = 30, 31, 32, 33, 34, 35
+# Calls: followed now, answered, ended, judged in observe mode because nobody asked, and never seen to end. Connections.
+MIRROR_FOLLOWED, MIRROR_ANSWERED, MIRROR_ENDED, MIRROR_JUDGED, MIRROR_UNENDED, MIRROR_CONNECTIONS = (
+    36,
+    37,
+    38,
+    39,
+    40,
+    41,
+)
+# Asking through the local socket: requests, calls in them, requests refused.
+ASK_REQUESTS, ASK_CALLS, ASK_REFUSED = 42, 43, 44
 SCALARS = 64
 
 MAX_RULES = 2048
 MAX_TRUNKS = 1024
+#: Areas of callees, by their index in `kernel.numbering.AREAS` (0 = unknown).
+MAX_AREAS = 512
 #: Sequence numbers of the newest warned and blocked verdicts, a ring.
 LATEST = 64
 
 RULES_FROM = SCALARS
 TRUNKS_FROM = RULES_FROM + MAX_RULES
 LATEST_FROM = TRUNKS_FROM + 2 * MAX_TRUNKS
-CELLS = LATEST_FROM + LATEST
+#: Attempts and blocks of each callee area, two cells a piece like the trunks'.
+AREAS_FROM = LATEST_FROM + LATEST
+CELLS = AREAS_FROM + 2 * MAX_AREAS
 
 
 class Board:

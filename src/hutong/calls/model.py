@@ -22,6 +22,8 @@ FLAG_CONFLICT = 16
 FLAG_DIVERTED = 32
 FLAG_ANONYMOUS = 64
 FLAG_REFERENCE = 128
+#: Seen in mirrored signalling and judged in observe mode: nobody asked, nothing was answered.
+FLAG_MIRRORED = 256
 
 FLAG_NAMES = {
     FLAG_FAIL_OPEN: "fail-open",
@@ -32,6 +34,7 @@ FLAG_NAMES = {
     FLAG_DIVERTED: "diverted",
     FLAG_ANONYMOUS: "anonymous",
     FLAG_REFERENCE: "read-by-full-codec",
+    FLAG_MIRRORED: "mirrored",
 }
 
 
@@ -45,7 +48,8 @@ class Verdict(msgspec.Struct, frozen=True):
         caller, callee: numbers as they were signalled; `from_` is the From number where PAI disagreed.
         caller_key, callee_key: number keys.
         source: address the call came from; trunk: that trunk's name.
-        action: one of ACTIONS; code: SIP status; rule: deciding rule index or None.
+        action: one of ACTIONS; code: SIP status, 0 where nobody was answered; rule: deciding rule index or None. Of a
+            mirrored call that passes as all of them do, the rule that would have decided.
         fired: rule indices that fired, with the values they read.
         lists: (caller block, caller allow, callee block, callee allow) entry ids, 0 = none.
         flags: names from FLAG_NAMES.

@@ -1,11 +1,13 @@
 """The verdict as it stands in the journal: one compiled writer, one reader. Bytes only; meaning is `model.Verdict`.
 
+What became of a call afterwards is a record of another kind, see `outcomes`.
+
 All little-endian, every part padded to 8 bytes:
 
     word 0      record header of the journal (length, kind)
     words 1-10  time ms, caller key, callee key, trunk key, list entries (caller, callee), rule set digest, source
                 address (high, low), then 16-bit cells: code, action | flags << 8, deciding rule, count of fired rules
-    words 11-12 16-bit cells: callee area, trunk kind, lengths of the texts
+    words 11-12 16-bit cells: callee area, trunk kind | flags above 128, lengths of the texts
     texts       call id, caller, callee, From where it disagrees, diverter, trunk name
     fired       16-bit rule indices, then the 64-bit floats that each of them read, in the rule set's order
 """
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Kind of a verdict record in the journal.
 KIND_VERDICT = 1
+#: Kind of a record of what became of a call (`outcomes`).
+KIND_OUTCOME = 2
 
 W_TIME, W_CALLER, W_CALLEE, W_TRUNK, W_CALLER_LISTS, W_CALLEE_LISTS, W_DIGEST = 1, 2, 3, 4, 5, 6, 7
 W_SOURCE_HIGH, W_SOURCE_LOW = 8, 9
@@ -42,6 +46,7 @@ MAX_TEXT = 2048
 MAX_RECORD = 64 * 1024
 
 _HEAD = struct.Struct("<qqqqqqqqqHBBHHHHHHHHHH")
+_LOW, _HIGH = 0xFF, 0xFF00
 
 
 class RecordBuffer(NamedTuple):
@@ -73,13 +78,13 @@ def put_text(buffer: RecordBuffer, at: int, data: NDArray[np.uint8], start: int,
 
 
 @compiled
-def finish(buffer: RecordBuffer, start: int, at: int) -> int:
+def finish(buffer: RecordBuffer, start: int, at: int, kind: int) -> int:
     """Pad the record that began at byte `start` and write its header; gives the next free byte (a multiple of 8)."""
     padded = (at + 7) // 8 * 8
     for i in range(at, padded):
         buffer.bytes_[i] = 0
     buffer.halves[start // 4] = padded - start
-    buffer.cells[start // 2 + 2] = KIND_VERDICT
+    buffer.cells[start // 2 + 2] = kind
     buffer.cells[start // 2 + 3] = 0
     return padded
 
@@ -106,6 +111,7 @@ def decode(seq: int, body: memoryview, reads: Callable[[str, int], int]) -> Verd
 def _decode(seq: int, body: memoryview, reads: Callable[[str, int], int]) -> Verdict:
     time_ms, caller, callee, _trunk, caller_lists, callee_lists, digest, high, low, *cells = _HEAD.unpack_from(body)
     code, action, flags, rule, fired_count, _area, kind, *lengths = cells
+    flags |= kind & _HIGH
     at = HEAD_WORDS * 8 - 8
     texts = []
     for length in lengths[:TEXTS]:
@@ -133,7 +139,7 @@ def _decode(seq: int, body: memoryview, reads: Callable[[str, int], int]) -> Ver
         callee_key=callee,
         source=_address(high, low),
         trunk=trunk,
-        trunk_kind=TRUNK_KINDS[kind],
+        trunk_kind=TRUNK_KINDS[kind & _LOW],
         action=ACTIONS[action],
         code=code,
         rule=None if rule == 0xFFFF else rule,  # noqa: PLR2004  # answers.NO_RULE, all bits set

@@ -26,8 +26,10 @@ from hutong.calls.model import (
     FLAG_DIVERTED,
     FLAG_EMERGENCY,
     FLAG_FAIL_OPEN,
+    FLAG_MIRRORED,
     FLAG_NIGHT,
 )
+from hutong.calls.outcomes import replay_outcome
 from hutong.calls.trunks import KIND_INTERNATIONAL, TrunkArrays, in_own_ranges
 from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, ListArrays, allow_id, block_id, look_up, respond_of
@@ -314,8 +316,13 @@ def _decide(judge: Judge, scratch: Scratch, reachable: bool, flags: int) -> int:
         # A person said that these calls are wanted; every rule yields, and the record keeps what fired.
         action = ACTION_PASS
         flags |= FLAG_ALLOWED
-    verdict[V_ACTION] = action
     verdict[V_RULE] = deciding if action >= ACTION_WARN else NO_RULE
+    if flags & FLAG_MIRRORED:
+        # Nobody asked: the call is what it is, and the record says what would have decided.
+        verdict[V_STAGED] = min(strongest, ACTION_OBSERVE)
+        verdict[V_ACTION], verdict[V_CODE] = ACTION_PASS, 0
+        return flags
+    verdict[V_ACTION] = action
     verdict[V_CODE] = CODE_PASS
     if action == ACTION_BLOCK:
         # A list entry says itself how its calls are refused; the number's own entry before the called one's.
@@ -397,11 +404,11 @@ def _write(
     words[word + rec.W_SOURCE_HIGH] = call[SOURCE_HIGH]
     words[word + rec.W_SOURCE_LOW] = call[SOURCE_LOW]
     cells[cell + rec.C_CODE] = verdict[V_CODE]
-    cells[cell + rec.C_ACTION] = verdict[V_ACTION] | verdict[V_FLAGS] << 8
+    cells[cell + rec.C_ACTION] = verdict[V_ACTION] | (verdict[V_FLAGS] & 0xFF) << 8
     cells[cell + rec.C_RULE] = verdict[V_RULE]
     cells[cell + rec.C_FIRED] = verdict[V_FIRED]
     cells[cell + rec.C_AREA] = verdict[V_AREA]
-    cells[cell + rec.C_KIND] = it.trunks.kinds[trunk]
+    cells[cell + rec.C_KIND] = it.trunks.kinds[trunk] | (verdict[V_FLAGS] & 0xFF00)
     at = start + rec.HEAD_WORDS * 8
     slot = cell + rec.C_TEXTS
     for span in (CALL_ID, CALLER, CALLEE, FROM, DIVERTER):
@@ -412,7 +419,7 @@ def _write(
     names = it.trunks.name_spans
     after = rec.put_text(buffer, at, it.trunks.names, names[trunk, 0], names[trunk, 1])
     cells[slot] = after - at
-    return rec.finish(buffer, start, _write_fired(it, scratch, buffer, after))
+    return rec.finish(buffer, start, _write_fired(it, scratch, buffer, after), rec.KIND_VERDICT)
 
 
 @compiled
@@ -456,7 +463,7 @@ def replay_windows(
 def replay_records(
     windows: WindowArrays, words: NDArray[np.int64], cells: NDArray[np.uint16], skip: int, features: NDArray[np.float64]
 ) -> int:
-    """Count again every verdict in a row of records but the first `skip`; gives how many were counted."""
+    """Count again all records of a row but the first `skip`; gives how many there were of a kind that counts."""
     start, counted = 0, 0
     while start < words.shape[0] * 8:
         length = words[start // 8] & 0xFFFFFFFF
@@ -464,6 +471,9 @@ def replay_records(
             skip -= 1
         elif cells[start // 2 + 2] == rec.KIND_VERDICT:
             replay_windows(windows, words, cells, start, features)
+            counted += 1
+        elif cells[start // 2 + 2] == rec.KIND_OUTCOME:
+            replay_outcome(windows, words, cells, start)
             counted += 1
         start += length
     return counted

@@ -20,7 +20,7 @@ from hutong.kernel.windows.layout import (
     tracked,
     views,
 )
-from hutong.kernel.windows.notes import note_answered, note_attempt, note_ended, note_inbound
+from hutong.kernel.windows.notes import note_answered, note_attempt, note_ended, note_inbound, note_lost
 from hutong.kernel.windows.table import find, touch
 from hutong.kernel.windows.undo import begin, commit, recover, undo_room
 
@@ -42,6 +42,7 @@ __all__ = [
     "note_attempt",
     "note_ended",
     "note_inbound",
+    "note_lost",
     "prefetch_index",
     "prefetch_row",
     "read_features",

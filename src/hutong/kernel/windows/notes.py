@@ -1,4 +1,4 @@
-"""What happened to a number: an attempt, an inbound call, an answer, an end. Only adds; reading is in `features`.
+"""What happened to a number: an attempt, an inbound call, an answer, an end, a loss. Reading is in `features`.
 
 Every function takes a slot from `touch` or `find`; slot -1 (not tracked any more) is let pass without effect, because
 a call may end long after its number made room for another.
@@ -132,6 +132,18 @@ def note_answered(w: WindowArrays, slot: int, now: int) -> None:
     row = nth(w.rows, slot)
     roll(row, now)
     row.active = min(signed(row.active) + 1, _MAX32)
+
+
+@compiled
+def note_lost(w: WindowArrays, slot: int, now: int) -> None:
+    """An answered call of this number is given up, its end never seen: it goes on no more; slot -1 has no effect."""
+    if slot < 0:
+        return
+    save_row(w, slot)
+    row = nth(w.rows, slot)
+    roll(row, now)
+    if row.active > 0:
+        row.active = signed(row.active) - 1
 
 
 @compiled
