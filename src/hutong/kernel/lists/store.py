@@ -6,15 +6,16 @@ replaced stay readable by id: a verdict names the entries it was made with.
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import lmdb
 import msgspec
 
 from hutong.kernel.errors import ListError, StateError
+from hutong.kernel.lists import environment
 from hutong.kernel.lists.entries import (
     KINDS,
     LAST_ID,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     Transaction = lmdb.Transaction[bytes]
 
 Result = TypeVar("Result")
+Order = Literal["id", "target"]
 
 KEPT_CHANGES = 1_000_000  # an index that is further behind reads the whole list again
 _MAP_BYTES = 64 << 20
@@ -69,8 +71,20 @@ class Snapshot(NamedTuple):
     chunks: Iterator[np.ndarray]
 
 
+class Slice(NamedTuple):
+    """Some entries in order, as stored (`rows_of`, `decode_entry`).
+
+    Attributes:
+        values: the entries.
+        place: where the next slice begins; empty where nothing follows.
+    """
+
+    values: list[bytes]
+    place: bytes
+
+
 class ListStore:
-    """The lists kept in `folder`.
+    """The lists kept in `folder`; stores of one folder in one process share what is open.
 
     Args:
         folder: made by `open` where it is missing.
@@ -80,8 +94,7 @@ class ListStore:
     def __init__(self, folder: Path, *, map_bytes: int = _MAP_BYTES) -> None:
         self._folder = folder
         self._map_bytes = map_bytes
-        self._lock = threading.RLock()  # the map must not move under another thread's transaction
-        self._environment: lmdb.Environment | None = None
+        self._shared: environment.Environment | None = None
 
     def open(self) -> None:
         """Open or make the lists.
@@ -89,26 +102,25 @@ class ListStore:
         Raises:
             StateError: the folder cannot be used, or another version of Hutong wrote it.
         """
-        if self._environment is not None:
+        if self._shared is not None:
             return
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            environment = lmdb.open(str(self._folder), map_size=self._map_bytes, max_dbs=len(_SOURCES), max_readers=512)
-            environment.reader_check()
+            shared = environment.take(self._folder, map_bytes=self._map_bytes, databases=len(_SOURCES))
         except (OSError, lmdb.Error) as error:
             raise StateError(
                 f"The lists cannot be opened: {error}.",
                 where=str(self._folder),
                 fix="Check that this user may write there and that the disk is not full.",
             ) from error
-        self._environment = environment
-        (
-            self._entries,
-            self._removed,
-            self._targets,
-            self._changes,
-            self._meta,
-        ) = (environment.open_db(name) for name in _SOURCES)
+        self._shared, self._lock = shared, shared.lock
+        with self._lock:
+            (
+                self._entries,
+                self._removed,
+                self._targets,
+                self._changes,
+                self._meta,
+            ) = (shared.lmdb.open_db(name) for name in _SOURCES)
         self._check_version()
 
     def _check_version(self) -> None:
@@ -125,17 +137,17 @@ class ListStore:
 
     def close(self) -> None:
         """Let go of the environment; a second call does nothing."""
-        if self._environment is not None:
-            self._environment.close()
-            self._environment = None
+        if self._shared is not None:
+            shared, self._shared = self._shared, None
+            environment.give_back(shared)
 
     # Asking
 
     @property
     def _env(self) -> lmdb.Environment:
-        if self._environment is None:
+        if self._shared is None:
             raise StateError("The lists are not open.", where=str(self._folder))
-        return self._environment
+        return self._shared.lmdb
 
     def version(self) -> int:
         """A number that is higher after every change by any process; costs about a microsecond."""
@@ -171,6 +183,40 @@ class ListStore:
             return list(islice(cursor.iternext(keys=False), _PAGE)) if found else []
 
         return [decode_entry(value) for value in self._read(take)]
+
+    def slice(self, order: Order, limit: int, *, place: bytes = b"", skip: int = 0, descending: bool = False) -> Slice:
+        """At most `limit` entries that have effect, raw and in order: for looking through many of them.
+
+        A slice is one short transaction; changes made between two slices may or may not show.
+
+        Args:
+            order: by id, which is the order in which they came, or by target: numbers, prefixes, ranges.
+            limit: the most to read.
+            place: where the slice before ended; empty to begin.
+            skip: so many entries are passed over first, at some 10 million a second.
+            descending: the other way round.
+        """
+        return self._read(lambda txn: self._slice(txn, order, limit, place, skip, descending=descending))
+
+    def _slice(self, txn: Transaction, order: Order, limit: int, place: bytes, skip: int, *, descending: bool) -> Slice:
+        cursor = txn.cursor(db=self._entries if order == "id" else self._targets)
+        if not place:
+            found = cursor.last() if descending else cursor.first()
+        else:
+            found = cursor.set_range(place)
+            if descending and (not found or cursor.key() != place):
+                found = cursor.prev() if found else cursor.last()
+        step = cursor.iterprev if descending else cursor.iternext
+        if found and skip:
+            deque(islice(step(values=False), skip + 1), maxlen=0)  # an iterator stays at what it gave last
+            found = bool(cursor.key())
+        if not found:
+            return Slice([], b"")
+        values = list(islice(step(keys=False), limit))
+        more = len(values) == limit and (cursor.prev() if descending else cursor.next())
+        if order == "target":
+            values = [txn.get(number, b"", db=self._entries) for number in values]
+        return Slice(values, cursor.key() if more else b"")
 
     def matching(self, key: int) -> list[Entry]:
         """Entries whose number, prefix or range covers a number key, expired ones included; nearest fit first."""
