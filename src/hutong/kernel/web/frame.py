@@ -47,16 +47,24 @@ def big(value: int) -> str:
     return count(value)
 
 
+def figure(value: float | None) -> str:
+    """A figure in a table beside a chart: whole ones with separators, others to four digits, a dash for none."""
+    if value is None:
+        return "–"
+    return count(int(value)) if value == int(value) else f"{value:,.4g}"
+
+
 class Frame:
     """Renders the pages of the systems whose folders it was given.
 
     Args:
         folders: each holds `templates/` and `texts.toml`; the frame's own come first.
+        texts: further text files.
     """
 
-    def __init__(self, folders: Sequence[Path] = ()) -> None:
+    def __init__(self, folders: Sequence[Path] = (), texts: Sequence[Path] = ()) -> None:
         homes = [HOME, *folders]
-        self.texts = Texts([home / "texts.toml" for home in homes])
+        self.texts = Texts([*(home / "texts.toml" for home in homes), *texts])
         self._environment = Environment(
             loader=FileSystemLoader([home / "templates" for home in homes]),
             autoescape=True,
@@ -64,7 +72,8 @@ class Frame:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters.update(count=count, rate=rate, share=share, big=big)
+        self._environment.filters.update(count=count, rate=rate, share=share, big=big, figure=figure)
+        self._environment.globals["has_text"] = self.texts.__contains__
 
     def render(self, template: str, language: str, **values: Any) -> str:  # noqa: ANN401  # a template takes any value
         """A template as text. In it, `t(key, …)` says a text, `lang` and `languages` are the reader's and all.

@@ -66,6 +66,10 @@ class Texts:
         """The text of `key` in `language` with `{name}` places filled in; an unknown key is a KeyError."""
         return self._entries[key][language].format(**values)
 
+    def __contains__(self, key: str) -> bool:
+        """Whether there is such a text."""
+        return key in self._entries
+
     def keys(self) -> tuple[str, ...]:
         """Every key, in the order of the files."""
         return tuple(self._entries)

@@ -1,0 +1,102 @@
+"""Errors as their askers understand them: problem+json (RFC 9457) for programs, a page with a way on for people."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from litestar.types import ExceptionHandlersMap
+
+PROBLEM_JSON = "application/problem+json"
+_INTERNAL = 500
+_FOR_MACHINES = frozenset({"/metrics", "/healthz", "/readyz"})
+
+
+class Problem(HTTPException):
+    """An error of the API.
+
+    Args:
+        status: HTTP status.
+        type_: names the kind of problem, `/problems/…`; "" where the status says all ("about:blank").
+        title: the kind, in a few words; always the same for one type.
+        detail: what is wrong with this request, and what to do.
+        headers: to send along, such as Retry-After.
+        more: further members of the object.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        type_: str,
+        title: str,
+        detail: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        **more: object,
+    ) -> None:
+        super().__init__(detail=detail or title, status_code=status, headers=headers)
+        self.type = type_ or "about:blank"
+        self.title = title
+        self.more = more
+
+
+def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """An error as problem+json. What went wrong inside is not told outside."""
+    status = error.status_code if isinstance(error, HTTPException) else _INTERNAL
+    members: dict[str, object] = {
+        "type": "about:blank",
+        "title": phrase(status),
+        "status": status,
+        "instance": request.scope["path"],
+    }
+    if isinstance(error, Problem):
+        members |= {"type": error.type, "title": error.title, **error.more}
+    if isinstance(error, HTTPException) and status < _INTERNAL:
+        members["detail"] = error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        members["errors"] = error.extra
+    headers = {"Cache-Control": "no-store", **((error.headers or {}) if isinstance(error, HTTPException) else {})}
+    return Response(msgspec.json.encode(members), status_code=status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def phrase(status: int) -> str:
+    """The name of a status; RFC 9110's, or "Error" for one that has none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def is_for_programs(path: str) -> bool:
+    """Whether a path is the API's, where errors are problem+json and cookies do not count."""
+    return path == "/v1" or path.startswith("/v1/")
+
+
+def error_handlers(page: Callable[[Request[Any, Any, Any], Exception], Response[Any]]) -> ExceptionHandlersMap:
+    """For `Litestar(exception_handlers=…)`: problem+json for programs, pages for people.
+
+    Args:
+        page: makes a page of an error (`Console.failure`).
+    """
+
+    def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        if _wants_page(request.scope["path"], request.headers):
+            return page(request, error)
+        return problem_response(request, error)
+
+    return {HTTPException: handle, Exception: handle}
+
+
+def _wants_page(path: str, headers: Mapping[str, str]) -> bool:
+    """Who would read a page: browsers name text/html; who names nothing may be a person's plain tool."""
+    if is_for_programs(path) or path in _FOR_MACHINES:
+        return False
+    accept = headers.get("accept", "*/*")
+    return "text/html" in accept or accept == "*/*" or "hx-request" in headers
