@@ -1,0 +1,179 @@
+"""The trail: who did what, from where, to what, and how it was before and after. Rows are only ever added.
+
+A change and its row stand or fall together when both are made within one `database.write()`. Secrets never enter, and
+telephone numbers are masked, except where the deed is about the whole number: changes of lists keep what was listed,
+and an unmasking names the number by its reference (`refs`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from hutong.kernel.records import tables
+from hutong.kernel.reporter import mask_text, mask_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hutong.kernel.records import Database
+
+#: Deeds whose target, before and after are kept as given.
+WHOLE: Final = ("lists.", "numbers.unmask")
+_PAGE = 500
+_LONGEST = 2000
+_TRAIL = tables.trail
+Sort = Literal["time", "who", "address", "deed", "target"]
+_SORTS: Final[dict[str, sa.ColumnElement[Any]]] = {
+    "time": _TRAIL.c.id,
+    "who": _TRAIL.c.who,
+    "address": _TRAIL.c.address,
+    "deed": _TRAIL.c.deed,
+    "target": _TRAIL.c.target,
+}
+
+
+class TrailEntry(msgspec.Struct, frozen=True):
+    """One deed.
+
+    Attributes:
+        id: numbers rise with time. time_ms: ms since 1970.
+        who: name of the account; "local:NAME" for a user of this machine. address: where from; "local" likewise.
+        deed: a dotted word, e.g. "lists.add". target: what it was done to.
+        before, after: JSON values; None where there is nothing to say.
+        purpose: what for, in the person's own words.
+    """
+
+    id: int
+    time_ms: int
+    who: str
+    address: str
+    deed: str
+    target: str
+    before: Any
+    after: Any
+    purpose: str
+
+
+class TrailQuery(msgspec.Struct, frozen=True):
+    """Which entries: all conditions must hold, empty ones and zeros do not count.
+
+    Attributes:
+        who: part of the name. deed: the word or its beginning up to a dot. target: part of it.
+        text: part of target, purpose, before or after. since_ms, until_ms: from and before, ms since 1970.
+    """
+
+    who: str = ""
+    deed: str = ""
+    target: str = ""
+    text: str = ""
+    since_ms: int = 0
+    until_ms: int = 0
+
+
+class Trail:
+    """The trail in the records.
+
+    Args:
+        database: opened by whoever made it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(  # a deed's own parts
+        self,
+        who: str,
+        address: str,
+        deed: str,
+        target: str = "",
+        before: object = None,
+        after: object = None,
+        purpose: str = "",
+        *,
+        now_ms: int,
+    ) -> int:
+        """Add a deed; returns its number. It is on disk when this returns, or when the outer `write` ends.
+
+        Raises:
+            RecordsError: it could not be kept, so what it is about must not happen.
+        """
+        if not deed.startswith(WHOLE):
+            target, before, after = mask_text(target), mask_value("", before), mask_value("", after)
+        values = {"who": who, "address": address, "deed": deed, "target": target, "purpose": purpose}
+        clean: dict[str, Any] = {name: _clean(text)[:_LONGEST] for name, text in values.items()}
+        clean |= {"time_ms": now_ms, "before": _json(before), "after": _json(after)}
+        with self._database.write() as connection:
+            return int(connection.execute(sa.insert(_TRAIL).values(clean).returning(_TRAIL.c.id)).scalar_one())
+
+    def page(  # a page's own parts
+        self,
+        query: TrailQuery = TrailQuery(),  # noqa: B008  # frozen
+        sort: Sort = "time",
+        *,
+        descending: bool = True,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[TrailEntry]:
+        """Entries that the query is about; those that sort alike stand newest first."""
+        column = _SORTS[sort]
+        order = [column.desc() if descending else column.asc(), _TRAIL.c.id.desc()]
+        chosen = sa.select(_TRAIL).where(*_conditions(query)).order_by(*order).limit(limit).offset(offset)
+        with self._database.read() as connection:
+            return [_entry_of(row) for row in connection.execute(chosen)]
+
+    def count(self, query: TrailQuery = TrailQuery()) -> int:  # noqa: B008  # frozen
+        """How many entries the query is about."""
+        with self._database.read() as connection:
+            chosen = sa.select(sa.func.count()).select_from(_TRAIL).where(*_conditions(query))
+            return int(connection.execute(chosen).scalar_one())
+
+    def entries(self, query: TrailQuery = TrailQuery()) -> Iterator[TrailEntry]:  # noqa: B008  # frozen
+        """Every entry that the query is about, newest first, some at a time; those added meanwhile do not show."""
+        below: list[sa.ColumnElement[bool]] = []
+        while True:
+            chosen = sa.select(_TRAIL).where(*_conditions(query), *below).order_by(_TRAIL.c.id.desc()).limit(_PAGE)
+            with self._database.read() as connection:
+                found = [_entry_of(row) for row in connection.execute(chosen)]
+            yield from found
+            if len(found) < _PAGE:
+                return
+            below = [_TRAIL.c.id < found[-1].id]
+
+
+def _conditions(query: TrailQuery) -> list[sa.ColumnElement[bool]]:
+    column = _TRAIL.c
+    found: list[sa.ColumnElement[bool]] = []
+    if query.who:
+        found.append(column.who.icontains(_clean(query.who), autoescape=True))
+    if query.deed:
+        deed = _clean(query.deed).rstrip(".")
+        found.append(sa.or_(column.deed == deed, column.deed.startswith(f"{deed}.", autoescape=True)))
+    if query.target:
+        found.append(column.target.icontains(_clean(query.target), autoescape=True))
+    if query.text:
+        places = (column.target, column.purpose, column.before, column.after)
+        found.append(sa.or_(*(place.icontains(_clean(query.text), autoescape=True) for place in places)))
+    if query.since_ms:
+        found.append(column.time_ms >= query.since_ms)
+    if query.until_ms:
+        found.append(column.time_ms < query.until_ms)
+    return found
+
+
+def _entry_of(row: sa.Row[Any]) -> TrailEntry:
+    fields = dict(row._mapping)  # noqa: SLF001  # the library's public name for it
+    for name in ("before", "after"):
+        fields[name] = None if fields[name] is None else msgspec.json.decode(fields[name])
+    return TrailEntry(**fields)
+
+
+def _clean(text: str) -> str:
+    """Text that both engines can keep: no NUL, no half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else _clean(msgspec.json.encode(value, enc_hook=str, order="sorted").decode())

@@ -1,0 +1,287 @@
+"""The connection to the records: opening, transactions, errors. No query belongs here.
+
+Both engines give a reader one unchanging view and a writer one transaction; SQLite has one writer at a time, so writers
+of this process queue here and those of other processes wait for the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from hutong.kernel.errors import HutongError
+from hutong.kernel.records import upgrade
+from hutong.kernel.reporter import mask_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+__all__ = ["Connection", "Database", "RecordsError", "database_url"]
+
+_WAIT_S = 10  # how long a writer waits for another before it gives up
+_CONNECT_S = 5
+_POOL, _POOL_MORE = 5, 15
+#: Sent to PostgreSQL at connecting: no statement of a page, and no forgotten transaction, may hold rows for long.
+_SESSION = f"-c statement_timeout=30s -c lock_timeout={_WAIT_S}s -c idle_in_transaction_session_timeout=60s"
+_WRITES = "hutong_writes"
+
+
+class RecordsError(HutongError):
+    """The records cannot be reached, read or written, or are of a version that this one does not know."""
+
+
+def database_url(url: str, data: Path) -> str:
+    """What `Database` takes: the setting `records.url`, or where it is empty SQLite in the data folder."""
+    return url or f"sqlite:///{data.absolute() / 'records.db'}"
+
+
+class Database:
+    """The records at a URL: `sqlite:////absolute/path` or `postgresql://user:password@host:port/database`.
+
+    Safe to use from many threads; inert until opened. No message of it holds a password or a bound value.
+
+    Raises:
+        RecordsError: the URL is empty or of another kind.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _read_url(url)
+        self._engine: Engine | None = None
+        self._writer = threading.Lock()
+        self._mine = threading.local()
+
+    @property
+    def place(self) -> str:
+        """Where the records are, without user and password."""
+        if self.is_sqlite:
+            return self._url.database or ""
+        host = self._url.query.get("host") or self._url.host or "localhost"
+        port = f":{self._url.port}" if self._url.port else ""
+        return f"postgresql://{host}{port}/{self._url.database}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the records are a file of this machine."""
+        return self._url.get_backend_name() == "sqlite"
+
+    def open(self) -> None:
+        """Connect, and bring the tables to this version; other processes may do so at the same time.
+
+        Raises:
+            RecordsError: not reachable, not writable, or written by a newer version.
+        """
+        if self._engine is not None:
+            return
+        self._engine = self._sqlite() if self.is_sqlite else self._postgresql()
+        try:
+            if self.is_sqlite:
+                with self._alone():
+                    self._migrate()
+            else:
+                self._migrate()
+        except BaseException:
+            self.close()
+            raise
+
+    def _migrate(self) -> None:
+        with self.read() as connection:
+            state = upgrade.state_of(connection)
+        if state is upgrade.State.OLD:
+            with self.write() as connection:
+                self.hold(connection, "migration")
+                if not self.is_sqlite:
+                    connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+                state = upgrade.run(connection)
+        if state is upgrade.State.NEWER:
+            raise RecordsError(
+                "These records were written by a newer version of Hutong.",
+                where=self.place,
+                fix="Start that version, or restore a backup that this version made.",
+            )
+
+    def close(self) -> None:
+        """Let go of every connection; a second call does nothing."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the records; within `write` of this thread, the writer's own.
+
+        Raises:
+            RecordsError: the database fails.
+        """
+        outer = self._current()
+        if outer is not None:
+            yield outer
+            return
+        with self._told(), self._opened().connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, kept when the block ends and undone when it raises; durable once this returns.
+
+        Within another `write` of this thread the block joins that one, so that a change and its line in the trail
+        stand or fall together; an inner block that raises undoes only itself.
+
+        Raises:
+            RecordsError: the database fails, or another writer keeps it for more than 10 s.
+        """
+        outer = self._current()
+        if outer is not None:
+            with self._told(), outer.begin_nested():
+                yield outer
+            return
+        with self._told(), self._turn(), self._opened().connect() as connection:
+            writing = connection.execution_options(**{_WRITES: True})
+            with writing.begin():
+                self._mine.connection = writing
+                try:
+                    yield writing
+                finally:
+                    self._mine.connection = None
+
+    def hold(self, connection: Connection, name: str) -> None:
+        """Within `write`: wait until no other transaction holds this name, and hold it to the end.
+
+        For what a row lock cannot guard, such as "nobody exists yet". SQLite has one writer anyway.
+        """
+        if not self.is_sqlite:
+            connection.execute(
+                sa.text("SELECT pg_advisory_xact_lock(hashtext('hutong'), hashtext(:name))"), {"name": name}
+            )
+
+    # Engines
+
+    def _sqlite(self) -> Engine:
+        path = Path(self._url.database or "")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Made here, because SQLite would let the group read it; its side files take over the mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise RecordsError(
+                f"The records cannot be opened: {error.strerror}.",
+                where=str(path),
+                fix="Check that this user may write there.",
+            ) from error
+        engine = self._engine_of(connect_args={"timeout": _WAIT_S, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _postgresql(self) -> Engine:
+        arguments = {"connect_timeout": _CONNECT_S, "options": _SESSION, "application_name": "hutong"}
+        given = {name: value for name, value in arguments.items() if name not in self._url.query}
+        return self._engine_of(connect_args=given, pool_pre_ping=True)
+
+    def _engine_of(self, **options: Any) -> Engine:  # noqa: ANN401  # the library's own options
+        try:
+            return sa.create_engine(
+                self._url,
+                hide_parameters=True,
+                pool_size=_POOL,
+                max_overflow=_POOL_MORE,
+                pool_timeout=_WAIT_S,
+                **options,
+            )
+        except ModuleNotFoundError as error:
+            raise RecordsError(
+                "PostgreSQL needs the driver psycopg, which is not installed.",
+                where=self.place,
+                fix="Install hutong[postgresql].",
+            ) from error
+
+    # Turns and errors
+
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            raise RecordsError("The records are not open.", where=self.place)
+        return self._engine
+
+    def _current(self) -> Connection | None:
+        return getattr(self._mine, "connection", None)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One writer of this process after the other: waiting for SQLite's file is by chance, not in order."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=_WAIT_S):
+            raise RecordsError("The records are busy with another change.", where=self.place, fix="Try again.")
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process opens the same SQLite file: two that switch it to WAL at once would both fail."""
+        path = Path(self._url.database or "")
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the driver says, in our words; wrong statements and broken constraints stay as they are."""
+        try:
+            yield
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, PoolTimeout) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise RecordsError(
+                f"The records fail: {_one_line(cause)}.",
+                where=self.place,
+                fix="Check that the database runs, that the settings name it rightly, and that its disk is not full.",
+            ) from error
+
+
+def _read_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+        if url.get_backend_name() == "sqlite" and url.database:
+            return url.set(drivername="sqlite+pysqlite")
+        if url.get_backend_name() == "postgresql" and url.database:
+            return url.set(drivername="postgresql+psycopg")
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        pass
+    raise RecordsError(
+        "This is not the address of a database.",
+        where="records.url",
+        fix="Write it like postgresql://user:password@host:5432/database, or leave it empty for SQLite.",
+    ) from None
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401  # a sqlite3.Connection
+    connection.isolation_level = None  # transactions begin where we say, not where the driver thinks
+    for pragma in (f"busy_timeout={_WAIT_S * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: one that reads first and then writes would fail where another wrote meanwhile.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _one_line(error: BaseException | None) -> str:
+    return mask_text(" ".join(str(error).split())).rstrip(".")

@@ -1,0 +1,113 @@
+"""Every table of the records, once for both engines. The migrations lead to exactly this; a test compares them.
+
+Times are milliseconds since 1970 UTC. Columns are stable: a migration expands first, and contracts only when no version
+that is still in use reads the old form (docs/adr/0007).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: SQLite numbers rows only where the key is an INTEGER.
+_ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("password", Text),  # argon2id in PHC form; null for those who sign in elsewhere
+    Column("must_change", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("subject", Text, unique=True),  # issuer and subject at an OpenID provider; null for accounts of this house
+    Column("language", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("theme", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("signed_in_ms", BigInteger),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),  # SHA-256 of the cookie's value
+    Column("account", Text, ForeignKey("accounts.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    Column("ends_ms", BigInteger, nullable=False, index=True),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, ForeignKey("accounts.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("title", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # names of permissions, divided by spaces
+    Column("digest", Text, nullable=False),  # SHA-256 of the secret
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    Column("used_ms", BigInteger),
+)
+
+#: Proofs that failed or passed, by a hash of the name: too coarse to find from it a password that was typed as a name.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("place", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failed_ms", BigInteger, nullable=False),
+    Column("passed_ms", BigInteger, nullable=False),
+    Index(None, "place"),
+)
+
+#: Append-only: triggers refuse everything but INSERT.
+trail = Table(
+    "trail",
+    metadata,
+    Column("id", _ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("time_ms", BigInteger, nullable=False, index=True),
+    Column("who", Text, nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("deed", Text, nullable=False, index=True),
+    Column("target", Text, nullable=False, index=True),
+    Column("before", Text),  # JSON
+    Column("after", Text),  # JSON
+    Column("purpose", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+#: Counts of one node's calls in one minute (since 1970), by kind and name: rule, trunk, callee area, action.
+calls_minutes = Table(
+    "calls_minutes",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("attempts", BigInteger, nullable=False, server_default=text("0")),
+    Column("warned", BigInteger, nullable=False, server_default=text("0")),
+    Column("blocked", BigInteger, nullable=False, server_default=text("0")),
+    Index(None, "node", "kind", "name", "minute"),
+)
+
+#: How far each node's journal has been counted, in the transaction that counted it.
+calls_progress = Table(
+    "calls_progress",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
