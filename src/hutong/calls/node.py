@@ -29,6 +29,7 @@ from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListIndex, ListStore
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import RuleWatcher, load_saved
+from hutong.kernel.windows.snapshot import SnapshotKeeper
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,6 +90,7 @@ class Node:
         data = settings.data
         self.journal = FileJournal(data / "journal", segment_bytes=settings.segment_bytes, writable=True)
         self._windows = windows.WindowFile(data / "windows.bin", settings.window_bytes, boot_id=_boot_id())
+        self._snapshots = SnapshotKeeper(data / "run" / "snapshot")
         self._list_store = ListStore(data / "lists")
         self._lists = ListIndex(self._list_store)
         self._roaming = RoamingTable(data / "roaming")
@@ -124,6 +126,7 @@ class Node:
         self._windows.open()
         self._gate = windows.BatchGate(self._windows.arrays)
         self._recover()
+        self._snapshots.open(self._windows.arrays)
         self._list_store.open()
         self._lists.load()
         self._roaming.open()
@@ -170,6 +173,7 @@ class Node:
         for thread in self._threads:
             thread.join()
         self.journal.close()
+        self._snapshots.close()
         self._windows.close()
         self._lists.close()
         self._list_store.close()
@@ -181,6 +185,8 @@ class Node:
     def begin(self) -> int:
         """Open a batch; gives the sequence number of its first record."""
         first = self.journal.last_seq + 1
+        if self._snapshots.active:
+            self._snapshots.put_by()
         self._gate.begin(first)
         return first
 
@@ -202,6 +208,7 @@ class Node:
         if now_ns >= self._next_board or now_ns < self._next_board - _BOARD_EVERY:
             self._next_board = now_ns + _BOARD_EVERY
             self._publish(now_ns)
+        self._snapshots.tick()
 
     def _refresh(self) -> None:
         changed = self._lists.refresh()
