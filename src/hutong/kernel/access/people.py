@@ -31,7 +31,7 @@ from hutong.kernel.records import tables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hutong.kernel.access.oidc import Identity
+    from hutong.kernel.access.oidc_identity import Identity
     from hutong.kernel.access.permissions import Role
     from hutong.kernel.records import Connection, Database
 
