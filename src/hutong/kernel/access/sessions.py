@@ -30,6 +30,16 @@ _SEEN_SHARE = 20  # use is noted when a twentieth of the idle time has gone by, 
 _SESSIONS = tables.sessions
 
 
+class Session(msgspec.Struct, frozen=True):
+    """A session as its owner sees it: where it was begun, when, when it was last used (ms since 1970)."""
+
+    address: str
+    started_ms: int
+    seen_ms: int
+    own: bool
+    """Whether it is the one that asks."""
+
+
 class Sessions:
     """The sessions in the records.
 
@@ -132,6 +142,26 @@ class Sessions:
             self._insert(connection, fresh, row.account, address, row.started_ms, now_ms)
         self._recent.drop(_id(cookie))
         return fresh
+
+    def of(self, name: str, cookie: str, now_ms: int) -> list[Session]:
+        """The sessions of an account that are not over, the one with this cookie marked; latest used first."""
+        column = _SESSIONS.c
+        mine = sa.select(_SESSIONS).where(column.account == name, column.ends_ms > now_ms)
+        with self._database.read() as connection:
+            rows = connection.execute(mine.order_by(column.seen_ms.desc(), column.id)).all()
+        return [Session(row.address, row.started_ms, row.seen_ms, row.id == _id(cookie)) for row in rows]
+
+    def renew(self, cookie: str) -> None:
+        """Ask the records at the next use: what is kept of this session's account has just been changed."""
+        self._recent.drop(_id(cookie))
+
+    def end_others(self, name: str, cookie: str) -> int:
+        """End every session of an account but the one with this cookie; returns how many."""
+        with self._database.write() as connection:
+            others = sa.and_(_SESSIONS.c.account == name, _SESSIONS.c.id != _id(cookie))
+            ended = connection.execute(sa.delete(_SESSIONS).where(others)).rowcount
+        self._recent.clear()
+        return ended
 
     def end(self, cookie: str) -> None:
         """End this session."""

@@ -24,6 +24,8 @@ from hutong.kernel.web.texts import choose_language
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from litestar.datastructures import Cookie
+
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.clock import Clock
     from hutong.kernel.web.frame import Frame
@@ -213,6 +215,12 @@ def _sign_in(request: Request[Any, Any, Any]) -> str:
         wanted = f"/{rest.partition('/')[2]}"
     wanted = local_path(wanted)
     return "/signin" if wanted == "/" else f"/signin?{urlencode({'next': wanted})}"
+
+
+def see_other(place: str, cookies: Sequence[Cookie] = ()) -> Response[str]:
+    """Go on to another page after a form (303)."""
+    headers = {"Location": place, "Cache-Control": "no-store"}
+    return Response("", status_code=303, media_type=MediaType.TEXT, headers=headers, cookies=list(cookies))
 
 
 def _lead(request: Request[Any, Any, Any], place: str, status: int) -> Response[str]:
