@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hutong.app.config import load_config
 from hutong.app.screen import node_settings
+from hutong.calls.ask_edge import SOCKET, AskEdge
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
 from hutong.calls.node import Node
@@ -29,7 +30,9 @@ def main() -> None:
         )
         engine = node.open()
         loop = ScreeningLoop(engine, node, SystemClock(), _say)
-        SipServer(loop, [], LookUps(loop, None)).warm_up()
+        look_ups = LookUps(loop, None)
+        SipServer(loop, [], look_ups).warm_up()
+        AskEdge(loop, look_ups, Path(name) / SOCKET).warm_up()
         node.close()
     read_target("13800138000")  # what `hutong lists` needs
 

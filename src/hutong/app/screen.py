@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hutong.app.config import load_config
+from hutong.calls.ask_edge import SOCKET, AskEdge
 from hutong.calls.engine import Policy
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
@@ -79,11 +80,13 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         loop = ScreeningLoop(engine, node, SystemClock(), lambda kind, text: reporter.log.error(kind, trouble=text))
         look_ups = LookUps(loop, roaming)
         server = SipServer(loop, [parse_listener(text) for text in (tuple(listen) or config.sip.listen)], look_ups)
-        for edge in (look_ups, server):
+        asks = AskEdge(loop, look_ups, config.data / SOCKET)
+        for edge in (look_ups, server, asks):
             loop.add(edge)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: loop.stop())
         server.warm_up()
+        asks.warm_up()
         if roaming is not None:
             roaming.start()
         _calm_interpreter()
