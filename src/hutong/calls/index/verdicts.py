@@ -190,19 +190,29 @@ class VerdictIndex:
 
         return self._ask(ask)
 
-    def rows_after(self, seq: int, limit: int = 1_000_000) -> Iterator[tuple[Part, slice]]:
-        """Parts with the rows of records after `seq`, in order, about `limit` rows in all; for folding them up."""
-        left = limit
+    def rows_after(self, seq: int, limit: int, take: Callable[[Part, slice], None]) -> tuple[int, int]:
+        """Hand over the rows of records after `seq`, in order, part by part; about `limit` of them.
+
+        Raises:
+            SidecarError: a part proved damaged; it is made again, and what was taken so far must be forgotten.
+
+        Returns:
+            The number of the last record handed over (`seq` where there was none), and how many there were.
+        """
+        last, left = seq, limit
         for part in self._folder.refresh():
-            rel = part.column("seq") if part.head.rows else np.zeros(0, np.uint32)
-            start = int(np.searchsorted(rel, seq + 1 - part.head.first_seq)) if seq >= part.head.first_seq else 0
-            if start < rel.size and left > 0:
+            try:
+                rel = part.column("seq")
+                start = int(np.searchsorted(rel, max(seq + 1 - part.head.first_seq, 0)))
                 stop = min(rel.size, start + left)
-                left -= stop - start
-                yield part, slice(start, stop)
-                self._folder.used(part)
-                if stop < rel.size:
-                    return
+                if start < stop:
+                    take(part, slice(start, stop))
+                    last, left = part.head.first_seq + int(rel[stop - 1]), left - (stop - start)
+            except SidecarError:
+                self._check(part)
+                raise
+            self._folder.used(part)
+        return last, limit - left
 
     def rule_ids(self, part: Part) -> list[str]:
         """Ids of the rules of a part, by the codes in its columns."""
