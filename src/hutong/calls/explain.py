@@ -112,7 +112,11 @@ class Verdicts:
                 yield self._decode(record)
 
     def _decode(self, record: Record) -> Verdict:
-        return decode(record.seq, record.body, self._reads)
+        return self.decoded(record.seq, record.body)
+
+    def decoded(self, seq: int, body: memoryview) -> Verdict:
+        """A verdict from its record without the journal's header; see `record.decode`."""
+        return decode(seq, body, self._reads)
 
     def _ruleset(self, digest: str) -> Ruleset | None:
         if digest not in self._rulesets:
