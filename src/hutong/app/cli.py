@@ -30,6 +30,8 @@ COMMANDS = (
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、升级 / Rules: lint, list, promote"),
     ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),
     ("config", "hutong.app.config_cli:app", "配置:检查、查看 / Settings: check them, show them"),
+    ("backup", "hutong.app.backup:backup", "备份,运行中亦可 / Back up a node, running or not"),
+    ("restore", "hutong.app.restore:restore", "从备份恢复到空目录 / Restore a backup into an empty folder"),
     ("serve", "hutong.app.serve:serve", "网页与接口进程 / The process that serves pages and the API"),
     ("work", "hutong.app.work:work", "定时任务进程 / The process that runs scheduled jobs"),
     ("demo", "hutong.app.demo:demo", "演示:样例网关与实时页面 / Demo: a sample gateway and a live page"),
