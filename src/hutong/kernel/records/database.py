@@ -37,6 +37,9 @@ _POOL, _POOL_MORE = 5, 15
 #: Sent to PostgreSQL at connecting: no statement of a page, and no forgotten transaction, may hold rows for long.
 _SESSION = f"-c statement_timeout=30s -c lock_timeout={_WAIT_S}s -c idle_in_transaction_session_timeout=60s"
 _WRITES = "hutong_writes"
+_READS: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+#: What a statement did wrong, rather than the database.
+_MISTAKES = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError, sa.exc.InternalError)
 
 
 class RecordsError(HutongError):
@@ -120,7 +123,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the records; within `write` of this thread, the writer's own.
+        """A connection that sees one state of the records and changes nothing; within `write`, the writer's own.
 
         Raises:
             RecordsError: the database fails.
@@ -129,8 +132,10 @@ class Database:
         if outer is not None:
             yield outer
             return
-        with self._told(), self._opened().connect() as connection, connection.begin():
-            yield connection
+        with self._told(), self._opened().connect() as connection:
+            reading = connection if self.is_sqlite else connection.execution_options(**_READS)
+            with reading.begin():
+                yield reading
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -246,7 +251,9 @@ class Database:
         """What the driver says, in our words; wrong statements and broken constraints stay as they are."""
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, PoolTimeout) as error:
+        except (sa.exc.DatabaseError, sa.exc.InterfaceError, PoolTimeout) as error:
+            if isinstance(error, _MISTAKES):
+                raise
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise RecordsError(
                 f"The records fail: {_one_line(cause)}.",
@@ -280,6 +287,7 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:  # no
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: one that reads first and then writes would fail where another wrote meanwhile.
     writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql(f"PRAGMA query_only={0 if writes else 1}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
