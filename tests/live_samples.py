@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hutong.calls.live import LatestVerdict, LiveSnapshot, RuleCount, TrunkCount
+from hutong.calls.live import AreaCount, AskCount, LatestVerdict, LiveSnapshot, MirrorCount, RuleCount, TrunkCount
 
 SECOND = 1_000_000_000
 START = 1_646_000_000 * SECOND
@@ -14,6 +14,13 @@ _RULES = (
     ("calls.callees-in-sequence", "被叫号码连续", "Callees in sequence", "warn"),
     ("calls.night-calls", "夜间高频", "Busy at night", "observe"),
 )
+# Half of the calls have a known city.
+_AREAS = (("010", 4), ("021", 8), ("0755", 16), ("0898", 32), ("0991", 32))
+
+
+def mirror(**counts: int) -> MirrorCount:
+    """Mirrored signalling; none unless told."""
+    return MirrorCount(**(dict.fromkeys(MirrorCount.__struct_fields__, 0) | counts))
 
 
 def verdict(seq: int, **changes: object) -> LatestVerdict:
@@ -62,6 +69,9 @@ def snapshot(at_s: int, attempts: int, **changes: object) -> LiveSnapshot:
                 for (id_, zh, en, action), count in zip(_RULES, counts, strict=True)
             ],
             trunks=[TrunkCount("gw-1", "international", attempts, blocked), TrunkCount("unlisted", "unknown", 0, 0)],
+            areas=[AreaCount(area, attempts // part, blocked // part) for area, part in _AREAS if attempts >= part],
+            mirror=mirror(),
+            ask=AskCount(0, 0, 0),
             latest=[verdict(seq) for seq in range(attempts, max(attempts - 50, 0), -1)],
         ),
         **changes,

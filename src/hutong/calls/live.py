@@ -5,7 +5,7 @@ Reading costs a few microseconds and a handful of journal records; it never touc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -13,13 +13,15 @@ from hutong.calls import board as at
 from hutong.calls.board import Board
 from hutong.calls.explain import Verdicts
 from hutong.kernel.errors import HutongError, StateError
-from hutong.kernel.numbering import mask
+from hutong.kernel.numbering import AREAS, mask
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.calls.trunks import TrunkTable
     from hutong.kernel.rules import Ruleset
+
+_Counts = TypeVar("_Counts", "MirrorCount", "AskCount")
 
 _LEGEND = "board.json"
 _SHOWN = 50
@@ -41,6 +43,39 @@ class TrunkCount(msgspec.Struct):
     kind: str
     attempts: int
     blocked: int
+
+
+class AreaCount(msgspec.Struct):
+    """Attempts and blocks of calls to one area, by its code with 0."""
+
+    area: str
+    attempts: int
+    blocked: int
+
+
+class MirrorCount(msgspec.Struct):
+    """Mirrored signalling: packets by what became of them, then calls. `followed` and `connections` are now."""
+
+    packets: int
+    malformed: int
+    unauthorised: int
+    lost: int
+    orphans: int
+    late: int
+    followed: int
+    answered: int
+    ended: int
+    judged: int
+    unended: int
+    connections: int
+
+
+class AskCount(msgspec.Struct):
+    """Screening over HTTP: requests, the calls in them, and requests that were refused."""
+
+    requests: int
+    calls: int
+    refused: int
 
 
 class LatestVerdict(msgspec.Struct):
@@ -79,7 +114,31 @@ class LiveSnapshot(msgspec.Struct):
     list_entries: int
     rules: list[RuleCount]
     trunks: list[TrunkCount]
+    areas: list[AreaCount]
+    """Those with calls; calls to numbers without a known area are in none of them."""
+    mirror: MirrorCount
+    ask: AskCount
     latest: list[LatestVerdict]
+
+
+_SCALARS = {
+    "time_ns": at.BEAT_NS,
+    "started_ns": at.STARTED_NS,
+    "attempts": at.ATTEMPTS,
+    "passed": at.PASSED,
+    "warned": at.WARNED,
+    "blocked": at.BLOCKED,
+    "observed": at.OBSERVED,
+    "fail_open": at.FAIL_OPEN,
+    "emergency": at.EMERGENCY,
+    "retransmits": at.RETRANSMITS,
+    "malformed": at.MALFORMED,
+    "dropped": at.DROPPED,
+    "tracked_numbers": at.TRACKED,
+    "capacity_numbers": at.CAPACITY,
+    "evicted": at.EVICTED,
+    "list_entries": at.LIST_ENTRIES,
+}
 
 
 class _RuleName(msgspec.Struct):
@@ -141,26 +200,24 @@ class LiveSource:
             for row in [at.TRUNKS_FROM + 2 * index]
         ]
         return LiveSnapshot(
-            time_ns=int(cells[at.BEAT_NS]),
-            started_ns=int(cells[at.STARTED_NS]),
-            attempts=int(cells[at.ATTEMPTS]),
-            passed=int(cells[at.PASSED]),
-            warned=int(cells[at.WARNED]),
-            blocked=int(cells[at.BLOCKED]),
-            observed=int(cells[at.OBSERVED]),
-            fail_open=int(cells[at.FAIL_OPEN]),
-            emergency=int(cells[at.EMERGENCY]),
-            retransmits=int(cells[at.RETRANSMITS]),
-            malformed=int(cells[at.MALFORMED]),
-            dropped=int(cells[at.DROPPED]),
-            tracked_numbers=int(cells[at.TRACKED]),
-            capacity_numbers=int(cells[at.CAPACITY]),
-            evicted=int(cells[at.EVICTED]),
-            list_entries=int(cells[at.LIST_ENTRIES]),
+            **{name: int(cells[cell]) for name, cell in _SCALARS.items()},
             rules=rules,
             trunks=trunks,
+            areas=self._areas(),
+            mirror=self._counts(MirrorCount, "MIRROR"),
+            ask=self._counts(AskCount, "ASK"),
             latest=self._latest(),
         )
+
+    def _areas(self) -> list[AreaCount]:
+        """Place 0 is for numbers without a known area."""
+        pairs = self._board.cells[at.AREAS_FROM : at.AREAS_FROM + 2 * len(AREAS)].reshape(-1, 2).tolist()
+        return [AreaCount(area, *pair) for area, pair in zip(AREAS[1:], pairs[1:], strict=True) if pair[0]]
+
+    def _counts(self, kind: type[_Counts], block: str) -> _Counts:
+        """The cells that bear a struct's name and its fields'."""
+        cells = self._board.cells
+        return kind(*(int(cells[getattr(at, f"{block}_{name.upper()}")]) for name in kind.__struct_fields__))
 
     def _attach(self) -> None:
         """Follow the board of the newest screening process; each start makes a fresh one."""

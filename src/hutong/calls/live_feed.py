@@ -1,6 +1,7 @@
 """The one reader of the live counters for all who watch: a look a second, the same view for everybody.
 
-Belongs here: the beat, the frames of the stream, the bound on watchers. Not here: routes and headers (`pages`).
+Belongs here: the beat, the frames of the stream, the bounds on watchers and on a stream's life. Not here: routes,
+headers, markup (`console.live`).
 """
 
 from __future__ import annotations
@@ -10,19 +11,39 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from hutong.calls.live_view import LiveHistory, LiveView
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from hutong.calls.live import LiveSnapshot
     from hutong.kernel.clock import Clock
 
 MAX_WATCHERS = 64
-"""Each costs some 25 kB a second; a console room has a few, the rest are somebody's forgotten tabs."""
+"""Each costs some 15 kB a second; a console room has a few, the rest are somebody's forgotten tabs."""
 BEAT_S = 1.0
+WHOLE_EVERY = 5
+"""Beats from one frame with everything to the next: maps and tables of minutes need not move by the second."""
+STREAM_BEATS = 60
+"""Beats after which a stream ends; its page begins another, and so proves again that its reader may watch."""
+
+
+class Audience(Struct, frozen=True):
+    """For whom a frame is drawn: all of one audience share it."""
+
+    language: str
+    verdicts: bool
+    """They may read single verdicts."""
+
+
+class Draw(Protocol):
+    """Makes the data of one event of a view."""
+
+    def __call__(self, view: LiveView, audience: Audience, *, whole: bool) -> object:
+        """The data, for JSON; not `whole`: without what changes slowly."""
 
 
 class SnapshotSource(Protocol):
@@ -47,16 +68,16 @@ class LiveFeed:
     Args:
         source: the counters.
         clock: for the age of what was read.
-        draw: a view in a language as the data of one event.
+        draw: makes the data of an event.
     """
 
-    def __init__(self, source: SnapshotSource, clock: Clock, draw: Callable[[LiveView, str], object]) -> None:
+    def __init__(self, source: SnapshotSource, clock: Clock, draw: Draw) -> None:
         self._source = source
         self._clock = clock
         self._draw = draw
         self._history = LiveHistory()
         self._number = 0
-        self._frames: dict[str, bytes] = {}
+        self._frames: dict[tuple[Audience, bool], bytes] = {}
         self._next_beat = asyncio.Event()
         self._closed = asyncio.Event()
         self.watchers = 0
@@ -96,19 +117,27 @@ class LiveFeed:
         """No further watcher is taken on."""
         return self.watchers >= MAX_WATCHERS
 
-    async def watch(self, language: str) -> AsyncIterator[bytes]:
-        """The stream for one watcher: the present view at once, then every new one."""
+    async def watch(self, audience: Audience) -> AsyncIterator[bytes]:
+        """The stream for one watcher: the present view at once, then every new one that it has time for."""
+        if self.full:  # several came at once
+            yield b"retry: 10000\n\n"
+            return
         self.watchers += 1
+        phase = -1
         try:
-            yield b"retry: 2000\n\n"
-            while not self._closed.is_set():
-                next_beat = self._next_beat
-                yield self._frame(language)
+            yield b"retry: 500\n\n"
+            for _ in range(STREAM_BEATS):
+                if self._closed.is_set():
+                    break
+                next_beat, before = self._next_beat, phase
+                phase = self._number // WHOLE_EVERY
+                yield self._frame(audience, whole=phase != before)
                 await next_beat.wait()
         finally:
             self.watchers -= 1
 
-    def _frame(self, language: str) -> bytes:
-        if language not in self._frames:
-            self._frames[language] = event("live", self._draw(self.view, language), self._number)
-        return self._frames[language]
+    def _frame(self, audience: Audience, *, whole: bool) -> bytes:
+        kind = (audience, whole)
+        if kind not in self._frames:
+            self._frames[kind] = event("live", self._draw(self.view, audience, whole=whole), self._number)
+        return self._frames[kind]

@@ -1,7 +1,8 @@
 """What the live page says, computed from a series of snapshots: pure, fed with snapshots and `now`.
 
 Belongs here: rates, shares and counts over the last five minutes, and the one word for the state of screening.
-Not here: reading the counters (`live`), words and markup (`texts.toml`, `templates/`), time (`live_feed`).
+Not here: cities (`live_areas`), reading the counters (`live`), words and markup (`texts.toml`, `templates/`), time
+(`live_feed`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from hutong.calls.live_areas import AreaHistory, AreaRow
 from hutong.calls.trunks import UNLISTED
 
 if TYPE_CHECKING:
@@ -43,6 +45,19 @@ _PLAIN = (
     "malformed",
     "dropped",
     "evicted",
+)
+
+_MIRRORED = (
+    "packets",
+    "malformed",
+    "unauthorised",
+    "lost",
+    "orphans",
+    "late",
+    "answered",
+    "ended",
+    "judged",
+    "unended",
 )
 
 State = Literal["screening", "idle", "failing_open", "stale", "absent"]
@@ -99,9 +114,20 @@ class LiveView(Struct, frozen=True):
     """Counts within the span: attempts, passed, warned, blocked, fail_open, …"""
     rules: list[RuleRow]
     trunks: list[TrunkRow]
+    areas: list[AreaRow]
+    """Areas of callees with calls within the span: most blocked first, then most calls."""
+    mirrored: dict[str, int]
+    """What mirrored signalling gained within the span, by `MirrorCount`'s names."""
+    asked: int
+    """Calls that were screened over HTTP within the span."""
     latest: list[LatestVerdict]
     seconds: list[Second]
     snapshot: LiveSnapshot | None
+
+    @property
+    def placed(self) -> int:
+        """Calls within the span whose callee's area is known."""
+        return sum(row.recent for row in self.areas)
 
     def half_minutes(self) -> list[Second]:
         """The chart as a table: averages over 30 seconds, newest first."""
@@ -119,6 +145,8 @@ class _Step(Struct, frozen=True):
 
 def _totals(snapshot: LiveSnapshot) -> Counter[str]:
     totals = Counter({name: getattr(snapshot, name) for name in _PLAIN})
+    totals.update({f"mirror {name}": getattr(snapshot.mirror, name) for name in _MIRRORED})
+    totals["asked"] = snapshot.ask.calls
     for rule in snapshot.rules:
         totals[f"rule {rule.id}"] = rule.count
     for trunk in snapshot.trunks:
@@ -135,6 +163,7 @@ class LiveHistory:
         self._last_totals: Counter[str] = Counter()
         self._steps: deque[_Step] = deque()
         self._recent: Counter[str] = Counter()
+        self._areas = AreaHistory(SPAN)
         self._last_call_ns = 0
 
     def add(self, snapshot: LiveSnapshot) -> None:
@@ -142,8 +171,12 @@ class LiveHistory:
         last, totals = self._last, _totals(snapshot)
         if last is not None and snapshot.time_ns <= last.time_ns:
             return
+        restarted = last is not None and (
+            snapshot.started_ns != last.started_ns or totals["attempts"] < self._last_totals["attempts"]
+        )
+        areas = {area.area: (area.attempts, area.blocked) for area in snapshot.areas}
+        self._areas.add(snapshot.time_ns // _NANOSECONDS, areas, first=last is None, restarted=restarted)
         if last is not None:
-            restarted = snapshot.started_ns != last.started_ns or totals["attempts"] < self._last_totals["attempts"]
             before: Counter[str] = Counter() if restarted else self._last_totals
             gained = Counter({name: n - before[name] for name, n in totals.items() if n > before[name]})
             span_s = (snapshot.time_ns - last.time_ns) / _NANOSECONDS
@@ -160,6 +193,7 @@ class LiveHistory:
     def _forget(self, until: int) -> None:
         while self._steps and self._steps[0].at <= until:
             self._recent.subtract(self._steps.popleft().counts)
+        self._areas.forget(until + SPAN)
 
     def view(self, now_ns: int, trouble: str = "") -> LiveView:
         """The page's figures at `now_ns`; `trouble` says why the latest snapshot could not be read, if so."""
@@ -181,6 +215,9 @@ class LiveHistory:
             recent={name: self._recent[name] for name in _PLAIN},
             rules=self._rules(snapshot, attempts),
             trunks=self._trunks(snapshot, current),
+            areas=self._areas.rows(),
+            mirrored={name: self._recent[f"mirror {name}"] for name in _MIRRORED},
+            asked=self._recent["asked"],
             latest=snapshot.latest[:LATEST_SHOWN] if snapshot else [],
             seconds=[_second(step) for step in self._steps],
             snapshot=snapshot,

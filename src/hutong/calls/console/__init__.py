@@ -2,3 +2,14 @@
 
 Each module gives `routes(console, …)`; `hutong.app` wires them.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+HOME: Final = Path(__file__).resolve().parents[1]
+"""Holds `templates/` and the texts that several pages share."""
+STATIC: Final = HOME / "static"
+TEXTS: Final = tuple(sorted((HOME / "console" / "texts").glob("*.toml")))
+"""Each page's own texts."""

@@ -29,7 +29,7 @@ _CONSTANT = math.cos(_SOUTH) ** 2 + 2 * _CONE * math.sin(_SOUTH)
 
 LARGEST_DISC, SMALLEST_DISC = 34.0, 4.0
 LABELS = 9
-_LETTER, _LINE = 13.0, 26.0  # room that a label takes, in units of the map; a Chinese character is two letters wide
+_LETTER, _LINE = 14.0, 26.0  # room that a label takes, in units of the map; a Chinese character is two letters wide
 _ASCII_END = 128
 
 
@@ -120,7 +120,7 @@ class _Labels:
 
     def take(self, x: float, y: float, text: str) -> bool:
         """Whether there is room for `text` to the right of x, y."""
-        wide = sum(1 if ord(letter) < _ASCII_END else 2 for letter in text) * _LETTER
+        wide = (1 + sum(1 if ord(letter) < _ASCII_END else 2 for letter in text)) * _LETTER
         box = (x, y - _LINE / 2, x + wide, y + _LINE / 2)
         if len(self._taken) >= LABELS or box[2] > WIDTH or any(_overlap(box, other) for other in self._taken):
             return False

@@ -1,4 +1,5 @@
-// The live page: takes one event a second and puts it in place. Words and figures come rendered from the server.
+// The live wall: takes one event a second and puts it in place. Words and figures come rendered from the server, alike
+// for all who read in one language; only times are written here, in the reader's zone.
 
 const LOST_AFTER = 4000; // milliseconds; the server sends an event a second
 const RETRY_AFTER = 5000;
@@ -39,9 +40,14 @@ function show(regions) {
     if (id === "latest" && holding) continue;
     const template = document.createElement("template");
     template.innerHTML = markup; // escaped by the server's templates
+    for (const time of template.content.querySelectorAll("time")) time.textContent = clock(Date.parse(time.dateTime));
     patch(byId(id), template.content);
   }
 }
+
+const zone = document.documentElement.dataset.zone || undefined;
+const hours = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = (ms) => hours.format(ms);
 
 // --- the chart ---
 const place = byId("chart");
@@ -60,11 +66,12 @@ function drawChart() {
   byId("chart-note").textContent = "";
   const style = getComputedStyle(document.documentElement);
   const token = (name) => style.getPropertyValue(`--${name}`).trim();
-  const font = { color: token("ink-quiet"), fontFamily: getComputedStyle(place).fontFamily, fontSize: 12 };
+  const rem = parseFloat(style.fontSize);
+  const font = { color: token("ink-quiet"), fontFamily: getComputedStyle(place).fontFamily, fontSize: 0.75 * rem };
   const gap = Math.max(300 - columns.time.length, 0); // so that time runs at one speed from the first second
   chart.setOption({
     animation: false,
-    grid: { left: 44, right: 8, top: 12, bottom: 24 },
+    grid: { left: 2.75 * rem, right: 8, top: 12, bottom: 1.5 * rem },
     xAxis: {
       type: "category",
       boundaryGap: false,
@@ -118,6 +125,54 @@ hold.addEventListener("click", () => {
   hold.textContent = held ? hold.dataset.held : holdText;
 });
 
+// --- the map: what a disc stands for, and which disc a row of the table is ---
+const map = byId("map");
+const tip = byId("map-tip");
+let pointed = null;
+let marked = "";
+
+function showTip() {
+  const disc = pointed && map.querySelector(`[data-area="${pointed}"]`);
+  tip.hidden = !disc;
+  if (!disc) return;
+  tip.textContent = disc.dataset.tip;
+  const card = tip.offsetParent.getBoundingClientRect();
+  const box = disc.getBoundingClientRect();
+  const left = box.left + box.width / 2 - card.left - tip.offsetWidth / 2;
+  tip.style.left = `${Math.max(8, Math.min(left, card.width - tip.offsetWidth - 8))}px`;
+  tip.style.top = `${box.top - card.top - tip.offsetHeight - 6}px`;
+}
+
+function mark() {
+  for (const disc of map.querySelectorAll("[data-area]")) disc.classList.toggle("marked", disc.dataset.area === marked);
+}
+
+const areaOf = (target) => target.closest?.("[data-area]")?.dataset.area ?? "";
+map.addEventListener("pointerover", ({ target }) => {
+  pointed = areaOf(target);
+  showTip();
+});
+map.addEventListener("pointerleave", () => {
+  pointed = null;
+  showTip();
+});
+for (const name of ["pointerover", "focusin"]) {
+  byId("cities").addEventListener(name, ({ target }) => {
+    marked = areaOf(target);
+    mark();
+  });
+}
+for (const name of ["pointerleave", "focusout"]) {
+  byId("cities").addEventListener(name, () => {
+    marked = "";
+    mark();
+  });
+}
+
+document.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") byId("leave-wall")?.click();
+});
+
 // --- the stream ---
 let lastEvent = Date.now();
 
@@ -127,14 +182,31 @@ function connect() {
     lastEvent = Date.now();
     const event = JSON.parse(data);
     show(event.regions);
-    columns = event.chart;
+    columns = { ...event.chart, time: event.chart.time.map((seconds) => clock(seconds * 1000)) };
     drawChart();
+    mark();
+    showTip();
+    showState(event.state);
     showLink();
   });
   stream.addEventListener("error", () => {
     // A refused stream (too many watchers, a proxy's error page) is closed for good: begin a new one.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_AFTER);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(again, RETRY_AFTER);
   });
+}
+
+// Whoever may no longer watch is led to sign in by loading the page; an absent server must not take the page away.
+async function again() {
+  const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  if (answer && (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403)) location.reload();
+  else connect();
+}
+
+// The tab's title says it too: whoever looks at another page must see it.
+const title = document.title;
+function showState(state) {
+  const alarm = ["stale", "absent", "failing_open"].includes(state);
+  document.title = alarm ? `⚠ ${live.dataset.alarm} · ${title}` : title;
 }
 
 function showLink() {
