@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.calls import answers, board, lane, screening, transactions
+from hutong.calls import answers, board, lane, mirror_calls, screening, transactions
 from hutong.calls import record as rec
+from hutong.calls.lane_grammar import EQ
 from hutong.calls.model import (
     ACTION_BLOCK,
     ACTION_OBSERVE,
@@ -23,6 +24,7 @@ from hutong.calls.model import (
 )
 from hutong.calls.trunks import find_trunk, is_proxy
 from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.windows import table_at, undo_room
 
 if TYPE_CHECKING:
@@ -146,9 +148,10 @@ def count_verdict(
 
 
 @compiled
-def _set_call(
+def set_call(
     call: NDArray[np.int64], spans: NDArray[np.int64], text: NDArray[np.uint8], when: Moment, received: int
 ) -> None:
+    """What the lane read of an INVITE as a call attempt, but for its source."""
     call[:] = 0
     pai = spans[lane.PAI_USER + 1] > spans[lane.PAI_USER]
     caller = lane.PAI_USER if pai else lane.FROM_USER
@@ -163,6 +166,54 @@ def _set_call(
     call[screening.ROAMING] = screening.ROAMING_ASK
     call[screening.ANONYMOUS] = lane.is_anonymous(text, spans[caller], spans[caller + 1])
     call[screening.FAIL_OPEN] = when.now_ms - received > when.budget_ms
+
+
+@compiled
+def set_source(  # what says where a call came from
+    it: screening.Judge,
+    call: NDArray[np.int64],
+    spans: NDArray[np.int64],
+    high: int,
+    low: int,
+    cells: NDArray[np.int64],
+) -> None:
+    """The call's true source: the sender (halves of its address), or what a trusted proxy says in X-Hutong-Source."""
+    if spans[lane.SOURCE_SET]:
+        if is_proxy(it.trunks, np.uint64(high), np.uint64(low)):
+            high, low = 0, spans[lane.SOURCE_LOW]
+        else:
+            cells[board.UNTRUSTED_SOURCE] += 1
+    call[screening.SOURCE_HIGH], call[screening.SOURCE_LOW] = high, low
+    call[screening.TRUNK] = find_trunk(it.trunks, np.uint64(high), np.uint64(low))
+
+
+@compiled
+def from_tag(t: NDArray[np.int64], data: NDArray[np.uint8], spans: NDArray[np.int64]) -> int:
+    """The hash of From's tag, the last thing in a From that the lane reads."""
+    at = spans[lane.FROM + 1]
+    while data[at - 1] != EQ:
+        at -= 1
+    return mirror_calls.text_hash(t, data, at, spans[lane.FROM + 1])
+
+
+@compiled
+def note_screened(
+    it: screening.Judge,
+    call: NDArray[np.int64],
+    verdict: NDArray[np.int64],
+    parties: tuple[int, int],
+    hashes: tuple[int, int],
+    seq: int,
+) -> None:
+    """Tell the call table, where there is one, that this call was asked about; see `mirror_calls.note_screened`."""
+    mirror_calls.note_screened(
+        it.calls,
+        hashes,
+        (parties[0], parties[1], it.trunks.keys[call[screening.TRUNK]]),
+        seq,
+        verdict[screening.V_ACTION] == ACTION_BLOCK,
+        call[screening.TIME_MS],
+    )
 
 
 @compiled
@@ -208,7 +259,7 @@ def screen_batch(
     index = start
     table = table_at(it.windows)
     while index < count:
-        if end + rec.MAX_RECORD > buffer.bytes_.size or undo_room(table) < _TOUCHES:
+        if end + rec.MAX_RECORD > buffer.bytes_.size or undo_room(table) < _TOUCHES or not mirror_calls.room(it.calls):
             break
         outbox.lengths[index] = 0
         data, address, length = inbox.data[index], inbox.addresses[index], inbox.lengths[index]
@@ -244,8 +295,8 @@ def screen_batch(
             )
             index += 1
             continue
-        _set_call(call, spans, data, when, received_ms(inbox.control[index], when.now_ms))
-        _set_source(it, call, spans, source, cells)
+        set_call(call, spans, data, when, received_ms(inbox.control[index], when.now_ms))
+        set_source(it, call, spans, 0, (0xFFFF << 32) | source, cells)
         after = screening.judge(it, call, data, scratch, buffer, end)
         if scratch.verdict[screening.V_PENDING]:
             outbox.declined[declined] = index
@@ -253,6 +304,13 @@ def screen_batch(
             index += 1
             continue
         count_verdict(cells, scratch.verdict, scratch, call[screening.TRUNK], seq + records)
+        if mirror_calls.in_use(it.calls):
+            hashes = (
+                mirror_calls.text_hash(it.calls, data, spans[lane.CALL_ID], spans[lane.CALL_ID + 1]),
+                from_tag(it.calls, data, spans),
+            )
+            parties = (scratch.caller[KEY], scratch.callee[KEY])
+            note_screened(it, call, scratch.verdict, parties, hashes, seq + records)
         answer = answers.pack(
             scratch.verdict[screening.V_ACTION],
             scratch.verdict[screening.V_CODE],
@@ -267,22 +325,3 @@ def screen_batch(
         records += 1
         index += 1
     return Done(index, end, records, declined)
-
-
-@compiled
-def _set_source(
-    it: screening.Judge,
-    call: NDArray[np.int64],
-    spans: NDArray[np.int64],
-    source: int,
-    cells: NDArray[np.int64],
-) -> None:
-    """The call's true source: the sender, or what a trusted proxy says in X-Hutong-Source."""
-    low = (0xFFFF << 32) | source
-    if spans[lane.SOURCE_SET]:
-        if is_proxy(it.trunks, np.uint64(0), np.uint64(low)):
-            low = spans[lane.SOURCE_LOW]
-        else:
-            cells[board.UNTRUSTED_SOURCE] += 1
-    call[screening.SOURCE_LOW] = low
-    call[screening.TRUNK] = find_trunk(it.trunks, np.uint64(0), np.uint64(low))

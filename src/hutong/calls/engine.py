@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.calls import answers, batch, lane, screening, transactions
+from hutong.calls import answers, batch, lane, mirror_calls, screening, transactions
 from hutong.calls import record as rec
 from hutong.calls.model import FLAG_REFERENCE
 from hutong.kernel.numbering.codes import KEY
@@ -46,13 +46,17 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Tables(NamedTuple):
-    """What is consulted besides rules: windows are changed, lists and roaming are looked up."""
+    """What is consulted besides rules: windows and calls are changed, lists and roaming are looked up.
+
+    calls: the call table, where signalling is mirrored (`mirror_calls`).
+    """
 
     numbering: Numbering
     trunks: TrunkTable
     windows: WindowArrays
     lists: ListArrays
     roaming: ListArrays
+    calls: NDArray[np.int64] = mirror_calls.no_table()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -111,6 +115,7 @@ class Engine:
             lists=self.tables.lists,
             roaming=self.tables.roaming,
             windows=handle_of(self.tables.windows),
+            calls=self.tables.calls,
             program=self.ruleset.program,
             rules=screening.rule_arrays(self.ruleset),
             use_table=int(self.policy.use_roaming_table),
@@ -189,6 +194,33 @@ class Engine:
         Returns:
             The outcome and the next free byte.
         """
+        text = self.set_parties(parties, call_id, source, when, roaming)
+        call = self.call
+        call[screening.FAIL_OPEN] = late
+        after = screening.judge(self.judge, call, text, self.scratch, self.records, at)
+        verdict = self.scratch.verdict
+        if verdict[screening.V_PENDING]:
+            return Outcome(answer=0, pending=True), at
+        trunk = int(call[screening.TRUNK])
+        batch.count_verdict(self.cells, verdict, self.scratch, trunk, seq)
+        if mirror_calls.in_use(self.tables.calls):
+            keys = (int(self.scratch.caller[KEY]), int(self.scratch.callee[KEY]))
+            batch.note_screened(
+                self.judge, call, verdict, keys, (self.call_hash(call_id), self.call_hash(parties.tag)), seq
+            )
+        assert self.parts is not None  # noqa: S101  # set by the constructor
+        answer = answers.pack(
+            int(verdict[screening.V_ACTION]),
+            int(verdict[screening.V_CODE]),
+            answers.row_of(self.parts, int(verdict[screening.V_RULE])),
+            trunk,
+        )
+        return Outcome(answer=int(answer), pending=False), int(after)
+
+    def set_parties(
+        self, parties: Parties, call_id: bytes, source: tuple[int, int], when: batch.Moment, roaming: int
+    ) -> NDArray[np.uint8]:
+        """Make `self.call` this attempt (arguments as of `judge_parties`); gives the text that its spans point into."""
         texts = (parties.caller, parties.from_, parties.callee, parties.diverter, call_id)
         # Writable, like the inbox: compiled code then has one version for both.
         text = np.frombuffer(bytearray(b"".join(texts) or b"\0"), dtype=np.uint8)
@@ -207,25 +239,17 @@ class Engine:
             when.hour,
             when.night,
         )
-        call[screening.ANONYMOUS], call[screening.FAIL_OPEN] = parties.anonymous, late
+        call[screening.ANONYMOUS] = parties.anonymous
         call[screening.ROAMING] = roaming
         call[screening.SOURCE_HIGH], call[screening.SOURCE_LOW] = _signed(high), _signed(low)
         call[screening.TRUNK] = self.tables.trunks.find(high, low)
         call[screening.FLAGS] = FLAG_REFERENCE
-        after = screening.judge(self.judge, call, text, self.scratch, self.records, at)
-        verdict = self.scratch.verdict
-        if verdict[screening.V_PENDING]:
-            return Outcome(answer=0, pending=True), at
-        trunk = int(call[screening.TRUNK])
-        batch.count_verdict(self.cells, verdict, self.scratch, trunk, seq)
-        assert self.parts is not None  # noqa: S101  # set by the constructor
-        answer = answers.pack(
-            int(verdict[screening.V_ACTION]),
-            int(verdict[screening.V_CODE]),
-            answers.row_of(self.parts, int(verdict[screening.V_RULE])),
-            trunk,
-        )
-        return Outcome(answer=int(answer), pending=False), int(after)
+        return text
+
+    def call_hash(self, text: bytes) -> int:
+        """What a Call-ID or tag is known by in the call table; 0 for an empty one."""
+        data = np.frombuffer(bytearray(text or b"\0"), dtype=np.uint8)
+        return int(mirror_calls.text_hash(self.tables.calls, data, 0, len(text)))
 
 
 def _signed(half: int) -> int:

@@ -27,6 +27,7 @@ class Parties(msgspec.Struct, frozen=True):
         callee: user part of the Request-URI.
         diverter: who diverted the call here, empty when nobody did.
         anonymous: the caller withholds its number (RFC 3323).
+        tag: From's tag, which with the Call-ID tells calls apart; empty where it is not known.
     """
 
     caller: bytes
@@ -34,6 +35,7 @@ class Parties(msgspec.Struct, frozen=True):
     callee: bytes
     diverter: bytes
     anonymous: bool
+    tag: bytes = b""
 
 
 def number_of(uri: Uri) -> bytes:
@@ -56,6 +58,7 @@ def read_parties(request: Request) -> Parties:
         callee=number_of(request.uri),
         diverter=_diverter(request),
         anonymous=withheld or caller.lower() == _ANONYMOUS,
+        tag=request.from_.tag.encode(),
     )
 
 

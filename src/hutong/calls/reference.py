@@ -192,7 +192,8 @@ class Reference:
             cells[board.RETRANSMITS] += 1
             return Reply([self._trying(request, source)], at)
         late = when.now_ms - source.received_ms > when.budget_ms
-        waiting = Parked(request, read_parties(request), source, branch, message, self._halves(request, source))
+        halves = source_of(self._engine, request, source.address)
+        waiting = Parked(request, read_parties(request), source, branch, message, halves)
         roaming = screening.ROAMING_ASK if len(self._parked) < MAX_PARKED else screening.ROAMING_UNKNOWN
         return self._judge(waiting, when, at, seq, late=late, roaming=roaming)
 
@@ -256,20 +257,6 @@ class Reference:
         if entry >= 0:
             transactions.confirm(state, entry, when.now_ms)
 
-    def _halves(self, request: Request, source: Source) -> tuple[int, int]:
-        """The call's true source: the sender, or what a trusted proxy says in X-Hutong-Source."""
-        halves = address_halves(source.address)
-        named = request.values(_SOURCE_HEADER)
-        if not named:
-            return halves
-        if self._engine.tables.trunks.believes(*halves):
-            try:
-                return address_halves(named[-1].decode("ascii", "replace"))
-            except ValueError:
-                pass
-        self._engine.cells[board.UNTRUSTED_SOURCE] += 1
-        return halves
-
     def _verdict(self, request: Request, answer: int, message: int, source: Source) -> bytes:
         assert self._engine.parts is not None  # noqa: S101  # set by the engine's constructor
         code, lines = answers.lines_of(self._engine.parts, answer, _user_part(request))
@@ -309,6 +296,21 @@ class Reference:
     def _hash(self, data: bytes) -> int:
         words = _words(data)
         return int(transactions.hash_message(words, words.view(np.uint8), len(data), self._engine.salt))
+
+
+def source_of(engine: Engine, request: Request, address: str) -> tuple[int, int]:
+    """The call's true source: the sender, or what a trusted proxy says in X-Hutong-Source."""
+    halves = address_halves(address)
+    named = request.values(_SOURCE_HEADER)
+    if not named:
+        return halves
+    if engine.tables.trunks.believes(*halves):
+        try:
+            return address_halves(named[-1].decode("ascii", "replace"))
+        except ValueError:
+            pass
+    engine.cells[board.UNTRUSTED_SOURCE] += 1
+    return halves
 
 
 def _words(data: bytes) -> NDArray[np.int64]:

@@ -98,8 +98,8 @@ class RuleArrays(NamedTuple):
 class Judge(NamedTuple):
     """Everything a judgement consults.
 
-    windows: handle of the table. use_table: 1 when the roaming table counts. look_up_roaming: 1 when somebody outside
-    may be asked.
+    windows: handle of the table. calls: the call table (`mirror_calls`), or `no_table()` where nothing is mirrored.
+    use_table: 1 when the roaming table counts. look_up_roaming: 1 when somebody outside may be asked.
     """
 
     plan: PlanArrays
@@ -107,6 +107,7 @@ class Judge(NamedTuple):
     lists: ListArrays
     roaming: ListArrays
     windows: NDArray[np.int64]
+    calls: NDArray[np.int64]
     program: Program
     rules: RuleArrays
     use_table: int
