@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from hutong.kernel.access.permissions import PERMISSIONS, ROLE_TITLES
 from hutong.kernel.web.guard import NewPasswordNeededError, local_path
+from hutong.kernel.web.problems import status_of
 from hutong.kernel.web.texts import choose_language
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Console:
             return _lead(request, _sign_in(request), 401)
         if isinstance(error, NewPasswordNeededError):
             return _lead(request, "/account/password", 403)
-        status = error.status_code if isinstance(error, HTTPException) else _INTERNAL
+        status = status_of(error)
         known = f"failure.of_{status}.title" in self.frame.texts
         detail = error.detail if isinstance(error, HTTPException) and status < _INTERNAL else ""
         response = self.page(

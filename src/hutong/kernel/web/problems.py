@@ -9,6 +9,8 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from hutong.kernel.records import RecordsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 PROBLEM_JSON = "application/problem+json"
 _INTERNAL = 500
+_UNAVAILABLE = 503
 _FOR_MACHINES = frozenset({"/metrics", "/healthz", "/readyz"})
 
 
@@ -49,7 +52,7 @@ class Problem(HTTPException):
 
 def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """An error as problem+json. What went wrong inside is not told outside."""
-    status = error.status_code if isinstance(error, HTTPException) else _INTERNAL
+    status = status_of(error)
     members: dict[str, object] = {
         "type": "about:blank",
         "title": phrase(status),
@@ -64,6 +67,13 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
         members["errors"] = error.extra
     headers = {"Cache-Control": "no-store", **((error.headers or {}) if isinstance(error, HTTPException) else {})}
     return Response(msgspec.json.encode(members), status_code=status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def status_of(error: Exception) -> int:
+    """The status for an error. Records that cannot be reached are nobody's mistake, and may be back in a moment."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return _UNAVAILABLE if isinstance(error, RecordsError) else _INTERNAL
 
 
 def phrase(status: int) -> str:

@@ -39,7 +39,11 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """A filter. A choice has (value, text key or, where no such key exists, the text itself) pairs."""
+    """A filter.
+
+    Attributes:
+        choices: (value, text key or, where no such key exists, the text itself). A text filter suggests them.
+    """
 
     key: str
     text: str
@@ -326,6 +330,11 @@ def _csv_parts(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue().encode()
+
+
+def stamp(ms: int | None, zone: ZoneInfo) -> str:
+    """A moment in an export: ISO 8601 in the reader's zone with its offset, so that nobody has to guess."""
+    return "" if ms is None else datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="seconds")
 
 
 def defused(cell: object) -> object:

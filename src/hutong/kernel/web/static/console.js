@@ -78,4 +78,19 @@ if (button) {
   button.hidden = false;
   button.addEventListener("click", showKeys);
 }
+
+// --- copying what is shown once, asking before what cannot be undone ---
+for (const copy of document.querySelectorAll("button[data-copy]")) {
+  if (!navigator.clipboard) continue; // only where the page came over HTTPS or from this machine
+  copy.hidden = false;
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(byId(copy.dataset.copy).textContent.trim());
+    copy.textContent = copy.dataset.done;
+  });
+}
+document.addEventListener("click", (event) => {
+  const asked = event.target.closest("button[data-ask]");
+  if (asked && !confirm(asked.dataset.ask)) event.preventDefault();
+});
+
 tellZone();
