@@ -89,6 +89,9 @@ class Part(Protocol):
     def fired(self, rule: int) -> Rows:
         """Rows, ascending, of verdicts on which the rule at this place of `head.rules` fired."""
 
+    def fired_among(self, rows: Rows) -> NDArray[np.int64]:
+        """On how many of these rows each rule of `head.rules` fired."""
+
 
 class MemoryPart:
     """A part in memory, of a segment that is still being written or that no file could be made for.
@@ -116,6 +119,13 @@ class MemoryPart:
         """See `Part.fired`."""
         rows: Rows = self._columns["hit_row"][self._columns["hit_rule"] == rule].astype(np.intp)
         return rows
+
+    def fired_among(self, rows: Rows) -> NDArray[np.int64]:
+        """See `Part.fired_among`."""
+        marks = np.zeros(self.head.rows, dtype=np.bool_)
+        marks[rows] = True
+        hit = self._columns["hit_rule"][marks[self._columns["hit_row"]]]
+        return np.bincount(hit, minlength=len(self.head.rules))
 
 
 def sealed_columns(part: MemoryPart) -> dict[str, NDArray[Any]]:

@@ -174,3 +174,12 @@ class SidecarPart:
         """See `Part.fired`."""
         starts = self.column("fired_starts")
         return self.column("fired_rows")[starts[rule] : starts[rule + 1]].astype(np.intp)
+
+    def fired_among(self, rows: Rows) -> NDArray[np.int64]:
+        """See `Part.fired_among`."""
+        marks = np.zeros(self.head.rows, dtype=np.bool_)
+        marks[rows] = True
+        hits = np.concatenate([[0], np.cumsum(marks[self.column("fired_rows")])])
+        starts = self.column("fired_starts")
+        counts: NDArray[np.int64] = np.diff(hits[starts])
+        return counts

@@ -190,6 +190,22 @@ class VerdictIndex:
 
         return self._ask(ask)
 
+    def rules_of_number(self, key: int, role: Role = "caller") -> dict[str, int]:
+        """On how many verdicts about a number each rule fired."""
+
+        def ask(parts: tuple[Part, ...]) -> dict[str, int]:
+            total: dict[str, int] = {}
+            for part in parts:
+                rows = query.of_number(part, key, role)
+                self._folder.used(part)
+                if rows.size:
+                    for rule, number in zip(self.rule_ids(part), part.fired_among(rows).tolist(), strict=True):
+                        if number:
+                            total[rule] = total.get(rule, 0) + number
+            return total
+
+        return self._ask(ask)
+
     def rows_after(self, seq: int, limit: int, take: Callable[[Part, slice], None]) -> tuple[int, int]:
         """Hand over the rows of records after `seq`, in order, part by part; about `limit` of them.
 
