@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import hutong.app.demo.report
-from hutong.calls import pages
+from hutong.calls import console as pages
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.texts import TextError, Texts, choose_language
 
