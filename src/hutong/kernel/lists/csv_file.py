@@ -11,7 +11,7 @@ import codecs
 import csv
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists.entries import LAST_SECOND, Entry
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
     from pathlib import Path
 
-    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.numbering import Numbering
 
 COLUMNS = ("list", "target", "role", "reason", "source", "who", "expires", "respond")
@@ -34,6 +33,13 @@ ENCODINGS = ("utf-8-sig", "gb18030")
 _BATCH = 5000  # rows in one transaction
 _BLOCK = 1 << 20
 _SURE_AFTER = 20  # rows; a share of fewer than these says little
+
+
+class Taker(Protocol):
+    """What takes entries in: a `ListStore`, or nothing at all where a file is only looked through."""
+
+    def add(self, entries: Sequence[Entry], now: int) -> object:
+        """Add entries as of second `now`."""
 
 
 class Imported(NamedTuple):
@@ -190,7 +196,7 @@ class _Import:
     """Takes rows in, one transaction for each batch of them."""
 
     def __init__(
-        self, store: ListStore, names: list[str], dead: _DeadLetters, numbering: Numbering, now: int, stop_at: float
+        self, store: Taker, names: list[str], dead: _DeadLetters, numbering: Numbering, now: int, stop_at: float
     ) -> None:
         self._store = store
         self._names = names
@@ -238,7 +244,7 @@ class _Import:
 
 
 def import_file(
-    store: ListStore,
+    store: Taker,
     path: Path,
     *,
     numbering: Numbering,
@@ -251,7 +257,7 @@ def import_file(
     """Add the entries of a CSV file of any size, batch by batch.
 
     Args:
-        store: an open store.
+        store: an open store, or whoever takes the entries.
         path: the file.
         numbering: reads targets.
         now: the entries' time of creation, in seconds.

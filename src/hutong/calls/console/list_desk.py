@@ -1,0 +1,138 @@
+"""What the pages of lists share: the lists, the trail, and how an entry looks to one viewer.
+
+Whoever may change lists works with whole numbers, and every page that shows them is on the trail; everybody else sees
+them masked. Not here: routes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request
+from litestar.params import URLEncodedBody
+
+from hutong.calls.console.list_import import ImportDesk
+from hutong.calls.console.list_table import Census, expiry_of, masked, written
+from hutong.kernel.lists import Entry, describe
+from hutong.kernel.lists.csv_file import show_time
+from hutong.kernel.lists.entries import LAST_ID
+from hutong.kernel.reporter import mask_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hutong.kernel.access.refs import Refs
+    from hutong.kernel.access.trail import Trail
+    from hutong.kernel.access.viewer import Viewer
+    from hutong.kernel.clock import Clock
+    from hutong.kernel.lists import ListStore
+    from hutong.kernel.numbering import Numbering
+    from hutong.kernel.web.console import Console
+
+AnyRequest = Request[Any, Any, Any]
+Form = URLEncodedBody[dict[str, str]]
+
+_NS = 1_000_000_000
+
+
+class Row(msgspec.Struct, frozen=True):
+    """An entry as a page shows it to one viewer: `target`, `reason` and `source` masked where they have to be.
+
+    `ref` leads to the number's story; empty where there is none to see.
+    """
+
+    entry: Entry
+    target: str
+    reason: str
+    source: str
+    expiry: str
+    ref: str
+
+
+class ListDesk:
+    """What the pages of lists share.
+
+    Args:
+        console: makes the pages.
+        store: the lists, open.
+        numbering: reads and shows numbers as this node does.
+        trail: what is changed and shown goes there first.
+        refs: names numbers in addresses and on the trail.
+        clock: the time.
+        imports: folder for files that wait to be imported.
+    """
+
+    def __init__(  # each a part of its own
+        self,
+        console: Console,
+        *,
+        store: ListStore,
+        numbering: Numbering,
+        trail: Trail,
+        refs: Refs,
+        clock: Clock,
+        imports: Path,
+    ) -> None:
+        self.console = console
+        self.store = store
+        self.numbering = numbering
+        self.trail = trail
+        self.refs = refs
+        self.clock = clock
+        self.census = Census(store, clock.monotonic)
+        self.imports = ImportDesk(imports, store, numbering, clock)
+
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return self.clock.wall() // _NS
+
+    def language(self, request: AnyRequest) -> str:
+        """The reader's."""
+        return self.console.language(request)
+
+    def record(self, viewer: Viewer, deed: str, **what: Any) -> None:  # noqa: ANN401  # as `Trail.record`
+        """Put a deed on the trail, now."""
+        self.trail.record(viewer.name, viewer.address, deed, **what, now_ms=self.console.now_ms())
+
+    def row(self, entry: Entry, viewer: Viewer) -> Row:
+        """An entry for this viewer."""
+        whole = viewer.can("lists.change")
+        story = entry.kind == "number" and viewer.can("numbers.read")
+        return Row(
+            entry=entry,
+            target=written(entry, self.numbering) if whole else masked(entry, self.numbering),
+            reason=entry.reason if whole else mask_text(entry.reason),
+            source=entry.source if whole else mask_text(entry.source),
+            expiry=expiry_of(entry, self.now()),
+            ref=self.refs.ref(entry.key) if story else "",
+        )
+
+    def rows(self, entries: list[Entry], viewer: Viewer, request: AnyRequest) -> list[Row]:
+        """Entries for this viewer; where numbers show whole, that they were seen is on the trail before they are."""
+        if entries and viewer.can("lists.change"):
+            seen = [entry.id for entry in entries]
+            self.record(viewer, "lists.view", target=request.scope["path"], after={"entries": seen})
+        return [self.row(entry, viewer) for entry in entries]
+
+    def name(self, entry: Entry) -> str:
+        """A target on the trail: a number by its reference, anything wider as it is written."""
+        return self.refs.ref(entry.key) if entry.kind == "number" else describe(entry)
+
+    def facts(self, entry: Entry) -> dict[str, object]:
+        """An entry on the trail."""
+        return {
+            "id": entry.id or None,
+            "target": masked(entry, self.numbering),
+            "list": entry.list,
+            "role": entry.role,
+            "reason": mask_text(entry.reason),
+            "source": mask_text(entry.source),
+            "who": entry.who,
+            "expires": show_time(entry.expires) or None,
+            "respond": entry.respond,
+        }
+
+    def entry(self, number: int) -> Entry | None:
+        """The entry with this id, removed or not."""
+        return self.store.entry(number) if 0 < number <= LAST_ID else None

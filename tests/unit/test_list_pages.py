@@ -1,0 +1,330 @@
+"""The pages of lists: found, masked, changed on record, imported with what is wrong in each row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from console_pages import NOW, ConsoleSite
+from hutong.calls import console as package
+from hutong.calls.console import lists
+from hutong.calls.console.list_import import LARGEST
+from hutong.kernel.lists import Entry, ListStore, draft
+from hutong.kernel.lists.csv_file import import_file
+from hutong.kernel.numbering import Numbering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from httpx import Response
+
+TEXTS = [Path(package.__file__).parent / "texts" / f"{name}.toml" for name in ("lists", "error_words")]
+LANGUAGES = ("zh", "en")
+
+
+class Site(ConsoleSite):
+    """With lists."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data, texts=TEXTS)
+        self.store = ListStore(data / "lists")
+        self.store.open()
+        self.build(
+            lists.routes(
+                self.console,
+                store=self.store,
+                numbering=Numbering("010"),
+                trail=self.trail,
+                refs=self.refs,
+                clock=self.clock,
+                imports=data / "run" / "imports",
+            )
+        )
+
+    def add(self, target: str, **fields: object) -> Entry:
+        made = draft(target, **{"reason": "reported", "who": "duty", **fields})  # type: ignore[arg-type]
+        return self.store.add([made], NOW - 5)[0]
+
+
+@pytest.fixture
+def site(data_folder: Path) -> Iterator[Site]:
+    one = Site(data_folder)
+    yield one
+    one.store.close()
+    one.close()
+
+
+def text_of(response: Response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.text))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("role", ["analyst", "operator", "auditor"])
+def test_the_overview_opens_for_whoever_may_read(site: Site, role: str, lang: str) -> None:
+    site.add("13800138000", expires=NOW + 60)
+    site.add("0755*", list="allow")
+    response = site.browser(role).get("/lists", lang=lang)
+    assert response.status_code == 200
+    said = text_of(response)
+    assert ("1 entries block, 1 entries allow" if lang == "en" else "拦截名单 1 条，放行名单 1 条") in said
+    assert "+86755*" in said
+
+
+@pytest.mark.parametrize("role", ["viewer", "administrator"])
+def test_the_overview_is_closed_to_others(site: Site, role: str) -> None:
+    assert site.browser(role).get("/lists").status_code == 403
+
+
+def test_only_an_operator_sees_whole_numbers_and_each_view_is_recorded(site: Site) -> None:
+    listed = site.add("13800138000", reason="posed as 13900139000")
+    for role in ("analyst", "auditor"):
+        for path in ("/lists", f"/lists/{listed.id}"):
+            page = site.browser(role).get(path).text
+            assert "138****8000" in page or "138****8000" in text_of(site.browser(role).get(path))
+            assert "13800138000" not in page.replace('placeholder="13800138000"', "")
+            assert "13900139000" not in page
+    assert site.deeds() == []
+    page = site.browser("operator").get("/lists").text
+    assert page.count("13800138000") == 2
+    assert "13900139000" in page
+    (deed,) = site.deeds("lists.view")
+    assert (deed.who, deed.target, deed.after) == ("operator-1", "/lists", {"entries": [listed.id]})
+    assert deed.time_ms == NOW * 1000
+
+
+def test_an_empty_list_says_what_to_do_next(site: Site) -> None:
+    assert "Add a number, or import a CSV file." in text_of(site.browser().get("/lists"))
+    assert site.deeds() == []
+
+
+def test_filters_sort_and_pages(site: Site) -> None:
+    for at in range(60):
+        site.add(f"138001380{at:02}", source="odd" if at % 2 else "even", expires=NOW + 86_400 * (1 + at))
+    site.add("+44*", list="allow", reason="Some roamers")
+    browser = site.browser("analyst")
+    assert "Rows 1–25 of 61" in text_of(browser.get("/lists"))
+    assert "Rows 51–61 of 61" in text_of(browser.get("/lists?page=3"))
+    assert "Rows 51–61 of 61" in text_of(browser.get("/lists?page=99"))
+    assert "Rows 1–25 of 30" in text_of(browser.get("/lists?source=ODD"))
+    assert "Rows 1–1 of 1" in text_of(browser.get("/lists?list=allow&kind=prefix&role=any&text=roam"))
+    assert "Rows 1–7 of 7" in text_of(browser.get("/lists?expiry=soon"))
+    assert "No row fits the filters" in text_of(browser.get("/lists?expiry=over"))
+
+    def ids(path: str) -> list[int]:
+        return [int(it) for it in re.findall(r'<td class="number"><a href="/lists/(\d+)"', browser.get(path).text)]
+
+    assert ids("/lists")[:3] == [61, 60, 59]
+    assert ids("/lists?sort=id")[:3] == [1, 2, 3]
+    assert ids("/lists?sort=expires")[:3] == [1, 2, 3]
+    assert ids("/lists?sort=-expires")[0] == 61
+    assert ids("/lists?sort=target")[:2] == [1, 2]
+    assert ids("/lists?sort=source&size=100")[:2] == [61, 59]
+
+
+def test_a_number_is_looked_up_without_an_address_that_names_it(site: Site) -> None:
+    near = site.add("13800138000")
+    site.add("138*", list="allow", role="callee")
+    page = text_of(site.browser("analyst").post("/lists/search", number="138 0013 8000"))
+    assert "138****8000 is blocked as caller, allowed as callee" in page
+    assert page.index("138****8000 number" if "138****8000 number" in page else "138****8000") < page.index("+86138*")
+    assert "is on no list" in text_of(site.browser("analyst").post("/lists/search", number="13900139000"))
+    wrong = site.browser("analyst").post("/lists/search", number="nobody", lang="zh")
+    assert wrong.status_code == 422
+    assert "不是 1 至 15 位的电话号码" in text_of(wrong)
+    assert site.deeds() == []
+    site.browser("operator").post("/lists/search", number="13800138000")
+    assert site.deeds("lists.view")[0].after["entries"][0] == near.id
+
+
+def test_an_entry_is_checked_then_confirmed_then_on_record(site: Site) -> None:
+    browser = site.browser()
+    fields = {"target": "13800138000", "list": "block", "role": "", "reason": "举报核实", "source": "12321"}
+    fields |= {"span": "30d", "until": "", "respond": "608"}
+    check = browser.post("/lists/new", **fields)
+    assert "will be blocked" in text_of(check)
+    assert site.store.count() == 0
+    done = browser.post("/lists/new", confirmed="yes", **fields)
+    assert (done.status_code, done.headers["location"]) == (303, "/lists/1?done=added")
+    stored = site.store.entry(1)
+    assert stored is not None
+    assert (stored.who, stored.role, stored.reason) == ("operator-1", "caller", "举报核实")
+    assert stored.expires == NOW + 30 * 86_400
+    (deed,) = site.deeds("lists.add")
+    assert (deed.who, deed.purpose, deed.before) == ("operator-1", "举报核实", None)
+    assert site.refs.key(deed.target) == stored.key
+    assert deed.after["target"] == "138****8000"
+    again = browser.post("/lists/new", **{**fields, "reason": "another"})
+    assert "This replaces entry 1" in text_of(again)
+    assert browser.post("/lists/new", confirmed="yes", **{**fields, "reason": "another"}).status_code == 303
+    assert site.deeds("lists.add")[0].before["reason"] == "举报核实"
+
+
+@pytest.mark.parametrize(
+    ("fields", "zh"),
+    [
+        ({"target": "nobody"}, "不是 1 至 15 位的电话号码"),
+        ({"target": "110", "role": "callee"}, "必须始终可以接通"),
+        ({"reason": " "}, "没有写原因"),
+        ({"until": "2001-01-01T00:00"}, "已经过去"),
+        ({"until": "soon"}, "不是带时区的时间"),
+        ({"span": "9d"}, "不是带时区的时间"),
+        ({"list": "grey"}, "没有名为"),
+        ({"respond": "200"}, "不能用作拦截应答"),
+        ({"target": "010*x"}, "不是 1 至 15 位的电话号码"),
+    ],
+)
+def test_a_wrong_entry_is_refused_in_the_readers_language(site: Site, fields: dict[str, str], zh: str) -> None:
+    form = {"target": "13800138000", "list": "block", "reason": "r", "span": "30d", "respond": "608", **fields}
+    response = site.browser().post("/lists/new", lang="zh", confirmed="yes", **form)
+    assert response.status_code == 422
+    assert zh in text_of(response)
+    assert site.store.count() == 0
+    assert site.deeds("lists.add") == []
+
+
+def test_an_entry_goes_with_a_reason(site: Site) -> None:
+    entry = site.add("13800138000")
+    browser = site.browser()
+    assert browser.post(f"/lists/{entry.id}/remove", why=" ").status_code == 422
+    assert "will be taken off" in text_of(browser.post(f"/lists/{entry.id}/remove", why="mistake"))
+    assert site.store.count() == 1
+    assert browser.post(f"/lists/{entry.id}/remove", why="mistake", confirmed="yes").status_code == 303
+    gone = site.store.entry(entry.id)
+    assert gone is not None
+    assert (gone.removed_by, gone.removed_why) == ("operator-1", "mistake")
+    (deed,) = site.deeds("lists.remove")
+    assert (deed.purpose, deed.before["id"], site.refs.key(deed.target)) == ("mistake", entry.id, entry.key)
+    again = browser.post(f"/lists/{entry.id}/remove", why="mistake", confirmed="yes")
+    assert again.headers["location"].endswith("done=gone")
+    assert "was taken off the list" in text_of(browser.get(f"/lists/{entry.id}?done=gone"))
+    assert browser.post("/lists/99/remove", why="x").status_code == 404
+
+
+def test_an_expiry_is_replaced(site: Site) -> None:
+    entry = site.add("0755*", expires=NOW + 60)
+    browser = site.browser()
+    form = {"why": "still going on", "span": "7d", "until": ""}
+    assert "The expiry of entry 1 will be changed" in text_of(browser.post(f"/lists/{entry.id}/expiry", **form))
+    done = browser.post(f"/lists/{entry.id}/expiry", confirmed="yes", **form)
+    fresh = site.store.entry(2)
+    assert done.headers["location"] == "/lists/2?done=renewed"
+    assert fresh is not None
+    assert (fresh.expires, fresh.reason, fresh.who) == (NOW + 7 * 86_400, "reported", "operator-1")
+    (deed,) = site.deeds("lists.expiry")
+    assert (deed.target, deed.before["expires"][:4], deed.purpose) == ("+86755*", "2027", "still going on")
+    assert browser.post(f"/lists/{fresh.id}/expiry", why="x", span="7d", until="2001-01-01T00:00").status_code == 422
+    local = browser.post(f"/lists/{fresh.id}/expiry", confirmed="yes", why="x", span="", until="2030-01-01T08:00")
+    assert local.status_code == 303
+    newest = site.store.entry(3)
+    assert newest is not None
+    assert newest.expires == 1_893_456_000, "08:00 in Shanghai is midnight UTC"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/lists/new"),
+        ("post", "/lists/new"),
+        ("post", "/lists/1/remove"),
+        ("post", "/lists/1/expiry"),
+        ("get", "/lists/import"),
+        ("post", "/lists/import"),
+        ("get", "/lists/import/x"),
+        ("get", "/lists/import/x/refused"),
+    ],
+)
+@pytest.mark.parametrize("role", ["viewer", "analyst", "auditor", "administrator"])
+def test_only_an_operator_changes_lists(site: Site, role: str, method: str, path: str) -> None:
+    assert getattr(site.browser(role), method)(path).status_code == 403
+
+
+def test_exports_mask_as_the_page_does_and_can_be_imported_again(site: Site, tmp_path: Path) -> None:
+    site.add("13800138000", expires=NOW + 86_400, reason="=1+1")
+    site.add("+44*", list="allow")
+    masked = site.browser("auditor").get("/lists?format=csv")
+    assert masked.headers["content-disposition"] == 'attachment; filename="lists.csv"'
+    assert "138****8000" in masked.text
+    assert "13800138000" not in masked.text
+    whole = site.browser("operator").get("/lists?format=csv&list=block").text
+    assert "008613800138000" in whole
+    assert "'=1+1" in whole
+    assert "0044" not in whole
+    first, second = site.deeds("tables.export")
+    assert first.after == {"filters": {"list": "block"}, "whole_numbers": True}
+    assert second.after["whole_numbers"] is False
+    whole_file = site.browser("operator").get("/lists?format=csv").content
+    before = {(entry.kind, entry.key, entry.list, entry.expires) for entry in site.store.entries()}
+    other = ListStore(tmp_path / "other")
+    other.open()
+    path = tmp_path / "back.csv"
+    path.write_bytes(whole_file)
+    done = import_file(other, path, numbering=Numbering(), now=NOW, errors=tmp_path / "bad.csv")
+    assert (done.applied, done.bad) == (2, 0)
+    assert {(entry.kind, entry.key, entry.list, entry.expires) for entry in other.entries()} == before
+    other.close()
+
+
+CSV = (
+    "target,reason,who,expires\n13800138000,举报,李\nnobody,举报,李,\n0755*,举报,李,\n13900139000,,李,\n13900139001,举报,李,soon\n"
+    "13900139002,举报,李,2030-01-01T00:00:00+08:00\n"
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_a_file_is_looked_through_first_and_taken_in_when_confirmed(
+    site: Site, encoding: str, wait_until: Callable[..., Any]
+) -> None:
+    browser = site.browser()
+    brought = browser.post("/lists/import", files={"file": ("三月.csv", CSV.encode(encoding), "text/csv")})
+    assert brought.status_code == 303
+    page = brought.headers["location"]
+    wait_until(lambda: "every 1s" not in browser.get(page).text)
+    said = text_of(browser.get(page))
+    assert "2 rows accepted, 4 refused; nothing is imported yet" in said
+    assert "The row has 3 fields, the header 4." in said
+    assert "“nobody” is not a telephone number" in said
+    assert "没有写原因" in text_of(browser.get(page, lang="zh"))
+    assert "GB 18030" in said or encoding != "gb18030"
+    assert site.store.count() == 0
+    refused = browser.get(f"{page}/refused")
+    assert refused.headers["content-type"].startswith("text/csv")
+    assert refused.text.count("\n") == 5
+    assert browser.post(page, why=" ").status_code == 422
+    assert site.deeds("lists.import") == []
+    assert browser.post(page, why="letter 12").status_code == 303
+    wait_until(lambda: site.deeds("lists.import.done"))
+    assert "2 rows imported, 4 refused" in text_of(browser.get(page))
+    assert {entry.who for entry in site.store.entries()} == {"李"}
+    began = site.deeds("lists.import")[-1]
+    assert (began.purpose, began.target) == ("letter 12", "三月.csv")
+    assert (began.after["accepted"], began.after["refused"]) == (2, 4)
+    assert browser.post(page, why="letter 12").status_code == 303
+    assert len(site.deeds("lists.import.done")) == 1, "a second confirmation does nothing"
+
+
+def test_a_file_that_is_none_says_why(site: Site, wait_until: Callable[..., Any]) -> None:
+    browser = site.browser()
+    assert browser.post("/lists/import", files={"file": ("a.csv", b"", "text/csv")}).status_code == 422
+    assert browser.post("/lists/import").status_code == 422
+    brought = browser.post("/lists/import", files={"file": ("a.csv", b"number,why\n1,2\n", "text/csv")})
+    page = brought.headers["location"]
+    wait_until(lambda: "every 1s" not in browser.get(page).text)
+    assert "Column “number” is unknown." in text_of(browser.get(page))
+    assert browser.post(page, do="give-up").headers["location"] == "/lists"
+    assert browser.get(page).status_code == 404
+
+
+def test_too_large_a_file_is_refused(site: Site) -> None:
+    content = b"target,reason,who\n" + b"x" * LARGEST
+    response = site.browser().post("/lists/import", files={"file": ("a.csv", content, "text/csv")})
+    assert response.status_code == 413
+
+
+def test_a_change_without_the_sessions_token_is_refused(site: Site) -> None:
+    entry = site.add("13800138000")
+    response = site.browser().post(f"/lists/{entry.id}/remove", why="x", confirmed="yes", _csrf="wrong")
+    assert response.status_code == 403
+    assert site.store.count() == 1
