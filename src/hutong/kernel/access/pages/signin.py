@@ -6,10 +6,8 @@ whoever floods the form would flood the trail.
 
 from __future__ import annotations
 
-import secrets
-from collections import OrderedDict
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import quote, unquote
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
@@ -30,40 +28,17 @@ if TYPE_CHECKING:
     from hutong.kernel.web.console import Console
 
 _ROUND_TRIP_S: Final = 600
-_MOST_ROUND_TRIPS: Final = 1000
+_LONGEST_NEXT: Final = 1000
 
 
 class ProviderPort(Protocol):
     """An OpenID provider, as the pages use it."""
 
-    def begin(self) -> tuple[str, Any]:
-        """Where to send the browser, and what to keep until it comes back."""
+    def begin(self, now_ms: int) -> tuple[str, str]:
+        """Where to send the browser, and what it keeps until it comes back."""
 
-    def finish(self, pending: Any, params: Mapping[str, str], now: int) -> Identity:  # noqa: ANN401  # the provider's own
-        """Whom the provider vouches for; `now` in s since 1970."""
-
-
-class RoundTrips:
-    """Browsers that were sent to the provider and have yet to come back: bounded, each for ten minutes."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[int, str, Any]] = OrderedDict()
-        self._lock = Lock()
-
-    def keep(self, next_: str, pending: object, now_ms: int) -> str:
-        """Keep what belongs to one; returns its name for the cookie."""
-        name = secrets.token_urlsafe(32)
-        with self._lock:
-            self._kept[name] = (now_ms + _ROUND_TRIP_S * 1000, next_, pending)
-            while len(self._kept) > _MOST_ROUND_TRIPS:
-                self._kept.popitem(last=False)
-        return name
-
-    def take(self, name: str, now_ms: int) -> tuple[str, Any] | None:
-        """What was kept, once."""
-        with self._lock:
-            until, next_, pending = self._kept.pop(name, (0, "", None))
-        return (next_, pending) if now_ms < until else None
+    def finish(self, pending: str, params: Mapping[str, str], now_ms: int) -> Identity:
+        """Whom the provider vouches for."""
 
 
 class Door:
@@ -136,7 +111,7 @@ def routes(console: Console, desk: Desk, provider: ProviderPort | None = None) -
 
 
 def _provider_routes(console: Console, desk: Desk, door: Door, provider: ProviderPort) -> list[HTTPRouteHandler]:
-    trips, name = RoundTrips(), f"{desk.guard.cookie_name}-oidc"
+    name = f"{desk.guard.cookie_name}-oidc"
 
     def cookie(value: str, seconds: int) -> Cookie:
         """Ties the round trip to this browser. Lax, because the way back is begun by the provider's page."""
@@ -147,20 +122,19 @@ def _provider_routes(console: Console, desk: Desk, door: Door, provider: Provide
     def to_provider(request: Request[Any, Any, Any]) -> Response[str]:
         next_ = local_path(request.query_params.get("next", "/"))
         try:
-            url, pending = provider.begin()
+            url, pending = provider.begin(console.now_ms())
         except AccessError as error:
             return door.refuse(request, error, next=next_)
-        return see_other(url, [cookie(trips.keep(next_, pending, console.now_ms()), _ROUND_TRIP_S)])
+        place = quote(next_, safe="") if len(next_) < _LONGEST_NEXT else ""
+        return see_other(url, [cookie(f"{pending}.{place}", _ROUND_TRIP_S)])
 
     @get("/signin/oidc/callback", sync_to_thread=True, opt=OPEN)
     def from_provider(request: Request[Any, Any, Any]) -> Response[str]:
         now_ms = console.now_ms()
-        kept = trips.take(request.cookies.get(name, ""), now_ms)
-        if kept is None:
-            return door.form(request, status=400, wrong=console.say(request, "signin.trip_over"))
-        next_, pending = kept
+        pending, _, place = request.cookies.get(name, "").partition(".")
+        next_ = local_path(unquote(place) or "/")
         try:
-            identity = provider.finish(pending, dict(request.query_params), now_ms // 1000)
+            identity = provider.finish(pending, dict(request.query_params), now_ms)
             response = door.enter(request, desk.people.arrive(identity, now_ms), next_, "provider")
         except AccessError as error:
             response = door.refuse(request, error, next=next_)
