@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 import secrets
+import string
 import threading
 import unicodedata
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ _TELLING = 4  # a shorter name may be part of any word
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 4, 5
 _LOOK_ALIKE = str.maketrans("013457@$!", "oieastasi")
+_NO_LETTERS = string.digits + string.punctuation + string.whitespace
 #: The hash of nothing that anybody knows, so that a name without account costs what one with an account does.
 NOBODY: Final = "$argon2id$v=19$m=19456,t=2,p=1$zvPWBzIqnVaLY8GcIZSrQw$CRRWVSFmBbROqEDjskYObdjcOvtvyu1eFBz61JrGEBE"
 
@@ -109,7 +111,7 @@ def check_password(password: str, name: str) -> None:
     own = _letters_and_digits(name.partition("@")[0])
     if (len(own) >= _TELLING and own in core) or _stem(core) in {own, _stem(own)} - {""}:
         raise AccessError("password-name", "The password is like the name.", fix="Choose one that is not.")
-    if _is_known(core):
+    if _is_known(plain):
         raise AccessError("password-known", "Everybody tries this password.", fix="Put some unrelated words together.")
     if len(set(plain)) < _FEWEST_DIFFERENT or _is_pattern(plain):
         raise AccessError("password-simple", "The password is a mere pattern.", fix="Put unrelated words together.")
@@ -119,8 +121,10 @@ def _letters_and_digits(text: str) -> str:
     return "".join(c for c in text if c.isalnum())
 
 
-def _is_known(core: str) -> bool:
-    shapes = {_stem(core), _stem(core.translate(_LOOK_ALIKE))}
+def _is_known(plain: str) -> bool:
+    # Digits at an end may be a year or stand for a letter (4dministrator), so each way is looked at.
+    cut = (plain, plain.rstrip(_NO_LETTERS), plain.strip(_NO_LETTERS))
+    shapes = {_letters_and_digits(text) for one in cut for text in (one, one.translate(_LOOK_ALIKE))}
     return not _stems().isdisjoint(shapes | {_unit(shape) for shape in shapes})
 
 
@@ -131,7 +135,7 @@ def _stems() -> frozenset[str]:
 
 def _stem(text: str) -> str:
     """Text without the digits at its ends."""
-    return text.strip("0123456789")
+    return text.strip(string.digits)
 
 
 def _unit(text: str) -> str:

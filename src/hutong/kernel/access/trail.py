@@ -101,7 +101,7 @@ class Trail:
             RecordsError: it could not be kept, so what it is about must not happen.
         """
         if not deed.startswith(WHOLE):
-            target, before, after = mask_text(target), mask_value("", before), mask_value("", after)
+            target, before, after = mask_text(target), mask_value("", _plain(before)), mask_value("", _plain(after))
         values = {"who": who, "address": address, "deed": deed, "target": target, "purpose": purpose}
         clean: dict[str, Any] = {name: _clean(text)[:_LONGEST] for name, text in values.items()}
         clean |= {"time_ms": now_ms, "before": _json(before), "after": _json(after)}
@@ -175,5 +175,19 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
+def _plain(value: object) -> Any:  # noqa: ANN401  # what JSON can say
+    return msgspec.to_builtins(value, enc_hook=str, str_keys=True)
+
+
 def _json(value: object) -> str | None:
-    return None if value is None else _clean(msgspec.json.encode(value, enc_hook=str, order="sorted").decode())
+    return None if value is None else msgspec.json.encode(_cleaned(_plain(value)), order="sorted").decode()
+
+
+def _cleaned(value: Any) -> Any:  # noqa: ANN401  # what JSON can say
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, dict):
+        return {_clean(name): _cleaned(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(inner) for inner in value]
+    return value
