@@ -66,7 +66,8 @@ def test_a_short_demo_blocks_fraud_and_nobody_else(start: Callable[..., subproce
     demo = start("--seconds", "6", "--rate", "100")
     said, _ = demo.communicate(timeout=380)
     assert demo.returncode == 0, said
-    assert re.search(r"Live page: http://127\.0\.0\.1:\d+/", said)
+    assert re.search(r"Console: http://127\.0\.0\.1:\d+/", said)
+    assert re.search(r"Sign in as operator, .* with the password demo-\S+", said)
     assert "Good: fraud was blocked" in said
     assert re.search(r"Wrong blocks[^\n]*\s0\s", said)
     assert "calls." in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from hutong.app.config import Config, NodeConfig, ServeConfig
-from hutong.app.serve import Server, Site
+from hutong.app.serve import Server
+from hutong.app.services import Services
+from hutong.app.site import Site
 from hutong.calls.live_memory import MemoryLive
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import Reporter
@@ -46,10 +49,12 @@ class Node:
         self._source = MemoryLive()
         config = Config(node=NodeConfig(data=str(folder)), serve=ServeConfig(listen=f"127.0.0.1:{port}"))
         reporter = Reporter("test", level="error")
-        site = Site(config, self._source, SystemClock(), reporter)
-        site.card.open()
+        self._services = Services(config, SystemClock(), reporter, self._source)
+        self._services.open()
+        site = Site(self._services, public_port=0)
         self._server = Server(site, config, reporter)
-        self._serving = threading.Thread(target=self._server.run)
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._serving = threading.Thread(target=self._server.run, args=([self._listener],))
         self._moving = threading.Thread(target=self._move)
         self._over = threading.Event()
         self.silent = threading.Event()
@@ -61,6 +66,14 @@ class Node:
                 self._source.put(snapshot(0, step * 30, started_ns=began, time_ns=time.time_ns()))
             if self._over.wait(0.1):
                 return
+
+    def signed_in(self) -> dict[str, str]:
+        """The cookie of an auditor's session."""
+        now = time.time_ns() // 1_000_000
+        people = self._services.people
+        password = people.add("watcher", "Watcher", "auditor", now)
+        account = people.set_password("watcher", password, "umbrella-tide-97-lantern", now)
+        return {"name": "hutong", "value": self._services.sessions.start(account, "127.0.0.1", now), "url": self.url}
 
     @property
     def serving(self) -> bool:
@@ -78,6 +91,7 @@ class Node:
         self._over.set()
         self._moving.join()
         self.stop_serving()
+        self._services.close()
 
 
 @pytest.fixture
@@ -90,9 +104,10 @@ def node(tmp_path: Path, free_port: Callable[..., int], wait_until: Callable[...
 
 
 @pytest.fixture
-def open_browser(tmp_path: Path) -> Iterator[Callable[..., BrowserContext]]:
+def open_browser(tmp_path: Path, node: Node) -> Iterator[Callable[..., BrowserContext]]:
     with sync_playwright() as playwright:
         contexts = []
+        cookie = node.signed_in()
 
         def start(**options: object) -> BrowserContext:
             context = playwright.chromium.launch_persistent_context(
@@ -102,6 +117,7 @@ def open_browser(tmp_path: Path) -> Iterator[Callable[..., BrowserContext]]:
                 **options,
             )
             contexts.append(context)
+            context.add_cookies([cookie])
             return context
 
         yield start

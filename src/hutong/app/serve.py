@@ -1,116 +1,38 @@
-"""The `serve` process: pages, stream, metrics and health over HTTP. Wires; judges nothing, writes only its key."""
+"""The `serve` process: listens, and ends when it is told to. What it serves is wired in `site`."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import uvicorn
 from cyclopts import Parameter
-from litestar import Litestar, Response, get
-from litestar.exceptions import HTTPException
-from litestar.static_files import create_static_files_router
-from msgspec.structs import replace
 
-from hutong.app.config import Config, ServeConfig, load_config
-from hutong.calls import metrics, pages
-from hutong.calls.live import LiveSource
-from hutong.calls.live_feed import LiveFeed, SnapshotSource
-from hutong.calls.redress import RedressCard
+from hutong.app.config import load_config
+from hutong.app.first_sign_in import announce_first
+from hutong.app.services import Services
+from hutong.app.site import Site
 from hutong.kernel.addresses import parse_host_port
-from hutong.kernel.clock import Clock, SystemClock
+from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.readiness import announce_ready
 from hutong.kernel.reporter import Reporter
-from hutong.kernel.web import frame as web
-from hutong.kernel.web.security import with_security_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from types import FrameType
 
-    from litestar.types import ASGIApp, Scope
+    from hutong.app.config import Config
 
 _GRACE_S = 3  # of the five seconds that a clean stop may take
-_MAX_CONNECTIONS = 256
+_MAX_CONNECTIONS = 512
 _BACKLOG = 128
-
-
-class Site:
-    """The web application of one node and the feed behind its live page.
-
-    The key of its card is opened before it serves (`card.open`).
-
-    Args:
-        config: the node's settings.
-        source: the live counters.
-        clock: for the age of what is shown and for the card's `iat`.
-        reporter: told of requests that went wrong here.
-    """
-
-    def __init__(self, config: Config, source: SnapshotSource, clock: Clock, reporter: Reporter) -> None:
-        self._reporter = reporter
-        frame = web.Frame([pages.HOME])
-        facts = pages.NodeFacts(
-            name=config.node.name,
-            listen=", ".join(config.sip.listen),
-            time_zone=ZoneInfo(config.calls.time_zone),
-        )
-        live_pages = pages.LivePages(frame, facts)
-        self.feed = LiveFeed(source, clock, live_pages.draw)
-        self.card = RedressCard(config.data / "keys", config.node.name, config.sip.redress_url, clock)
-        static = create_static_files_router(path="/static", directories=[web.STATIC, pages.STATIC], cache_control=None)
-        litestar = Litestar(
-            route_handlers=[
-                *pages.live_routes(frame, live_pages, self.feed),
-                *pages.redress_routes(frame, self.card, config.node.name),
-                *_service_routes(self.feed),
-                static,
-            ],
-            lifespan=[self._life],
-            after_exception=[self._went_wrong],
-            openapi_config=None,
-            logging_config=None,
-        )
-        self.application: ASGIApp = with_security_headers(litestar)
-
-    @contextlib.asynccontextmanager
-    async def _life(self, _application: Litestar) -> AsyncIterator[None]:
-        beat = asyncio.create_task(self.feed.run())
-        try:
-            yield
-        finally:
-            self.feed.close()
-            await beat
-
-    async def _went_wrong(self, error: Exception, scope: Scope) -> None:
-        if not isinstance(error, HTTPException):
-            self._reporter.log.error("request failed", path=scope.get("path", ""), exc_info=error)
-
-
-def _service_routes(feed: LiveFeed) -> list[Any]:
-    """`/healthz`, `/readyz`, `/metrics`: for machines."""
-
-    @get("/healthz", sync_to_thread=False)
-    def healthz() -> Response[str]:
-        return Response("ok\n", media_type="text/plain")
-
-    @get("/readyz", sync_to_thread=False)
-    def readyz() -> dict[str, str]:
-        """Whether this process serves. It must also serve while screening is down: that is when people look."""
-        return {"serve": "ready", "screening": feed.view.state}
-
-    @get("/metrics", sync_to_thread=False)
-    def exposition() -> Response[bytes]:
-        return Response(metrics.exposition(feed.view, feed.watchers), media_type=metrics.CONTENT_TYPE)
-
-    return [healthz, readyz, exposition]
+_MS = 1_000_000
 
 
 class Server(uvicorn.Server):
@@ -118,34 +40,39 @@ class Server(uvicorn.Server):
 
     Args:
         site: what to serve.
-        config: where to listen.
+        config: certificate, and the address to tell.
         reporter: told of the start.
     """
 
     def __init__(self, site: Site, config: Config, reporter: Reporter) -> None:
-        address = parse_host_port(config.serve.listen)
+        serve = config.serve
         super().__init__(
             uvicorn.Config(
                 site.application,
-                host=address.host,
-                port=address.port,
+                loop="uvloop",
+                http="httptools",
+                interface="asgi3",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 lifespan="on",
                 limit_concurrency=_MAX_CONNECTIONS,
                 timeout_graceful_shutdown=_GRACE_S,
+                ssl_certfile=serve.tls_certificate or None,
+                ssl_keyfile=serve.tls_key or None,
             )
         )
         self._site = site
-        self._page = f"http://{address}/"
+        scheme = "https" if serve.tls_certificate else "http"
+        self._pages = f"{scheme}://{serve.listen}/", f"{scheme}://{serve.public_listen}/"
         self._reporter = reporter
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Begin to listen, then say so."""
         await super().startup(sockets)
         if self.started:
-            self._reporter.log.info("serving", page=self._page)
+            self._reporter.log.info("serving", page=self._pages[0], public=self._pages[1])
             announce_ready()
 
     @contextlib.contextmanager
@@ -171,26 +98,30 @@ def serve(
     *,
     config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
     data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
-    listen: Annotated[str, Parameter(help="监听地址 主机:端口 / address to listen on, host:port")] = "",
 ) -> int:
-    """提供网页、实况流和指标,直到收到停止信号 / Serve pages, the live stream and metrics until told to stop."""
+    """提供控制台、接口和公众页面,直到收到停止信号 / Serve console, API and public pages until told to stop."""
     settings = load_config(config, data=data)
-    if listen:
-        parse_host_port(listen)
-        settings = replace(settings, serve=ServeConfig(listen=listen))
     reporter = Reporter("serve", level=settings.log.level, form=settings.log.format)
-    return run(Site(settings, LiveSource(settings.data), SystemClock(), reporter), settings, reporter)
+    return run(Services(settings, SystemClock(), reporter))
 
 
-def run(site: Site, config: Config, reporter: Reporter) -> int:
+def run(services: Services) -> int:
     """Serve until SIGTERM or SIGINT; 0 after a clean stop.
 
     Raises:
-        StateError: the address cannot be listened on, or the key cannot be read.
+        HutongError: an address cannot be listened on, or something cannot be opened.
     """
-    site.card.open()
-    with _listen(config.serve.listen) as listener:
-        Server(site, config, reporter).run([listener])
+    config, reporter = services.config, services.reporter
+    services.open()
+    try:
+        run_folder = config.data / "run"
+        run_folder.mkdir(exist_ok=True)
+        announce_first(services.people, run_folder, sys.stderr, reporter, services.clock.wall() // _MS)
+        with _listen(config.serve.listen) as console, _listen(config.serve.public_listen) as public:
+            site = Site(services, int(public.getsockname()[1]))
+            Server(site, config, reporter).run([console, public])
+    finally:
+        services.close()
     return 0
 
 
@@ -201,5 +132,5 @@ def _listen(text: str) -> socket.socket:
         return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise StateError(
-            f"the pages cannot be served here: {error.strerror}.", where=text, fix="Choose another serve.listen."
+            f"the pages cannot be served here: {error.strerror}.", where=text, fix="Choose another address in [serve]."
         ) from None

@@ -70,6 +70,7 @@ class _Demo:
                 return
             await starting
             self._report.say("page", page=self._places.page)
+            self._report.say("sign_in", password=surroundings.password)
             for path in paths:
                 self._report.say(path)
             if not seconds:

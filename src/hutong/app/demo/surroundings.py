@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,11 +22,14 @@ from msgspec import Struct
 
 from hutong.app.demo.gateway import Route
 from hutong.app.demo.people import ENTERPRISE, ENTERPRISE_RANGE, TRUNKS
+from hutong.kernel.access.people import People
+from hutong.kernel.access.permissions import ROLE_TITLES
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import HutongError
 from hutong.kernel.lists import ListStore, draft
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.readiness import READY_LINE, READY_VARIABLE
+from hutong.kernel.records.database import Database, database_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +49,7 @@ class Places(Struct, frozen=True):
     """Where everything listens."""
 
     web: str
+    public: str
     sip: int
     proxy: int
     callees: int
@@ -53,7 +58,7 @@ class Places(Struct, frozen=True):
 
     @property
     def page(self) -> str:
-        """Address of the live page."""
+        """Address of the console."""
         return f"http://{self.web}/"
 
     @property
@@ -81,8 +86,9 @@ def find_places(port: int, *, direct: bool) -> Places:
     except OSError:
         web = 0
     sip, proxy, callees = (_free(socket.SOCK_DGRAM) for _ in range(3))
+    console, public = web or _free(socket.SOCK_STREAM), _free(socket.SOCK_STREAM)
     kamailio = "" if direct else _kamailio()
-    return Places(f"{_LOOPBACK}:{web or _free(socket.SOCK_STREAM)}", sip, proxy, callees, kamailio)
+    return Places(f"{_LOOPBACK}:{console}", f"{_LOOPBACK}:{public}", sip, proxy, callees, kamailio)
 
 
 def _free(kind: socket.SocketKind) -> int:
@@ -108,10 +114,10 @@ def node_config(places: Places) -> str:
         (
             '[node]\nname = "demo"\n',
             f'[sip]\nlisten = ["udp:{_LOOPBACK}:{places.sip}"]\nnext_hop = "{_LOOPBACK}:{places.callees}"',
-            f'redress_url = "{places.page}redress"\n',
+            f'redress_url = "http://{places.public}/redress"\n',
             '[calls]\nhome_area = "021"\n',
             "[windows]\nmemory_mb = 64\n",
-            f'[serve]\nlisten = "{places.web}"\n',
+            f'[serve]\nlisten = "{places.web}"\npublic_listen = "{places.public}"\n',
             '[log]\nlevel = "warning"\n',
             *trunks,
         )
@@ -131,6 +137,7 @@ class Surroundings:
         self._places, self._roaming, self._keep = places, roaming, keep
         self._processes: list[subprocess.Popen[bytes]] = []
         self.folder = Path()
+        self.password = ""
 
     def __enter__(self) -> Self:
         """Make the folder."""
@@ -157,6 +164,7 @@ class Surroundings:
             DemoError: one of them does not start; what it said is in the folder's .log files.
         """
         self._fill_roaming_table()
+        self._invite_people()
         await self._start_node()
         if self._places.kamailio:
             await self._start_proxy()
@@ -173,6 +181,19 @@ class Surroundings:
             store.add(entries, SystemClock().wall() // 1_000_000_000)
         finally:
             store.close()
+
+    def _invite_people(self) -> None:
+        """An account for each role, named like it, all with one password that this demo makes up."""
+        self.password = f"demo-{secrets.token_urlsafe(9)}"
+        database = Database(database_url("", self.data))
+        database.open()
+        try:
+            people, now = People(database), SystemClock().wall() // 1_000_000
+            for role, titles in ROLE_TITLES.items():
+                first = people.add(role, f"{titles['zh']} {titles['en']}", role, now)
+                people.set_password(role, first, self.password, now)
+        finally:
+            database.close()
 
     async def _start_node(self) -> None:
         read_end, write_end = os.pipe()

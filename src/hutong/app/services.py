@@ -1,0 +1,74 @@
+"""What the web process works with, made once from the settings: records, people, feed, index. Inert until opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hutong.calls.live import LiveSource
+from hutong.calls.redress import RedressCard
+from hutong.kernel.access.oidc import OidcSettings, Provider
+from hutong.kernel.access.people import People
+from hutong.kernel.access.refs import Refs
+from hutong.kernel.access.sessions import Sessions
+from hutong.kernel.access.tokens import Tokens
+from hutong.kernel.access.trail import Trail
+from hutong.kernel.records.database import Database, database_url
+
+if TYPE_CHECKING:
+    from hutong.app.config import Config
+    from hutong.calls.live_feed import SnapshotSource
+    from hutong.kernel.clock import Clock
+    from hutong.kernel.reporter import Reporter
+
+
+class Services:
+    """One node's parts, for its pages and its API.
+
+    Args:
+        config: the node's settings.
+        clock: the time.
+        reporter: logs and figures of this process.
+        source: the live counters; the data folder's unless given.
+    """
+
+    def __init__(self, config: Config, clock: Clock, reporter: Reporter, source: SnapshotSource | None = None) -> None:
+        self.config, self.clock, self.reporter = config, clock, reporter
+        self.live = source or LiveSource(config.data)
+        self.database = Database(database_url(config.records.url, config.data))
+        self.people = People(self.database)
+        self.sessions = Sessions(self.database, config.access.session_hours, config.access.idle_minutes)
+        self.tokens = Tokens(self.database, config.access.token_days)
+        self.trail = Trail(self.database)
+        self.refs = Refs(config.data / "keys" / "refs.key")
+        self.provider = _provider(config)
+        self.card = RedressCard(config.data / "keys", config.node.name, config.sip.redress_url, clock)
+
+    def open(self) -> None:
+        """Open what needs it.
+
+        Raises:
+            HutongError: something cannot be opened; the message says what to do.
+        """
+        self.config.data.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self.card.open()
+        self.database.open()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.database.close()
+
+
+def _provider(config: Config) -> Provider | None:
+    oidc = config.oidc
+    if not oidc.issuer:
+        return None
+    return Provider(
+        OidcSettings(
+            issuer=oidc.issuer,
+            client_id=oidc.client_id,
+            client_secret=oidc.client_secret,
+            redirect_url=oidc.redirect_url,
+            groups_claim=oidc.groups_claim,
+            roles=tuple((it.group, it.role) for it in config.oidc_roles),
+        )
+    )

@@ -1,0 +1,137 @@
+"""What `serve` serves, wired: console and API on one port, public pages on another. Nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Litestar, Response, get
+from litestar.exceptions import HTTPException
+from litestar.static_files import create_static_files_router
+
+from hutong.calls import console as calls_console
+from hutong.calls import metrics, redress_pages
+from hutong.calls.console import live
+from hutong.calls.live_feed import LiveFeed
+from hutong.kernel.web import frame as web
+from hutong.kernel.web.console import Console, NavItem
+from hutong.kernel.web.guard import OPEN, Guard, requires
+from hutong.kernel.web.problems import error_handlers
+from hutong.kernel.web.security import with_security_headers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+    from hutong.app.services import Services
+
+_TEXTS: Final = Path(__file__).with_name("texts.toml")
+NAV: Final = (NavItem("/", "nav.live", "live.read", "l"),)
+
+
+class Site:
+    """The web applications of one node and the feed behind its live wall.
+
+    Args:
+        services: what the pages work with; opened before the site serves.
+        public_port: requests to this port see the public pages only.
+    """
+
+    def __init__(self, services: Services, public_port: int) -> None:
+        self._services = services
+        self._public_port = public_port
+        config = services.config
+        self._frame = web.Frame([calls_console.HOME], [*calls_console.TEXTS, _TEXTS])
+        self._console = Console(self._frame, NAV, config.node.name, services.clock, config.calls.time_zone)
+        facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
+        self._wall = live.Wall(self._frame, facts)
+        self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
+        self.console = self._private()
+        self.public = self._open_to_all()
+
+    async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application of the port that was asked."""
+        # The lifespan's scope has no server: it belongs to the console, which has the feed.
+        server = scope.get("server")
+        public = server is not None and server[1] == self._public_port
+        await (self.public if public else self.console)(scope, receive, send)
+
+    def _private(self) -> ASGIApp:
+        services, config = self._services, self._services.config
+        guard = Guard(
+            services.sessions,
+            services.tokens,
+            config.serve.hosts,
+            config.serve.https or bool(config.serve.tls_certificate),
+            config.serve.proxies,
+            services.clock,
+        )
+        console = self._console
+        litestar = Litestar(
+            route_handlers=[
+                *live.routes(console, self.feed, self._wall, services.trail),
+                *_for_machines(self.feed),
+                _static(),
+            ],
+            plugins=[guard],
+            lifespan=[self._life],
+            exception_handlers=error_handlers(console.failure),
+            after_exception=[self._went_wrong],
+            openapi_config=None,
+            logging_config=None,
+        )
+        return with_security_headers(litestar)
+
+    def _open_to_all(self) -> ASGIApp:
+        services = self._services
+        litestar = Litestar(
+            route_handlers=[
+                *redress_pages.routes(self._frame, services.card, services.config.node.name),
+                _static(),
+            ],
+            after_exception=[self._went_wrong],
+            openapi_config=None,
+            logging_config=None,
+        )
+        return with_security_headers(litestar)
+
+    @contextlib.asynccontextmanager
+    async def _life(self, _application: Litestar) -> AsyncIterator[None]:
+        beat = asyncio.create_task(self.feed.run())
+        try:
+            yield
+        finally:
+            self.feed.close()
+            await beat
+
+    async def _went_wrong(self, error: Exception, scope: Scope) -> None:
+        if not isinstance(error, HTTPException):
+            self._services.reporter.log.error("request failed", path=scope.get("path", ""), exc_info=error)
+
+
+def _static() -> Any:  # noqa: ANN401  # what Litestar takes
+    return create_static_files_router(
+        path="/static", directories=[web.STATIC, calls_console.STATIC], cache_control=None, opt=OPEN
+    )
+
+
+def _for_machines(feed: LiveFeed) -> list[Any]:
+    """`/healthz`, `/readyz`, `/metrics`."""
+
+    @get("/healthz", opt=OPEN, sync_to_thread=False)
+    def healthz() -> Response[str]:
+        return Response("ok\n", media_type="text/plain")
+
+    @get("/readyz", opt=OPEN, sync_to_thread=False)
+    def readyz() -> dict[str, str]:
+        """Whether this process serves. It must also serve while screening is down: that is when people look."""
+        return {"serve": "ready", "screening": feed.view.state}
+
+    @get("/metrics", opt=requires("metrics.read"), sync_to_thread=False)
+    def exposition() -> Response[bytes]:
+        return Response(metrics.exposition(feed.view, feed.watchers), media_type=metrics.CONTENT_TYPE)
+
+    return [healthz, readyz, exposition]

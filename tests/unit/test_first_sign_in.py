@@ -1,0 +1,63 @@
+"""The first administrator's password: made once, said once, to a person or to a file that only its owner reads."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hutong.app.first_sign_in import NOTE, announce_first
+from hutong.kernel.access.people import People
+from hutong.kernel.records.database import Database, database_url
+from hutong.kernel.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[People]:
+    database = Database(database_url("", tmp_path))
+    database.open()
+    yield People(database)
+    database.close()
+
+
+def _announce(people: People, folder: Path, out: io.StringIO) -> str:
+    log = io.StringIO()
+    announce_first(people, folder, out, Reporter("serve", stream=log), 1_000)
+    return log.getvalue()
+
+
+def test_a_person_at_the_terminal_reads_it_once(people: People, tmp_path: Path) -> None:
+    terminal = Terminal()
+    log = _announce(people, tmp_path, terminal)
+    password = re.search(r"one-time password (\S+)", terminal.getvalue())
+    assert password is not None
+    assert people.sign_in("admin", password[1], "127.0.0.1", 2_000).must_change
+    assert log == ""
+    assert not (tmp_path / NOTE).exists()
+    again = Terminal()
+    _announce(people, tmp_path, again)
+    assert again.getvalue() == ""
+
+
+def test_where_nobody_watches_it_goes_to_a_file_and_no_log(people: People, tmp_path: Path) -> None:
+    err = io.StringIO()
+    log = _announce(people, tmp_path, err)
+    file = tmp_path / NOTE
+    password = re.search(r"one-time password (\S+)", file.read_text(encoding="utf-8"))
+    assert password is not None
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert people.sign_in("admin", password[1], "127.0.0.1", 2_000).must_change
+    assert err.getvalue() == ""
+    assert password[1] not in log
+    assert NOTE in log
