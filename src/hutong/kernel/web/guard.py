@@ -22,6 +22,7 @@ from litestar.enums import RequestEncodingType, ScopeType
 from litestar.exceptions import ClientException, HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.utils.scope.state import ScopeState
+from litestar.utils.sync import AsyncCallable
 
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.addresses import parse_network
@@ -200,6 +201,7 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         handlers = getattr(route, "route_handlers", None) or [route.route_handler]  # type: ignore[attr-defined]
         for handler in handlers:
             permission_of(handler)
+            _call_once(handler)
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """The application behind the checks."""
@@ -292,6 +294,15 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _call_once(handler: BaseRouteHandler) -> None:
+    """Undo what Litestar 2.25 does to the handlers of a path that has several.
+
+    It wraps a synchronous one anew for each of the others, and then awaits only the outermost wrapper.
+    """
+    while isinstance(handler.fn, AsyncCallable) and isinstance(handler.fn.func, AsyncCallable):
+        handler._fn = handler.fn.func  # noqa: SLF001  # there is no other way to it
 
 
 async def _read_form(request: Request[Any, Any, Any]) -> None:

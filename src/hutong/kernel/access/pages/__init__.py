@@ -1,7 +1,7 @@
 """The pages of access: signing in, one's own account, tokens, people, the trail.
 
 Belongs here: routes and what they show. Not here: what they ask (`kernel.access`), the frame (`kernel.web`). The
-templates and texts stand in the folder above, `HOME`, which the frame is given.
+templates, texts and styles stand in the folder above: the frame is given `HOME`, the static files `STATIC`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from hutong.kernel.access.pages.signin import ProviderPort
     from hutong.kernel.web.console import Console
 
-__all__ = ["HOME", "Desk", "access_routes"]
+__all__ = ["HOME", "STATIC", "Desk", "access_routes"]
 
 HOME = Path(__file__).resolve().parents[1]
+STATIC = HOME / "static"
 
 
 def access_routes(console: Console, desk: Desk, provider: ProviderPort | None = None) -> list[HTTPRouteHandler]:

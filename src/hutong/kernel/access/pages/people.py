@@ -98,7 +98,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         )
 
     @get("/people", sync_to_thread=True, opt=_READ)
-    def people(request: Request[Any, Any, Any]) -> Response[str] | Stream:
+    def people(request: Request[Any, Any, Any]) -> Response[Any]:
         if wants_export(request.query_params) and request.user.can("tables.export"):
             return _export(request, desk, console)
         return page(request)

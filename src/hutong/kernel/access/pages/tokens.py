@@ -95,7 +95,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         )
 
     @get("/tokens", sync_to_thread=True, opt=requires("tokens.own"))
-    def tokens(request: Request[Any, Any, Any]) -> Response[str] | Stream:
+    def tokens(request: Request[Any, Any, Any]) -> Response[Any]:
         if wants_export(request.query_params) and request.user.can("tables.export"):
             return _export(request, desk, console)
         return page(request)

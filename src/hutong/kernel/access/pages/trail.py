@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from litestar.handlers import HTTPRouteHandler
-    from litestar.response import Stream
 
     from hutong.kernel.access.pages.desk import Desk
     from hutong.kernel.access.trail import Sort, TrailEntry
@@ -89,7 +88,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
     """`/trail`."""
 
     @get("/trail", sync_to_thread=True, opt=requires("trail.read"))
-    def trail(request: Request[Any, Any, Any]) -> Response[str] | Stream:
+    def trail(request: Request[Any, Any, Any]) -> Response[Any]:
         query = read_query(TABLE, request.query_params)
         wanted = _wanted(query, console, request)
         if wants_export(request.query_params) and request.user.can("tables.export"):
