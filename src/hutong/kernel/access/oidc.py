@@ -61,7 +61,7 @@ class _Pending(msgspec.Struct, frozen=True):
     started_ms: int
 
 
-class _Metadata(msgspec.Struct, frozen=True):
+class Metadata(msgspec.Struct, frozen=True):
     """OpenID Connect Discovery 1.0 §3, as far as we use it."""
 
     issuer: str
@@ -80,7 +80,7 @@ class Provider:
         self._settings = settings
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
-        self._metadata: tuple[int, _Metadata] | None = None
+        self._metadata: tuple[int, Metadata] | None = None
         self._keys: tuple[int, Sequence[object]] | None = None
 
     def begin(self, now_ms: int) -> tuple[str, str]:
@@ -147,30 +147,17 @@ class Provider:
 
     # What the provider says
 
-    def _described(self, now_ms: int) -> _Metadata:
+    def _described(self, now_ms: int) -> Metadata:
         with self._lock:
             if self._metadata is not None and 0 <= now_ms - self._metadata[0] < _KEPT_MS:
                 return self._metadata[1]
             issuer = self._settings.issuer
             answer = self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-            try:
-                metadata = msgspec.convert(answer, _Metadata)
-            except msgspec.ValidationError as error:
-                raise _refused(
-                    "The OpenID provider's description lacks what is needed.", "Check oidc.issuer."
-                ) from error
-            if metadata.issuer != issuer:
-                raise _refused("The OpenID provider calls itself by another name.", "Set oidc.issuer as it does.")
-            self._check_encrypted(metadata)
+            metadata = read_metadata(answer, issuer)
             self._metadata = (now_ms, metadata)
             return metadata
 
-    def _check_encrypted(self, metadata: _Metadata) -> None:
-        places = (metadata.authorization_endpoint, metadata.token_endpoint, metadata.jwks_uri)
-        if self._settings.issuer.startswith("https:") and not all(place.startswith("https:") for place in places):
-            raise _refused("The OpenID provider names addresses without HTTPS.", "Have them corrected there.")
-
-    def _claims(self, metadata: _Metadata, id_token: str, now_ms: int) -> dict[str, Any]:
+    def _claims(self, metadata: Metadata, id_token: str, now_ms: int) -> dict[str, Any]:
         """The claims of a token that the provider signed; its keys are asked for again where they do not fit."""
         for oldest in (_KEPT_MS, _AGAIN_MS):
             claims = verified_claims(id_token, self._known_keys(metadata, now_ms, oldest))
@@ -178,14 +165,14 @@ class Provider:
                 return claims
         raise _refused("The OpenID provider did not sign its ID token.", "Sign in again; else check oidc.issuer.")
 
-    def _known_keys(self, metadata: _Metadata, now_ms: int, oldest_ms: int) -> Sequence[object]:
+    def _known_keys(self, metadata: Metadata, now_ms: int, oldest_ms: int) -> Sequence[object]:
         with self._lock:
             if self._keys is None or not 0 <= now_ms - self._keys[0] < oldest_ms:
                 found = self._ask("GET", metadata.jwks_uri).get("keys")
                 self._keys = (now_ms, found if isinstance(found, list) else [])
             return self._keys[1]
 
-    def _exchange(self, metadata: _Metadata, code: str, verifier: str) -> dict[str, Any]:
+    def _exchange(self, metadata: Metadata, code: str, verifier: str) -> dict[str, Any]:
         settings = self._settings
         form = {
             "grant_type": "authorization_code",
@@ -202,7 +189,7 @@ class Provider:
             form["client_secret"] = settings.client_secret
         return self._ask("POST", metadata.token_endpoint, data=form)
 
-    def _userinfo(self, metadata: _Metadata, access_token: str, subject: str) -> dict[str, Any]:
+    def _userinfo(self, metadata: Metadata, access_token: str, subject: str) -> dict[str, Any]:
         """More claims (OpenID Connect Core 1.0 §5.3); of this person and nobody else."""
         if not metadata.userinfo_endpoint or not access_token:
             return {}
@@ -238,6 +225,24 @@ class Provider:
         if not isinstance(found, dict):
             raise _refused("The OpenID provider does not answer in JSON.", "Check oidc.issuer.")
         return found
+
+
+def read_metadata(answer: Mapping[str, Any], issuer: str) -> Metadata:
+    """What a provider says of itself, once it is found to be the provider that we mean.
+
+    Raises:
+        OidcRefused: it is another one, leaves something out, or would be asked without HTTPS although it has it.
+    """
+    try:
+        metadata = msgspec.convert(answer, Metadata)
+    except msgspec.ValidationError as error:
+        raise _refused("The OpenID provider's description lacks what is needed.", "Check oidc.issuer.") from error
+    if metadata.issuer != issuer:
+        raise _refused("The OpenID provider calls itself by another name.", "Set oidc.issuer as it does.")
+    places = (metadata.authorization_endpoint, metadata.token_endpoint, metadata.jwks_uri, metadata.userinfo_endpoint)
+    if issuer.startswith("https:") and not all(place.startswith("https:") for place in places if place):
+        raise _refused("The OpenID provider names addresses without HTTPS.", "Have them corrected there.")
+    return metadata
 
 
 def _read_pending(text: str, now_ms: int) -> _Pending:
