@@ -1,0 +1,367 @@
+"""The console in a real browser, on a real node: every page for every role that may see it, in both languages.
+
+One node and one browser serve all tests; a session is begun once for each role.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import pytest_socket
+from playwright.sync_api import expect, sync_playwright
+
+from e2e.browser import PASSWORD, WAIT_MS, Browsers, ConsoleNode, Desk
+from hutong.kernel.access.permissions import ROLES, permissions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.peer("chromium"), pytest.mark.enable_socket]
+
+CALLS = 2000
+LANGUAGES = ("zh", "en")
+LISTED = "13900130007"
+OWN_WORDS = "plough-lantern-42-orchard"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A page: where, who may see it, and its heading (a part of it)."""
+
+    path: str
+    permission: str
+    zh: str = ""
+    en: str = ""
+
+
+PLACES = (
+    Place("/", "live.read", "来话", "Calls"),
+    Place("/?wall=1", "live.read", "来话", "Calls"),
+    Place("/live/cities", "live.read", "近 5 分钟的被叫城市", "Cities of callees, last 5 minutes"),
+    Place("/verdicts", "verdicts.read", "判决", "Verdicts"),
+    Place("/calls/{seq}", "verdicts.read"),
+    Place("/numbers/{ref}", "numbers.read"),
+    Place("/lists", "lists.read", "名单", "Lists"),
+    Place("/rules", "rules.read", "规则", "Rules"),
+    Place("/rules/calls.shared-cost-as-caller", "rules.read", "400/800 号码作主叫", "A 400 or 800 number as caller"),
+    Place("/trunks", "trunks.read", "中继", "Trunks"),
+    Place("/health", "health.read", "", ""),
+    Place("/settings", "settings.read", "配置", "Settings"),
+    Place("/trail", "trail.read", "操作记录", "Trail"),
+    Place("/people", "people.read", "账号", "People"),
+    Place("/people/operator", "people.read"),
+    Place("/tokens", "tokens.own", "令牌", "Tokens"),
+    Place("/account", "account.own", "我的账号", "My account"),
+    Place("/account/password", "account.own", "更换密码", "Change password"),
+)
+#: Pages with a table that sorts, filters and pages; and somebody who may see and export it.
+TABLES = (
+    ("/verdicts", "operator"),
+    ("/lists", "operator"),
+    ("/rules", "operator"),
+    ("/trunks", "operator"),
+    ("/live/cities", "operator"),
+    ("/trail", "auditor"),
+    ("/people", "auditor"),
+)
+NAVIGATION = {
+    "/": "live.read",
+    "/verdicts": "verdicts.read",
+    "/lists": "lists.read",
+    "/rules": "rules.read",
+    "/trunks": "trunks.read",
+    "/health": "health.read",
+    "/settings": "settings.read",
+    "/trail": "trail.read",
+    "/people": "people.read",
+    "/tokens": "tokens.own",
+}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleNode]:
+    pytest_socket.enable_socket()
+    node = ConsoleNode(tmp_path_factory.mktemp("console"))
+    try:
+        node.start()
+        node.make_calls(CALLS)
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture(scope="module")
+def browsers(node: ConsoleNode) -> Iterator[Browsers]:
+    with sync_playwright() as playwright:
+        browsers = Browsers(playwright, node)
+        yield browsers
+        browsers.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(scope="module")
+def paths(node: ConsoleNode, browsers: Browsers) -> dict[str, str]:
+    """What stands for the places in the paths."""
+    desk = browsers.desk("analyst")
+    desk.open("/live/cities")
+    desk.page.locator("#search").fill(LISTED)
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_url("**/numbers/*")
+    ref = desk.path.rpartition("/")[2]
+    desk.close()
+    assert LISTED not in ref
+    return {"seq": str(node.blocked_call()), "ref": ref}
+
+
+def _may(role: str, place: Place) -> bool:
+    return place.permission in permissions_of(role)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("role", ROLES)
+def test_every_page_that_a_role_may_see(
+    browsers: Browsers, paths: dict[str, str], pictures: Path, role: str, language: str
+) -> None:
+    desk = browsers.desk(role, language)
+    with desk.looked_at(pictures):
+        for place in PLACES:
+            if not _may(role, place):
+                continue
+            desk.open(place.path.format(**paths))
+            assert getattr(place, language) in desk.heading, place.path
+            assert desk.page.locator("html").get_attribute("lang") == {"zh": "zh-CN", "en": "en"}[language]
+            assert desk.navigation == [path for path, need in NAVIGATION.items() if need in permissions_of(role)]  # type: ignore[arg-type]
+            assert desk.narrow_overflow() == 0, place.path
+            desk.assert_clean()
+    desk.close()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_page_that_a_role_may_not_see_says_so(
+    browsers: Browsers, paths: dict[str, str], pictures: Path, role: str
+) -> None:
+    desk = browsers.desk(role, "en")
+    with desk.looked_at(pictures):
+        for place in PLACES:
+            if _may(role, place):
+                continue
+            desk.open(place.path.format(**paths), expect=403)
+            assert desk.heading
+            expect(desk.page.locator("main a[href='/']")).to_be_visible()
+            desk.assert_clean()
+    desk.close()
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "zh"), ("dark", "en")])
+def test_axe_finds_nothing_serious(
+    browsers: Browsers, paths: dict[str, str], pictures: Path, scheme: str, language: str
+) -> None:
+    found = {}
+    for role in ("operator", "auditor", "administrator", "viewer"):
+        seen = [place for place in PLACES if _may(role, place) and f"{place.path}" not in found]
+        desk = browsers.desk(role, language, color_scheme=scheme)
+        with desk.looked_at(pictures):
+            for place in seen:
+                desk.open(place.path.format(**paths))
+                found[place.path] = desk.axe()
+        desk.close()
+    stranger = browsers.desk("", language, color_scheme=scheme)
+    stranger.open("/signin")
+    found["/signin"] = stranger.axe()
+    stranger.close()
+    assert len(found) == len(PLACES) + 1
+    assert not {path: findings for path, findings in found.items() if findings}
+
+
+@pytest.mark.parametrize(("path", "role"), TABLES)
+def test_a_table_sorts_filters_pages_and_exports(browsers: Browsers, pictures: Path, path: str, role: str) -> None:
+    desk = browsers.desk(role, "en")
+    page = desk.page
+    with desk.looked_at(pictures):
+        desk.open(path)
+        region = page.locator(".table-region").first
+        expect(region.locator("tbody tr").first).to_be_visible()
+        _sort(desk)
+        _change_size(desk)
+        _export(desk)
+        _filter_away(desk)
+        desk.assert_clean()
+    desk.close()
+
+
+def _sort(desk: Desk) -> None:
+    """By its last sortable column: the heading says so, and so does the address."""
+    region = desk.page.locator(".table-region").first
+    name = region.locator("th a.sort").last.inner_text()
+    region.locator("th a.sort").last.click()
+    heading = desk.page.locator(".table-region th[aria-sort]").first
+    expect(heading).to_have_text(re.compile(re.escape(name)))
+    first = heading.get_attribute("aria-sort")
+    desk.page.locator(".table-region th[aria-sort] a.sort").first.click()
+    expect(desk.page.locator(".table-region th[aria-sort]").first).not_to_have_attribute("aria-sort", first or "")
+    assert "sort=" in desk.path
+
+
+def _change_size(desk: Desk) -> None:
+    sizes = desk.page.locator(".table-region .sizes").first
+    if sizes.count():
+        sizes.get_by_role("link").last.click()
+        expect(desk.page).to_have_url(re.compile("size="))
+
+
+def _export(desk: Desk) -> None:
+    with desk.page.expect_download() as waiting:
+        desk.page.locator(".table-region a.export").first.click()
+    download = waiting.value
+    assert download.suggested_filename.endswith(".csv")
+    text = Path(download.path()).read_bytes()
+    assert text.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.reader(io.StringIO(text.decode("utf-8-sig"))))
+    assert len(rows) > 1
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def _filter_away(desk: Desk) -> None:
+    """A filter that nothing fits: said so, and taken away again with one link."""
+    fields = desk.page.locator(".table-region form.filters input[type=search]")
+    if not fields.count():
+        return
+    fields.first.fill("nothing-like-this")
+    desk.page.keyboard.press("Enter")
+    expect(desk.page.locator(".table-region .chip").first).to_be_visible()
+    expect(desk.page.locator(".table-region tbody tr")).to_have_count(0)
+    desk.page.locator(".table-region .chip").first.click()
+    expect(desk.page.locator(".table-region tbody tr").first).to_be_visible()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_from_a_one_time_password_to_signing_out(
+    node: ConsoleNode, browsers: Browsers, pictures: Path, language: str
+) -> None:
+    one_time = node.add_person(f"newcomer-{language}", "analyst")
+    desk = browsers.desk("", language)
+    page = desk.page
+    with desk.looked_at(pictures):
+        desk.open("/verdicts")
+        assert desk.path == "/signin?next=%2Fverdicts"
+        browsers.sign_in(desk, f"newcomer-{language}", one_time)
+        assert desk.path == "/account/password"
+        desk.open("/lists")
+        assert desk.path == "/account/password"
+        for name, value in (("old", one_time), ("new", OWN_WORDS), ("again", OWN_WORDS)):
+            page.locator(f"input[name={name}]").fill(value)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "/account/password" not in url)
+        desk.open("/lists")
+        desk.assert_clean()
+        page.locator("details.menu:not(.nav-narrow) > summary").click()
+        page.locator("form[action='/signout'] button").click()
+        page.wait_for_url("**/signin*")
+        desk.open("/lists")
+        assert desk.path.startswith("/signin")
+        desk.assert_clean()
+    desk.close()
+
+
+def test_a_wrong_password_says_no_more_than_that(browsers: Browsers, pictures: Path) -> None:
+    desk = browsers.desk("", "en")
+    said = set()
+    with desk.looked_at(pictures):
+        for name, password in (("operator", "not-this-one-4711"), ("nobody", PASSWORD)):
+            desk.open("/signin")
+            desk.page.locator("input[name=name]").fill(name)
+            desk.page.locator("input[name=password]").fill(password)
+            desk.page.keyboard.press("Enter")
+            said.add(desk.page.get_by_role("alert").inner_text(timeout=WAIT_MS))
+    assert len(said) == 1
+    desk.close()
+
+
+def test_the_keyboard_alone_reaches_everything(browsers: Browsers, pictures: Path) -> None:
+    desk = browsers.desk("operator", "en")
+    page = desk.page
+    with desk.looked_at(pictures):
+        desk.open("/live/cities")
+        stops = _tab_through(desk)
+        assert stops[0] == "#content"
+        order = [stop for stop in stops if stop in NAVIGATION]
+        allowed = [path for path, need in NAVIGATION.items() if need in permissions_of("operator")]
+        assert order[: len(allowed) + 1] == ["/", *allowed]  # the brand leads home too
+        desk.open("/")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()
+        page.keyboard.press("g")
+        page.keyboard.press(page.locator('.nav-wide a[href="/lists"]').get_attribute("data-key") or "?")
+        page.wait_for_url("**/lists")
+        page.keyboard.press("/")
+        expect(page.locator("#search")).to_be_focused()
+        page.keyboard.type(LISTED)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/numbers/*")
+        desk.assert_clean()
+    desk.close()
+
+
+def _tab_through(desk: Desk) -> list[str]:
+    """Where Tab leads, from the first stop until it leaves the page; every stop must be seen."""
+    stops: list[str] = []
+    for _ in range(200):
+        desk.page.keyboard.press("Tab")
+        stop = desk.page.evaluate(
+            """() => {
+              const it = document.activeElement;
+              if (!it || it === document.body) return null;
+              const box = it.getBoundingClientRect(), { outlineStyle, outlineWidth } = getComputedStyle(it);
+              const seen = box.width > 0 && box.height > 0 && outlineStyle !== "none" && outlineWidth !== "0px";
+              return { at: it.getAttribute("href") ?? it.id ?? it.tagName, seen };
+            }"""
+        )
+        if stop is None:
+            return stops
+        assert stop["seen"], f"the focus at {stop['at']} of {desk.path} cannot be seen"
+        stops.append(stop["at"])
+    raise AssertionError(f"Tab does not leave {desk.path}: {stops[-10:]}")
+
+
+def test_the_wall_leads_on(browsers: Browsers, node: ConsoleNode, pictures: Path) -> None:
+    desk = browsers.desk("operator", "en")
+    page = desk.page
+    with desk.looked_at(pictures):
+        desk.open("/")
+        node.make_calls(300, seed=2)
+        disc = page.locator("#map [data-area]").first
+        expect(disc).to_be_visible(timeout=WAIT_MS)
+        disc.hover()
+        expect(page.locator("#map-tip")).to_contain_text("calls")
+        page.locator("#cities tbody a").first.click()
+        page.wait_for_url("**/verdicts?area=*")
+        desk.open("/")
+        page.locator("#latest tbody a").first.click()
+        page.wait_for_url("**/calls/*")
+        desk.assert_clean()
+    desk.close()
+
+
+def test_the_wall_says_when_screening_is_gone(browsers: Browsers, node: ConsoleNode, pictures: Path) -> None:
+    desk = browsers.desk("viewer", "en")
+    headline = desk.page.get_by_role("heading", level=1)
+    with desk.looked_at(pictures):
+        desk.open("/")
+        expect(headline).not_to_contain_text("No screening data")
+        with node.screening_suspended():
+            expect(headline).to_contain_text("No screening data for", timeout=WAIT_MS)
+            expect(desk.page).to_have_title(re.compile("^⚠"))
+            assert not [finding for finding in desk.axe() if finding.id == "color-contrast"]
+        expect(headline).not_to_contain_text("No screening data", timeout=WAIT_MS)
+        desk.assert_clean()
+    desk.close()
