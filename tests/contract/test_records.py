@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -302,6 +303,17 @@ def test_the_file_is_for_its_user_alone(tmp_path: Path) -> None:
         add(connection, "a")
         modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
     assert modes == {"records.db": 0o600, "records.db-wal": 0o600, "records.db-shm": 0o600}
+    database.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_that_root_makes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    database = Database(database_url("", tmp_path))
+    database.open()
+    with database.write() as connection:
+        add(connection, "a")
+        assert {path.stat().st_uid for path in tmp_path.iterdir()} == {65534}
     database.close()
 
 

@@ -72,3 +72,13 @@ PERMISSIONS: Final[dict[str, Permission]] = {
 def permissions_of(role: Role) -> frozenset[str]:
     """The names of what a role may do."""
     return frozenset(it.name for it in PERMISSIONS.values() if role in it.roles)
+
+
+def permissions_table() -> str:
+    """Permissions and the roles that have them, as a table for docs/people.md."""
+    heads = [f"{role} {ROLE_TITLES[role]['zh']}" for role in ROLES]
+    lines = [f"| permission | | {' | '.join(heads)} |", "|---|---|" + ":-:|" * len(ROLES)]
+    for it in PERMISSIONS.values():
+        marks = " | ".join("●" if role in it.roles else "" for role in ROLES)
+        lines.append(f"| `{it.name}` | {it.en} {it.zh} | {marks} |")
+    return "\n".join(lines) + "\n"

@@ -177,8 +177,7 @@ class Database:
         path = Path(self._url.database or "")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Made here, because SQLite would let the group read it; its side files take over the mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make_file(path)
         except OSError as error:
             raise RecordsError(
                 f"The records cannot be opened: {error.strerror}.",
@@ -276,6 +275,19 @@ def _read_url(text: str) -> URL:
         where="records.url",
         fix="Write it like postgresql://user:password@host:5432/database, or leave it empty for SQLite.",
     ) from None
+
+
+def _make_file(path: Path) -> None:
+    """Make the file before SQLite does, which would let the group read it; its side files take over mode and owner."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    else:
+        if os.geteuid() == 0:  # a command that root gave must not keep the node's own user out
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    os.close(descriptor)
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401  # a sqlite3.Connection
