@@ -12,6 +12,8 @@ from hutong.kernel.access.refs import Refs
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.lists import ListStore
+from hutong.kernel.numbering import Numbering
 from hutong.kernel.records.database import Database, database_url
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Services:
         self.sessions = Sessions(self.database, config.access.session_hours, config.access.idle_minutes)
         self.tokens = Tokens(self.database, config.access.token_days)
         self.trail = Trail(self.database)
+        self.lists = ListStore(config.data / "lists")
+        self.numbering = Numbering(config.calls.home_area)
         self.refs = Refs(config.data / "keys" / "refs.key")
         self.provider = _provider(config)
         self.card = RedressCard(config.data / "keys", config.node.name, config.sip.redress_url, clock)
@@ -52,9 +56,11 @@ class Services:
         self.config.data.mkdir(parents=True, exist_ok=True, mode=0o750)
         self.card.open()
         self.database.open()
+        self.lists.open()
 
     def close(self) -> None:
         """Let go of everything."""
+        self.lists.close()
         self.database.close()
 
 

@@ -13,8 +13,9 @@ from litestar.static_files import create_static_files_router
 
 from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
-from hutong.calls.console import live
+from hutong.calls.console import lists, live
 from hutong.calls.live_feed import LiveFeed
+from hutong.kernel.access import pages as access
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.console import Console, NavItem
 from hutong.kernel.web.guard import OPEN, Guard, requires
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from hutong.app.services import Services
 
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
-NAV: Final = (NavItem("/", "nav.live", "live.read", "l"),)
+NAV: Final = (
+    NavItem("/", "nav.live", "live.read", "l"),
+    NavItem("/lists", "nav.lists", "lists.read", "i"),
+    NavItem("/trail", "nav.trail", "trail.read", "a"),
+    NavItem("/people", "nav.people", "people.read", "p"),
+)
 
 
 class Site:
@@ -44,7 +50,7 @@ class Site:
         self._services = services
         self._public_port = public_port
         config = services.config
-        self._frame = web.Frame([calls_console.HOME], [*calls_console.TEXTS, _TEXTS])
+        self._frame = web.Frame([access.HOME, calls_console.HOME], [*calls_console.TEXTS, _TEXTS])
         self._console = Console(self._frame, NAV, config.node.name, services.clock, config.calls.time_zone)
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
         self._wall = live.Wall(self._frame, facts)
@@ -72,7 +78,17 @@ class Site:
         console = self._console
         litestar = Litestar(
             route_handlers=[
+                *access.access_routes(console, self._desk(guard), services.provider),
                 *live.routes(console, self.feed, self._wall, services.trail),
+                *lists.routes(
+                    console,
+                    store=services.lists,
+                    numbering=services.numbering,
+                    trail=services.trail,
+                    refs=services.refs,
+                    clock=services.clock,
+                    imports=config.data / "run" / "imports",
+                ),
                 *_for_machines(self.feed),
                 _static(),
             ],
@@ -84,6 +100,18 @@ class Site:
             logging_config=None,
         )
         return with_security_headers(litestar)
+
+    def _desk(self, guard: Guard) -> access.Desk:
+        it = self._services
+        return access.Desk(
+            database=it.database,
+            people=it.people,
+            sessions=it.sessions,
+            tokens=it.tokens,
+            trail=it.trail,
+            guard=guard,
+            token_days=it.config.access.token_days,
+        )
 
     def _open_to_all(self) -> ASGIApp:
         services = self._services
@@ -114,7 +142,10 @@ class Site:
 
 def _static() -> Any:  # noqa: ANN401  # what Litestar takes
     return create_static_files_router(
-        path="/static", directories=[web.STATIC, calls_console.STATIC], cache_control=None, opt=OPEN
+        path="/static",
+        directories=[web.STATIC, access.STATIC, calls_console.STATIC],
+        cache_control=None,
+        opt=OPEN,
     )
 
 
