@@ -53,13 +53,13 @@ def export_records(database: Database, folder: Path, progress: Callable[[int], N
             connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         for table in metadata.sorted_tables:
             with (folder / f"{table.name}{SUFFIX}").open("xb") as out:
-                rows[table.name] = _export(connection, table, out, progress)
+                rows[str(table.name)] = _export(connection, table, out, progress)
     return rows
 
 
 def _export(connection: Connection, table: Table, out: BinaryIO, progress: Callable[[int], None]) -> int:
     encode = msgspec.json.Encoder().encode
-    out.write(encode(_Header(table.name, tuple(column.name for column in table.columns))) + b"\n")
+    out.write(encode(_Header(str(table.name), tuple(str(column.name) for column in table.columns))) + b"\n")
     count = 0
     streamed = connection.execution_options(stream_results=True, max_row_buffer=_BATCH)
     with streamed.execute(sa.select(table).order_by(*table.primary_key)) as result:

@@ -180,8 +180,11 @@ class SnapshotCopier:
             if not same or _state(source.fileno()) != before or is_held(self._folder / OWNER_LOCK):
                 raise _OwnerLeftError
         lost, seq, length = _close_still(to)
+        if lost:
+            to.unlink()
+            return None
         os.truncate(to, length)
-        return None if lost else Copied(seq, length, size, live=False)
+        return Copied(seq, length, size, live=False)
 
     def _copy_bytes(self, source: int, to: Path, length: int) -> None:
         with to.open("wb") as file:
