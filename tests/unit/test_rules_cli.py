@@ -83,6 +83,27 @@ def test_promote_moves_a_rule_and_list_shows_it(tmp_path: Path, capsys: pytest.C
     assert "may at most warn" in capsys.readouterr().err
 
 
+def test_the_folder_that_the_settings_add_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    further, data = tmp_path / "further", tmp_path / "data"
+    further.mkdir()
+    data.mkdir()
+    (further / "own.yaml").write_text(OWN)
+    config = tmp_path / "hutong.toml"
+    config.write_text(f'[calls]\nrules_dir = "{further}"\n')
+    settings = ["--config", str(config), "--data", str(data)]
+    assert run(["rules", "list", *settings]) == 0
+    assert "own.busy" in capsys.readouterr().out
+    assert run(["rules", "promote", "own.busy", "--to", "warn", "--by", "李", "--why", "回放", *settings]) == 0
+    assert capsys.readouterr().out == "own.busy v1: observe -> warn\n"
+    assert run(["rules", "list", "--data", str(data)]) == 0
+    assert "own.busy" not in capsys.readouterr().out
+    monkeypatch.setenv("HUTONG_CALLS__RULES_DIR", str(further))
+    assert run(["rules", "list"]) == 0
+    assert "own.busy" in capsys.readouterr().out
+
+
 def test_list_follows_the_language_of_the_system(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

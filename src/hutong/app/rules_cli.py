@@ -11,6 +11,8 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hutong.app.config import load_config
+from hutong.calls.console.rule_book import STAGES_FILE, rule_paths
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
@@ -29,10 +31,6 @@ from hutong.kernel.rules import (
 
 app = App(name="rules", help="规则：检查、查看、升级 / Rules: lint, list, promote")
 
-#: Within the data folder: the operator's own rules, and the stage decisions.
-OWN_RULES = "rules"
-STAGES_FILE = "stages.jsonl"
-
 _STAGE_NAMES: dict[Stage, dict[str, str]] = {
     "observe": {"zh": "观察", "en": "observe"},
     "warn": {"zh": "提示", "en": "warn"},
@@ -46,6 +44,10 @@ _NS_PER_MS = 1_000_000
 _PIPE_WIDTH = 1000
 
 DataFolder = Annotated[Path, Parameter(help="数据目录 / data folder")]
+ConfigFile = Annotated[
+    Path | None,
+    Parameter(help="配置文件，其中 calls.rules_dir 为另加的规则目录 / settings file: names calls.rules_dir"),
+]
 Lang = Annotated[Literal["zh", "en"] | None, Parameter(help="语言，缺省随系统 / language; default: the system's")]
 
 
@@ -61,16 +63,23 @@ def _documents() -> dict[str, frozenset[str]] | None:
     return read_anchors(Path(__file__).resolve().parents[3])
 
 
-def in_force(data: Path | None) -> Ruleset:
-    """The shipped rules and, with a data folder, the operator's own, each in its stage.
+def in_force(data: Path | None, config: Path | None = None) -> Ruleset:
+    """The rules of a node, each in its stage: shipped, in the data folder, in `calls.rules_dir`.
+
+    Args:
+        data: the data folder; None for the shipped rules and those that the settings add.
+        config: the settings file; without one, settings come from the environment.
 
     Raises:
+        ConfigError: the settings are wrong.
         RuleError: a rule file or the stages file is refused; lists every error.
     """
+    further = load_config(config, data=data).calls.rules_dir
+    folders = [Path(further)] if further else []
     if data is None:
-        return load_ruleset([SHIPPED_RULES], VOCABULARY)
+        return load_ruleset([SHIPPED_RULES, *folders], VOCABULARY)
     stages = stages_in_force(read_stages(data / STAGES_FILE))
-    return load_ruleset([SHIPPED_RULES, data / OWN_RULES], VOCABULARY, stages=stages)
+    return load_ruleset(rule_paths(data, folders), VOCABULARY, stages=stages)
 
 
 @app.command
@@ -97,10 +106,10 @@ def lint(
 
 
 @app.command(name="list")
-def list_rules(*, data: DataFolder | None = None, lang: Lang = None) -> None:
+def list_rules(*, data: DataFolder | None = None, config: ConfigFile = None, lang: Lang = None) -> None:
     """列出规则及其所处阶段 / List the rules and the stages they are in."""
     language = _lang(lang)
-    ruleset = in_force(_existing(data) if data is not None else None)
+    ruleset = in_force(_existing(data) if data is not None else None, config)
     table = Table(box=None, pad_edge=False)
     for heading in _HEADINGS[language]:
         table.add_column(heading, no_wrap=heading == _HEADINGS[language][0])
@@ -120,12 +129,13 @@ def promote_rule(
     by: Annotated[str, Parameter(help="决定人 / who decides")],
     why: Annotated[str, Parameter(help="依据 / the evidence")],
     data: DataFolder,
+    config: ConfigFile = None,
 ) -> None:
     """升级或降级规则的阶段，留下决定人与依据 / Move a rule up or down a stage, with person and evidence on record."""
     folder = _existing(data)
     stages = folder / STAGES_FILE
     now = SystemClock().wall() // _NS_PER_MS
-    change = promote(stages, in_force(folder), rule_id, to=to, by=by, why=why, time_ms=now)
+    change = promote(stages, in_force(folder, config), rule_id, to=to, by=by, why=why, time_ms=now)
     sys.stdout.write(f"{change.rule} v{change.version}: {change.came_from} -> {change.to}\n")
 
 

@@ -1,0 +1,397 @@
+"""`/rules`: every rule, how often it fires, and one rule wholly: text, words, samples, stage with history, hits.
+
+Belongs here: routes, figures beside rules, moving a rule to another stage. Not here: reading rule files (`rule_book`),
+words and colours (`rule_words`), what a stage change demands (`kernel.rules.stages`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from litestar import Request, Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, URLEncodedBody
+from litestar.response import Redirect
+
+from hutong.calls.console.error_words import Said, say_error
+from hutong.calls.console.rule_book import Book, RuleShelf, Written, runbook_section
+from hutong.calls.console.rule_words import given_words, in_colours, words_of
+from hutong.calls.console.spans import SPANS, Span, span_of
+from hutong.kernel.errors import HutongError, RuleError
+from hutong.kernel.rules import LEVELS, STAGES, Rule, Ruleset, promote, run_rules
+from hutong.kernel.rules.lint import sample_vector
+from hutong.kernel.web.charts import Chart, Series
+from hutong.kernel.web.guard import requires
+from hutong.kernel.web.tables import (
+    Column,
+    Filter,
+    TableSpec,
+    chosen,
+    export_csv,
+    page_of,
+    read_query,
+    wants_export,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from litestar.handlers import HTTPRouteHandler
+
+    from hutong.calls.history import History, Point
+    from hutong.kernel.access.trail import Trail
+    from hutong.kernel.access.viewer import Viewer
+    from hutong.kernel.web.console import Console
+
+AnyRequest = Request[Any, Any, Any]
+Form = URLEncodedBody[dict[str, str]]
+
+_ACTIONS: Final = ("pass", "warn", "block")
+_MINUTE_MS = 60_000
+_SPANS: Final = {"hits_5m": 5, "hits_1h": 60, "hits_24h": 1440}
+_LONGEST_TEXT = 500
+_SEE_OTHER: Final = 303
+_REFUSED = 422
+
+
+class Row(NamedTuple):
+    """A rule in the table. Hits are calls on which it fired; None where the figures cannot be had.
+
+    `rate` is the share of all calls of the last 24 hours on which it fired.
+    """
+
+    rule: Rule
+    title: str
+    family: str
+    family_text: str
+    hits_5m: int | None
+    hits_1h: int | None
+    hits_24h: int | None
+    rate: float | None
+
+
+class Sampled(NamedTuple):
+    """A sample run now: what it gives, what it should do, what the compiled rule did, and why it fired."""
+
+    given: list[str]
+    wanted: bool
+    fired: bool
+    because: list[str]
+
+
+class RulePages:
+    """What the pages of rules share.
+
+    Args:
+        console: makes the pages.
+        shelf: the rules.
+        history: how often they fired.
+        trail: who moved them.
+    """
+
+    def __init__(self, console: Console, *, shelf: RuleShelf, history: History, trail: Trail) -> None:
+        self._console = console
+        self._shelf = shelf
+        self._history = history
+        self._trail = trail
+
+    # The table
+
+    def overview(self, request: AnyRequest) -> Response[Any]:
+        """`/rules`."""
+        try:
+            book = self._shelf.book()
+        except RuleError as error:
+            return self._console.page(request, "rules_none.html", refused=[error.fix or str(error)])
+        lang = self._console.language(request)
+        rows = self._rows(book, lang)
+        spec = _table(sorted({(row.family, row.family_text) for row in rows}))
+        query = read_query(spec, dict(request.query_params))
+        if wants_export(request.query_params) and request.user.can("tables.export"):
+            viewer: Viewer = request.user
+            self._trail.record(
+                viewer.name,
+                viewer.address,
+                "tables.export",
+                target="rules",
+                after={"filters": query.filters},
+                now_ms=self._console.now_ms(),
+            )
+            kept = chosen(spec, query, rows, _value)
+            return export_csv(
+                "rules", [it.key for it in spec.columns], ([_value(row, it.key) for it in spec.columns] for row in kept)
+            )
+        in_force = self._shelf.in_force()
+        return self._console.page(
+            request,
+            "rules.html",
+            view=page_of(spec, query, rows, _value),
+            stages={stage: sum(row.rule.stage == stage for row in rows) for stage in STAGES},
+            digest=book.ruleset.digest,
+            waiting=bool(in_force) and in_force != book.ruleset.digest and not book.refused,
+            refused=book.refused,
+            figures=all(row.hits_24h is not None for row in rows),
+        )
+
+    def _rows(self, book: Book, lang: str) -> list[Row]:
+        now = self._console.now_ms()
+        try:
+            hits = {name: self._history.totals("rule", now - span * _MINUTE_MS, now) for name, span in _SPANS.items()}
+            calls = sum(it.attempts for it in self._history.totals("action", now - 1440 * _MINUTE_MS, now).values())
+        except HutongError:
+            hits, calls = {}, 0
+        texts = self._console.frame.texts
+        rows = []
+        for rule in book.ruleset.rules:
+            written = book.written.get(rule.id)
+            family = written.family if written else ""
+            key = f"rule_page.family.{family}"
+            counts = {name: totals[rule.id].attempts if rule.id in totals else 0 for name, totals in hits.items()}
+            rows.append(
+                Row(
+                    rule=rule,
+                    title=rule.title[lang],
+                    family=family,
+                    family_text=texts.say(key, lang) if key in texts else family,
+                    hits_5m=counts.get("hits_5m"),
+                    hits_1h=counts.get("hits_1h"),
+                    hits_24h=counts.get("hits_24h"),
+                    rate=counts["hits_24h"] / calls if calls else 0.0 if hits else None,
+                )
+            )
+        return rows
+
+    # One rule
+
+    def rule(self, request: AnyRequest, rule_id: str, said: Said | None = None, why: str = "") -> Response[Any]:
+        """`/rules/{id}`."""
+        book, at = self._find(rule_id)
+        rule, lang = book.ruleset.rules[at], self._console.language(request)
+        span = span_of(request.query_params)
+        written = book.written.get(rule.id)
+        return self._console.page(
+            request,
+            "rules_one.html",
+            status=200 if said is None else _REFUSED,
+            rule=rule,
+            title=rule.title[lang],
+            written=written,
+            text=in_colours(written.text) if written else None,
+            file=_file_name(written),
+            words=words_of(book.ruleset.trees[at], book.ruleset.vocabulary, lang, rule.when),
+            runbook=runbook_section(rule.runbook),
+            samples=run_samples(book.ruleset, at, lang),
+            changes=book.history(rule.id),
+            reachable=[stage for stage in STAGES if stage != rule.stage and LEVELS[stage] <= LEVELS[rule.action]],
+            refused=book.refused,
+            spans=SPANS,
+            span=span,
+            charts=self._charts(request, rule, span),
+            recent=self._recent(rule),
+            trouble=said,
+            why=why,
+            done=request.query_params.get("done", "") == "moved",
+        )
+
+    def _find(self, rule_id: str) -> tuple[Book, int]:
+        book = self._shelf.book()
+        at = book.ruleset.index(rule_id)
+        if at is None:
+            raise NotFoundException
+        return book, at
+
+    def _recent(self, rule: Rule) -> tuple[int, int] | None:
+        """Calls on which a rule fired, and all calls, in 24 hours."""
+        now = self._console.now_ms()
+        since = now - 1440 * _MINUTE_MS
+        try:
+            hits = self._history.totals("rule", since, now).get(rule.id)
+            calls = sum(it.attempts for it in self._history.totals("action", since, now).values())
+        except HutongError:
+            return None
+        return (hits.attempts if hits else 0), calls
+
+    def _charts(self, request: AnyRequest, rule: Rule, span: Span) -> dict[str, Chart] | None:
+        now = self._console.now_ms()
+        try:
+            hits = self._history.series("rule", rule.id, span.since(now), now, span.step)
+            calls = self._history.many("action", _ACTIONS, span.since(now), now, span.step)
+        except HutongError:
+            return None
+        zone = self._console.zone(request)
+
+        def say(key: str) -> str:
+            return self._console.say(request, f"rule_page.chart.{key}")
+
+        return hit_charts(hits, list(calls.values()), [span.label(it.at_ms, zone) for it in hits], say)
+
+    # Moving it
+
+    def move(self, request: AnyRequest, rule_id: str, form: dict[str, str]) -> Response[Any]:
+        """Show what a stage change would do, or do it when it is confirmed."""
+        viewer: Viewer = request.user
+        book, at = self._find(rule_id)
+        rule = book.ruleset.rules[at]
+        to, why = form.get("to", ""), form.get("why", "").strip()[:_LONGEST_TEXT]
+        try:
+            if form.get("confirmed") != "yes":
+                _check_move(rule, to, why)
+                return self._console.page(
+                    request,
+                    "rules_move.html",
+                    rule=rule,
+                    title=rule.title[self._console.language(request)],
+                    to=to,
+                    why=why,
+                    up=LEVELS[to] > LEVELS[rule.stage],  # type: ignore[index]  # checked above
+                    recent=self._recent(rule),
+                )
+            self._move(viewer, book, rule, to, why)
+        except RuleError as error:
+            said = say_error(self._console.frame.texts, error, self._console.language(request))
+            return self.rule(request, rule_id, said, why)
+        return Redirect(f"/rules/{rule.id}?done=moved", status_code=_SEE_OTHER)
+
+    def _move(self, viewer: Viewer, book: Book, rule: Rule, to: str, why: str) -> None:
+        """Trail first: no stage may change unseen. What the rules then refuse is on the trail as failed."""
+        _check_move(rule, to, why)
+        now = self._console.now_ms()
+
+        def record(deed: str, purpose: str) -> None:
+            self._trail.record(
+                viewer.name,
+                viewer.address,
+                deed,
+                target=rule.id,
+                before={"stage": rule.stage, "version": rule.version},
+                after={"stage": to, "version": rule.version},
+                purpose=purpose,
+                now_ms=now,
+            )
+
+        record("rules.promote", why)
+        try:
+            promote(self._shelf.stages, book.ruleset, rule.id, to=to, by=viewer.name, why=why, time_ms=now)
+        except (HutongError, OSError) as error:
+            record("rules.promote.failed", str(error))
+            raise
+
+
+def _check_move(rule: Rule, to: str, why: str) -> None:
+    """What `promote` refuses, before anything is written.
+
+    Raises:
+        RuleError: no such stage, beyond the rule's action, there already, or no reason.
+    """
+    if to not in STAGES:
+        raise RuleError(f"there is no stage {to[:40]!r}.")
+    if LEVELS[to] > LEVELS[rule.action]:
+        raise RuleError(f"{rule.id} may at most {rule.action}, not {to}.")
+    if to == rule.stage:
+        raise RuleError(f"{rule.id} is in stage {to} already.")
+    if not why:
+        raise RuleError("a stage change needs a person and a reason.")
+
+
+def run_samples(ruleset: Ruleset, at: int, lang: str) -> list[Sampled]:
+    """Each sample of a rule through the compiled set, as a call would go."""
+    fired = np.zeros(max(len(ruleset), 1), dtype=np.uint8)
+    found = []
+    for sample in ruleset.rules[at].samples:
+        vector = sample_vector(sample, ruleset.vocabulary)
+        run_rules(ruleset.program, vector, fired)
+        hit = bool(fired[at])
+        because = ruleset.explain(at, vector, "zh" if lang == "zh" else "en") if hit else []
+        given = given_words(list(sample.given.items()), ruleset.vocabulary, lang)
+        found.append(Sampled(given, sample.fires, hit, because))
+    return found
+
+
+def hit_charts(
+    hits: Sequence[Point], calls: Sequence[Sequence[Point]], labels: list[str], say: Callable[[str], str]
+) -> dict[str, Chart]:
+    """How often a rule fired, by what became of the call; and on which share of all calls."""
+    totals = [sum(series[at].attempts for series in calls) for at in range(len(hits))]
+    blocked: list[float | int | None] = [it.blocked for it in hits]
+    warned: list[float | int | None] = [it.warned for it in hits]
+    passed: list[float | int | None] = [max(it.attempts - it.warned - it.blocked, 0) for it in hits]
+    rates: list[float | int | None] = [
+        round(it.attempts / total * 100, 3) if total else None for it, total in zip(hits, totals, strict=True)
+    ]
+    count = Chart(
+        "bar",
+        labels,
+        [
+            Series(say("blocked"), blocked, "block"),
+            Series(say("warned"), warned, "warn"),
+            Series(say("passed"), passed, "pass"),
+        ],
+        stacked=True,
+        x_text=say("from"),
+    )
+    return {"count": count, "rate": Chart("line", labels, [Series(say("rate"), rates)], unit="%", x_text=say("from"))}
+
+
+def _file_name(written: Written | None) -> str:
+    """The file as people know it: what Hutong ships by name, one's own by its whole path."""
+    if written is None:
+        return ""
+    return f"{written.file.name}:{written.line}" if written.shipped else f"{written.file}:{written.line}"
+
+
+def _table(families: list[tuple[str, str]]) -> TableSpec:
+    stages = tuple((stage, f"stage.{stage}") for stage in STAGES)
+    return TableSpec(
+        id="rules",
+        columns=(
+            Column("id", "rule_page.column.id"),
+            Column("title", "rule_page.column.title"),
+            Column("family", "rule_page.column.family"),
+            Column("stage", "rule_page.column.stage"),
+            Column("action", "rule_page.column.action"),
+            Column("version", "rule_page.column.version", number=True),
+            Column("hits_5m", "rule_page.column.hits_5m", number=True),
+            Column("hits_1h", "rule_page.column.hits_1h", number=True),
+            Column("hits_24h", "rule_page.column.hits_24h", number=True),
+            Column("rate", "rule_page.column.rate", number=True),
+        ),
+        filters=(
+            Filter("stage", "rule_page.column.stage", "choice", stages),
+            Filter("action", "rule_page.column.action", "choice", stages),
+            Filter("family", "rule_page.column.family", "choice", tuple(families)),
+            Filter("text", "rule_page.column.text"),
+        ),
+        sizes=(50, 100),
+    )
+
+
+def _value(row: Row, key: str) -> Any:  # noqa: ANN401  # a column of any type
+    match key:
+        case "id" | "version":
+            return getattr(row.rule, key)
+        case "stage" | "action":
+            return row.rule.stage if key == "stage" else row.rule.action
+        case "text":
+            return f"{row.rule.id} {row.title} {row.rule.when} {row.rule.basis}"
+        case _:
+            return getattr(row, key)
+
+
+def routes(console: Console, *, shelf: RuleShelf, history: History, trail: Trail) -> list[HTTPRouteHandler]:
+    """`/rules`, `/rules/{id}` and the form that moves a rule; the arguments are `RulePages`'."""
+    pages = RulePages(console, shelf=shelf, history=history, trail=trail)
+
+    @get("/rules", opt=requires("rules.read"), sync_to_thread=True)
+    def rules(request: AnyRequest) -> Response[Any]:
+        return pages.overview(request)
+
+    @get("/rules/{rule_id:str}", opt=requires("rules.read"), sync_to_thread=True)
+    def rule(request: AnyRequest, rule_id: FromPath[str]) -> Response[Any]:
+        return pages.rule(request, rule_id)
+
+    @post("/rules/{rule_id:str}/stage", opt=requires("rules.promote"), sync_to_thread=True, status_code=200)
+    def move(request: AnyRequest, rule_id: FromPath[str], data: Form) -> Response[Any]:
+        return pages.move(request, rule_id, data)
+
+    return [rules, rule, move]
