@@ -321,6 +321,24 @@ def test_one_changes_ones_own_password_with_the_old_one(people: People) -> None:
     assert people.sign_in("wang", ANOTHER, HERE, NOW).name == "wang"
 
 
+def test_an_account_that_changes_while_its_password_is_checked_keeps_the_change(database: Database) -> None:
+    given: list[str] = []
+
+    class Slow(Passwords):
+        """An administrator is quicker than the hash."""
+
+        def hash(self, password: str) -> str:
+            if password == ANOTHER:
+                given.append(People(database).reset_password("wang", NOW))
+            return super().hash(password)
+
+    people = People(database, Slow())
+    settled(people)
+    with pytest.raises(SignInRefused):
+        people.set_password("wang", OWN, ANOTHER, NOW)
+    assert people.sign_in("wang", given[0], HERE, NOW).must_change
+
+
 def test_guessing_the_old_password_is_throttled_too(people: People) -> None:
     settled(people)
     for _ in range(FREE):

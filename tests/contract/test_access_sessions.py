@@ -118,6 +118,28 @@ def test_signing_out_ends_this_session_at_once_and_no_other(sessions: Sessions, 
     assert sessions.viewer(second, HERE, NOW) is None
 
 
+def test_a_person_sees_the_own_sessions_and_ends_the_others(sessions: Sessions, wang: Account) -> None:
+    first = sessions.start(wang, HERE, NOW)
+    second = sessions.start(wang, THERE, NOW + MINUTE)
+    sessions.start(wang, THERE, NOW - 13 * HOUR)
+    listed = sessions.of("wang", second, NOW + MINUTE)
+    assert {(one.address, one.own) for one in listed} == {(HERE, False), (THERE, True)}
+    assert sessions.viewer(first, HERE, NOW + MINUTE) is not None
+    assert sessions.end_others("wang", second) == 2
+    assert sessions.viewer(first, HERE, NOW + MINUTE) is None
+    assert sessions.viewer(second, HERE, NOW + MINUTE) is not None
+
+
+def test_a_change_of_preferences_shows_at_the_next_page(sessions: Sessions, wang: Account, people: People) -> None:
+    cookie = sessions.start(wang, HERE, NOW)
+    assert sessions.viewer(cookie, HERE, NOW) is not None
+    people.set_preferences("wang", "en", "", "dark")
+    sessions.renew(cookie)
+    found = sessions.viewer(cookie, HERE, NOW)
+    assert found is not None
+    assert found[1].theme == "dark"
+
+
 def test_what_another_process_ends_is_over_within_a_second(
     sessions: Sessions, wang: Account, people: People, database: Database
 ) -> None:

@@ -58,7 +58,7 @@ def test_an_account_comes_changes_and_goes_and_the_trail_says_so(people: Callabl
     entries = list(Trail(records).entries())[::-1]
     assert [(entry.deed, entry.target, entry.before, entry.after) for entry in entries] == [
         ("people.add", "wang", None, {"title": "王芳", "role": "operator"}),
-        ("people.reset-password", "wang", None, None),
+        ("people.reset", "wang", None, None),
         ("people.role", "wang", "operator", "analyst"),
         ("people.disable", "wang", False, True),
     ]

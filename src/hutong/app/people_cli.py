@@ -117,7 +117,7 @@ def reset_password(name: Name, /, *, config: ConfigFile = None, data: DataFolder
     with _opened(config, data) as desk, desk.database.write():
         password = desk.people.reset_password(name, desk.now_ms)
         account = desk.people.account(name)
-        desk.record("people.reset-password", account.name)
+        desk.record("people.reset", account.name)
     _hand_over(account.name, password)
 
 

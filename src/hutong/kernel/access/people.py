@@ -156,13 +156,10 @@ class People:
             kept = self._prove(name, password, address, now_ms)
             renewed = self._passwords.hash(password) if self._passwords.is_outdated(kept) else kept
         with self._database.write() as connection:
-            # The account may have been changed while the password was checked.
-            same = sa.and_(_ACCOUNTS.c.name == name, _ACCOUNTS.c.password == kept, ~_ACCOUNTS.c.disabled)
-            done = connection.execute(sa.update(_ACCOUNTS).where(same).values(password=renewed, signed_in_ms=now_ms))
-            if done.rowcount != 1:
+            if not _still(connection, name, kept):
                 raise SignInRefused(name)
             self._attempts.passed(connection, name, address, now_ms)
-            return account_of(_row(connection, name))
+            return _update(connection, name, password=renewed, signed_in_ms=now_ms)
 
     def _prove(self, name: str, password: str, address: str, now_ms: int) -> str:
         """The kept form of the password, once it has been found to fit."""
@@ -253,6 +250,8 @@ class People:
                 raise AccessError("password-same", "The new password is the old one.", fix="Choose another.")
             renewed = self._passwords.hash(new)
         with self._changing(name) as (connection, account):
+            if not _still(connection, name, kept):
+                raise SignInRefused(name)
             self._attempts.passed(connection, account.name, address, now_ms)
             _end_sessions(connection, account.name)
             return _update(connection, account.name, password=renewed, must_change=False)
@@ -289,6 +288,12 @@ def _row(connection: Connection, name: str) -> sa.Row[Any]:
 def _insert(connection: Connection, name: str, title: str, role: Role, now_ms: int, **more: object) -> None:
     fresh = {"must_change": False, "disabled": False, "language": "", "zone": "", "theme": "", "created_ms": now_ms}
     connection.execute(sa.insert(_ACCOUNTS).values(name=name, title=title, role=role, **(fresh | more)))
+
+
+def _still(connection: Connection, name: str, kept: str) -> bool:
+    """Whether the account is as it was when its password was checked; it stays so until the transaction ends."""
+    same = sa.and_(_ACCOUNTS.c.name == name, _ACCOUNTS.c.password == kept, ~_ACCOUNTS.c.disabled)
+    return connection.execute(sa.select(_ACCOUNTS.c.name).where(same).with_for_update()).first() is not None
 
 
 def _update(connection: Connection, name: str, **values: object) -> Account:
