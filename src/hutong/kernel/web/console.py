@@ -18,8 +18,8 @@ from litestar.exceptions import HTTPException, NotAuthorizedException
 from markupsafe import Markup
 
 from hutong.kernel.access.permissions import PERMISSIONS, ROLE_TITLES
-from hutong.kernel.web.guard import NewPasswordNeededError, local_path
-from hutong.kernel.web.problems import status_of
+from hutong.kernel.web.guard import NewPasswordNeededError, RefusedError, local_path
+from hutong.kernel.web.problems import phrase, status_of
 from hutong.kernel.web.texts import choose_language
 
 if TYPE_CHECKING:
@@ -139,13 +139,22 @@ class Console:
             return _lead(request, "/account/password", 403)
         status = status_of(error)
         known = f"failure.of_{status}.title" in self.frame.texts
-        detail = error.detail if isinstance(error, HTTPException) and status < _INTERNAL else ""
+        detail = self._detail(request, error) if status < _INTERNAL else ""
         response = self.page(
             request, "failure.html", status=status, failure=str(status) if known else "any", code=status, detail=detail
         )
         if isinstance(error, HTTPException) and error.headers:
             response.headers.update(error.headers)
         return response
+
+    def _detail(self, request: Request[Any, Any, Any], error: Exception) -> str:
+        if isinstance(error, RefusedError):
+            allowed = PERMISSIONS.get(error.permission)
+            permission = getattr(allowed, self.language(request)) if allowed else ""
+            return self.say(request, f"failure.{error.why}", permission=permission)
+        if isinstance(error, HTTPException) and error.detail != phrase(error.status_code):
+            return error.detail
+        return ""
 
     def _zone_and_origin(self, request: Request[Any, Any, Any]) -> tuple[ZoneInfo, str]:
         account = request.scope.get("auth")

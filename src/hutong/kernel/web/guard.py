@@ -72,6 +72,21 @@ class NewPasswordNeededError(PermissionDeniedException):
     """A one-time password is in use: only a new one may be set."""
 
 
+class RefusedError(PermissionDeniedException):
+    """The viewer may not, or the request was not the viewer's own wish.
+
+    Args:
+        detail: for programs.
+        why: `failure.<why>` is the text for people: permission, site, form.
+        permission: the one that lacks; "" where it is not that.
+    """
+
+    def __init__(self, detail: str, why: str, permission: str = "") -> None:
+        super().__init__(detail)
+        self.why = why
+        self.permission = permission
+
+
 class AccountFacts(Protocol):
     """What pages need to know of an account."""
 
@@ -231,7 +246,7 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
             if account is not None and account.must_change and not handler.opt.get(_EARLY):
                 raise NewPasswordNeededError("Choose a password of your own first.")
             if permission not in viewer.permissions:
-                raise PermissionDeniedException(f"This needs the permission {permission}.")
+                raise RefusedError(f"This needs the permission {permission}.", "permission", permission)
         if request.method not in _SAFE and not is_for_programs(scope["path"]):
             self._check_origin(request)
             await _read_form(request)
@@ -270,9 +285,9 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         """Browsers say where a request was begun; programs do not, and have no cookie to be abused."""
         headers: Mapping[str, str] = request.headers
         if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            raise PermissionDeniedException("The request was begun by a page of another site.")
+            raise RefusedError("The request was begun by a page of another site.", "site")
         if "origin" in headers and not self._is_own(headers["origin"], headers.get("host", "")):
-            raise PermissionDeniedException("The request was begun by a page of another site.")
+            raise RefusedError("The request was begun by a page of another site.", "site")
 
     def _is_own(self, origin: str, host: str) -> bool:
         try:
@@ -322,7 +337,7 @@ async def _check_csrf(request: Request[Any, Any, Any], viewer: Viewer) -> None:
         field = (await request.form()).get("_csrf", "")
         sent = field if isinstance(field, str) else ""
     if not viewer.csrf or not hmac.compare_digest(sent.encode(), viewer.csrf.encode()):
-        raise PermissionDeniedException("The form belongs to another session. Reload the page and send it again.")
+        raise RefusedError("The form belongs to another session. Reload the page and send it again.", "form")
 
 
 def local_path(text: str) -> str:

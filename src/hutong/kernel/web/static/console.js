@@ -5,6 +5,8 @@ const root = document.documentElement;
 // --- forms sent by HTMX carry the session's token ---
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.verb !== "get") detail.headers["X-CSRF-Token"] = document.querySelector('meta[name="csrf"]').content;
+  // fields of a filter that are not filled in would only lengthen the address
+  if (detail.verb === "get") for (const [name, value] of [...detail.formData]) if (value === "") detail.formData.delete(name);
 });
 
 // --- the browser's time zone, where the account names none ---
@@ -42,7 +44,7 @@ function closeMenus() {
 
 // --- keys: / searches, g and a letter goes to a page, ? shows them all ---
 const TOGETHER = 1500; // ms between g and the letter
-let wentAt = 0;
+let wentAt = -Infinity;
 
 function typing({ target }) {
   return target.closest("input, select, textarea, [contenteditable]") !== null;
@@ -60,7 +62,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (typing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.timeStamp - wentAt < TOGETHER) {
-    wentAt = 0;
+    wentAt = -Infinity;
     const link = document.querySelector(`.nav-wide a[data-key="${CSS.escape(event.key)}"]`);
     if (link) link.click();
   } else if (event.key === "/" && byId("search")) {
