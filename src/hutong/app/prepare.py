@@ -6,11 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from hutong.app.config import load_config
 from hutong.app.screen import node_settings
 from hutong.calls.ask_edge import SOCKET, AskEdge
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
+from hutong.calls.mirror import MirrorEdge
 from hutong.calls.node import Node
 from hutong.calls.sip_server import SipServer
 from hutong.kernel.clock import SystemClock
@@ -23,16 +26,16 @@ def main() -> None:
     sys.stdout.write("正在编译(约一分钟,仅此一次)/ Compiling, about a minute, this once …\n")
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="hutong-prepare-") as name:
-        node = Node(
-            node_settings(load_config(None, data=Path(name), environ={})),
-            SystemClock(),
-            Reporter("prepare", level="error").log,
-        )
+        settings = node_settings(load_config(None, data=Path(name), environ={}))
+        # Signalling may be mirrored later.
+        settings = msgspec.structs.replace(settings, followed_calls=1024)
+        node = Node(settings, SystemClock(), Reporter("prepare", level="error").log)
         engine = node.open()
         loop = ScreeningLoop(engine, node, SystemClock(), _say)
         look_ups = LookUps(loop, None)
         SipServer(loop, [], look_ups).warm_up()
         AskEdge(loop, look_ups, Path(name) / SOCKET).warm_up()
+        MirrorEdge(loop, [], key=b"", wait_ms=0).warm_up()
         node.close()
     read_target("13800138000")  # what `hutong lists` needs
 

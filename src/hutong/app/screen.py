@@ -14,6 +14,7 @@ from hutong.calls.ask_edge import SOCKET, AskEdge
 from hutong.calls.engine import Policy
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
+from hutong.calls.mirror import MirrorEdge
 from hutong.calls.node import Node, NodeSettings
 from hutong.calls.roaming import HttpRoaming
 from hutong.calls.sip_server import SipServer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hutong.app.config import Config
+    from hutong.calls.loop import Edge
 
 _MIB = 1024 * 1024
 _HOUR_NS = 3600 * 1_000_000_000
@@ -58,7 +60,15 @@ def node_settings(config: Config) -> NodeSettings:
         segment_bytes=config.journal.segment_mb * _MIB,
         sync_ms=config.journal.sync_ms,
         keep_ns=config.journal.keep_hours * _HOUR_NS,
+        followed_calls=config.mirror.calls if config.mirror.listen else 0,
     )
+
+
+def mirror_edge(loop: ScreeningLoop, config: Config) -> MirrorEdge:
+    """The edge that takes mirrored signalling."""
+    it = config.mirror
+    listeners = [parse_listener(text) for text in it.listen]
+    return MirrorEdge(loop, listeners, key=it.key.encode(), wait_ms=it.wait_ms)
 
 
 def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> int:
@@ -81,17 +91,23 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         look_ups = LookUps(loop, roaming)
         server = SipServer(loop, [parse_listener(text) for text in (tuple(listen) or config.sip.listen)], look_ups)
         asks = AskEdge(loop, look_ups, config.data / SOCKET)
-        for edge in (look_ups, server, asks):
+        mirrors = [mirror_edge(loop, config)] if config.mirror.listen else []
+        edges: list[Edge] = [look_ups, server, asks, *mirrors]
+        for edge in edges:
             loop.add(edge)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: loop.stop())
         server.warm_up()
         asks.warm_up()
+        for mirror in mirrors:
+            mirror.warm_up()
         if roaming is not None:
             roaming.start()
         _calm_interpreter()
         loop.open()
         reporter.log.info("screening", ports=server.ports, data=str(config.data), rules=len(engine.ruleset.rules))
+        for mirror in mirrors:
+            reporter.log.info("mirrored signalling", ports=mirror.ports, calls=config.mirror.calls)
         announce_ready()
         loop.run()
         loop.close()

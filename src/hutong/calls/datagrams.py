@@ -164,9 +164,8 @@ class DatagramSocket:
         raw = self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
         return int.from_bytes(raw[4 * _MEMINFO_DROPS : 4 * _MEMINFO_DROPS + 4], "little")
 
-    def receive(self, buffers: DatagramBuffers) -> int:
-        """Fill the inbox with what waits; gives how many datagrams came (0 when none waits)."""
-        rows = BATCH
+    def receive(self, buffers: DatagramBuffers, rows: int = BATCH) -> int:
+        """Fill the inbox with what waits, at most `rows`; gives how many datagrams came (0 when none waits)."""
         buffers.arm(rows)
         count = _recvmmsg(self.socket.fileno(), _pointer(buffers.incoming), rows, socket.MSG_DONTWAIT, None)
         if count <= 0:

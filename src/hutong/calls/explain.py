@@ -47,6 +47,10 @@ _FLAG_WORDS = {
     "diverted": {"zh": "经前转的呼叫", "en": "a diverted call"},
     "anonymous": {"zh": "主叫隐藏号码", "en": "the caller withholds its number"},
     "read-by-full-codec": {"zh": "由完整解码器读取", "en": "read by the full codec"},
+    "mirrored": {
+        "zh": "仅见于镜像信令,按观察模式判决,未作处置",
+        "en": "seen in mirrored signalling only: judged in observe mode, nothing was done",
+    },
 }
 
 

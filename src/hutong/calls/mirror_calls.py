@@ -254,6 +254,12 @@ def oldest(t: NDArray[np.int64], kind: int) -> int:
 
 
 @compiled
+def newer_than(t: NDArray[np.int64], row: int) -> int:
+    """The next row of the same list, NONE after the newest."""
+    return get(t, row, _NEWER)
+
+
+@compiled
 def free_rows(t: NDArray[np.int64]) -> int:
     """Calls that still find room."""
     return int(t[CAPACITY] - t[ROWS])

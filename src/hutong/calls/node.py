@@ -16,10 +16,13 @@ import msgspec
 import numpy as np
 
 from hutong.calls import board as cells_of
+from hutong.calls import mirror_calls
 from hutong.calls.board import Board
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import VOCABULARY
 from hutong.calls.live import write_legend
+from hutong.calls.mirror_file import CallFile
+from hutong.calls.outcomes import all_lost
 from hutong.calls.roaming import RoamingTable
 from hutong.calls.screening import replay_records
 from hutong.calls.trunks import Trunk, TrunkTable
@@ -47,6 +50,8 @@ _LISTS_EVERY = 100 * _MS
 _BOARD_EVERY = 250 * _MS
 _RETENTION_EVERY = 600_000 * _MS
 _RULES_EVERY_S = 0.25
+#: The call table's file.
+_CALLS = "mirror.bin"
 #: What windows look back on; a rebuild reads no older records.
 _WINDOW_NS = 24 * 3600 * 1_000_000_000
 
@@ -62,6 +67,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
         rule_folders: further folders of rule files.
         window_bytes: memory of the windows. segment_bytes: size of a journal segment.
         sync_ms: how often the journal goes to disk. keep_ns: how long records are kept.
+        followed_calls: calls that mirrored signalling follows at once; 0 = none is mirrored.
     """
 
     data: Path
@@ -74,6 +80,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
     segment_bytes: int
     sync_ms: int
     keep_ns: int
+    followed_calls: int = 0
 
 
 class Node:
@@ -91,6 +98,7 @@ class Node:
         self.journal = FileJournal(data / "journal", segment_bytes=settings.segment_bytes, writable=True)
         self._windows = windows.WindowFile(data / "windows.bin", settings.window_bytes, boot_id=_boot_id())
         self._snapshots = SnapshotKeeper(data / "run" / "snapshot")
+        self._calls = CallFile(data / _CALLS, settings.followed_calls, _boot_id()) if settings.followed_calls else None
         self._list_store = ListStore(data / "lists")
         self._lists = ListIndex(self._list_store)
         self._roaming = RoamingTable(data / "roaming")
@@ -126,6 +134,7 @@ class Node:
         self._windows.open()
         self._gate = windows.BatchGate(self._windows.arrays)
         self._recover()
+        self._open_calls()
         self._snapshots.open(self._windows.arrays)
         self._list_store.open()
         self._lists.load()
@@ -139,6 +148,7 @@ class Node:
             windows=self._windows.arrays,
             lists=self._lists.arrays,
             roaming=self._roaming.arrays,
+            calls=mirror_calls.no_table() if self._calls is None else self._calls.words,
         )
         self.engine = Engine(settings.policy, tables, ruleset, self._board.cells, secrets.randbits(62))
         self._keep_ruleset(ruleset)
@@ -175,6 +185,8 @@ class Node:
         self.journal.close()
         self._snapshots.close()
         self._windows.close()
+        if self._calls is not None:
+            self._calls.close()
         self._lists.close()
         self._list_store.close()
         self._roaming.close()
@@ -188,6 +200,8 @@ class Node:
         if self._snapshots.active:
             self._snapshots.put_by()
         self._gate.begin(first)
+        if self._calls is not None:
+            mirror_calls.begin(self._calls.words, first)
         return first
 
     def commit(self, end: int, records: int, now_ns: int) -> None:
@@ -195,10 +209,14 @@ class Node:
         if records:
             self.journal.append_records(self.engine.records.bytes_[:end].data, records, now_ns)
         self._gate.commit(self.journal.last_seq)
+        if self._calls is not None:
+            mirror_calls.commit(self._calls.words)
 
     def abandon(self) -> None:
         """Undo the open batch."""
         windows.recover(self._windows.arrays)
+        if self._calls is not None:
+            mirror_calls.recover(self._calls.words)
 
     def tick(self, now_ns: int) -> None:
         """Notice changes, publish figures; cheap when nothing is due."""
@@ -312,6 +330,24 @@ class Node:
                 records += self._recount(frame, committed, features)
             self._gate.commit(frame.next_seq - 1)
         self._log.info("windows counted again from the journal", records=records)
+
+    def _open_calls(self) -> None:
+        """Take up the calls under way; where nobody knows them any more, say so, lest they go on for ever."""
+        stale = self._settings.data / _CALLS
+        if self._calls is not None:
+            self._calls.open(self.journal.last_seq)
+            if not self._calls.fresh:
+                return
+        elif not stale.exists():
+            return
+        if windows.tracked(self._windows.arrays):
+            now = self._clock.wall()
+            self._gate.begin(self.journal.last_seq + 1)
+            windows.forget_active(self._windows.arrays)
+            self.journal.append_records(all_lost(now // _MS), 1, now)
+            self._gate.commit(self.journal.last_seq)
+        if self._calls is None:
+            stale.unlink()
 
     def _recount(self, frame: Frame, committed: int, features: NDArray[np.float64]) -> int:
         words = np.frombuffer(frame.payload, dtype=np.int64)

@@ -15,14 +15,14 @@ import struct
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from hutong.calls import record as rec
 from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.errors import JournalError
-from hutong.kernel.windows import find, note_answered, note_ended, note_lost
+from hutong.kernel.windows import find, forget_active, note_answered, note_ended, note_lost
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from hutong.kernel.windows import WindowArrays
@@ -49,7 +49,8 @@ class Outcome(msgspec.Struct, frozen=True):
         seq: journal sequence number.
         time_ms: when it was seen, ms since 1970 UTC.
         phase: "answered", "ended" or "lost".
-        caller_key, callee_key: number keys; trunk: the trunk's name.
+        caller_key, callee_key: number keys; trunk: the trunk's name. All three are empty (0, "") in one kind of record:
+            every call under way was lost from sight at once, because the call table had to be made anew.
         call_id: the SIP Call-ID; empty where a call was given up without a message.
         verdict_seq: the call's verdict; 0 = not known.
         ring_ms: from the INVITE to the answer, or to the end where there was none, by the captured messages' clock.
@@ -91,11 +92,14 @@ def note_outcome(  # noqa: PLR0913, PLR0917  # the cells of one record
 
     Args:
         windows: the table.
-        caller, callee, trunk: keys.
+        caller, callee, trunk: keys; a trunk 0 stands for every number there is (see `Outcome`).
         phase: a PHASE_… code. answered: 1 when the call had been answered.
         ring_ms, talk_ms: see `Outcome`.
         now: seconds since 1970 UTC.
     """
+    if trunk == 0:
+        forget_active(windows)
+        return
     for key in (caller, callee, trunk):
         slot = find(windows, key)
         if phase == PHASE_ANSWERED:
@@ -139,6 +143,15 @@ def write_outcome(
     buffer.cells[cell + 6] = 0
     buffer.cells[cell + 7] = 0
     return rec.finish(buffer, start, end, rec.KIND_OUTCOME)
+
+
+def all_lost(now_ms: int) -> bytes:
+    """The whole record that says that every call under way is lost from sight."""
+    outcome = np.zeros(OUTCOME_SLOTS, dtype=np.int64)
+    outcome[O_TIME], outcome[O_PHASE], outcome[O_ANSWERED] = now_ms, PHASE_LOST, 1
+    buffer, nothing = rec.new_record_buffer(256), np.zeros(0, dtype=np.uint8)
+    end = write_outcome(outcome, nothing, nothing, np.zeros(2, dtype=np.int64), buffer, 0)
+    return buffer.bytes_[:end].tobytes()
 
 
 @compiled

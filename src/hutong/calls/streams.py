@@ -25,6 +25,8 @@ _BACKLOG = 128
 #: A connection that has been silent for this long is closed, ms. Proxies ping more often (RFC 5626 §4.4.1).
 IDLE_MS = 30 * 60 * 1000
 
+_Accepted = tuple[socket.socket, tuple[str, int]]
+
 
 class Connection:
     """One accepted connection. ended: the peer has said everything, and may still listen."""
@@ -128,12 +130,17 @@ class StreamListener:
 
     def accept(self, now_ms: int) -> Connection | None:
         """The next waiting connection, if any."""
+        found = self.accept_socket()
+        return None if found is None else Connection(*found, now_ms)
+
+    def accept_socket(self) -> _Accepted | None:
+        """The next waiting connection's socket and where it comes from, if any."""
         with contextlib.suppress(OSError):
             accepted, address = self.socket.accept()
             accepted.setblocking(False)  # noqa: FBT003  # the standard library's own signature
             with contextlib.suppress(OSError):
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return Connection(accepted, (address[0], address[1]), now_ms)
+            return accepted, (address[0], address[1])
         return None
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from hutong.kernel.windows.layout import (
     tracked,
     views,
 )
-from hutong.kernel.windows.notes import note_answered, note_attempt, note_ended, note_inbound, note_lost
+from hutong.kernel.windows.notes import forget_active, note_answered, note_attempt, note_ended, note_inbound, note_lost
 from hutong.kernel.windows.table import find, touch
 from hutong.kernel.windows.undo import begin, commit, recover, undo_room
 
@@ -36,6 +36,7 @@ __all__ = [
     "committed_seq",
     "evicted",
     "find",
+    "forget_active",
     "format_buffer",
     "handle_of",
     "note_answered",

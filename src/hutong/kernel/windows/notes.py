@@ -147,6 +147,16 @@ def note_lost(w: WindowArrays, slot: int, now: int) -> None:
 
 
 @compiled
+def forget_active(w: WindowArrays) -> None:
+    """No call of any number goes on: for when nobody knows any more which calls were under way.
+
+    Outside the undo area, which has no room for every row: done twice it does no harm, so whoever must do it again may.
+    """
+    for slot in range(w.head.used):
+        nth(w.rows, slot).active = 0
+
+
+@compiled
 def _tenths(milliseconds: int) -> int:
     return min(max((milliseconds + 50) // 100, 0), _MAX_TENTHS)
 
