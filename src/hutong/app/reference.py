@@ -15,6 +15,7 @@ import msgspec
 from hutong.app.config import Config
 from hutong.app.supervision import diagram
 from hutong.kernel import metrics, settings
+from hutong.kernel.access.permissions import permissions_table
 from hutong.kernel.metrics import Metric
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_table,
     "metrics.md": metrics_table,
     "processes.md": states,
+    "../people.md": permissions_table,
 }
 
 
