@@ -36,6 +36,7 @@ KEPT_MINUTES: Final = 35 * 24 * 60
 AREA_MINUTES: Final = 10
 
 _MINUTE_MS = 60_000
+_LAST_MINUTE = 1 << 40
 _ROWS_AT_ONCE = 500_000
 _FORGET_AT_ONCE = 50_000
 _MIRRORED = "judged"
@@ -171,6 +172,16 @@ class History:
         chosen = sa.select(_TABLE.c.name, *_sums()).where(*self._where(kind, first, end)).group_by("name")
         with self._database.read() as connection:
             return {name: Counts(*map(int, numbers)) for name, *numbers in connection.execute(chosen)}
+
+    def last(self, kind: Kind, since_ms: int) -> dict[str, int]:
+        """When each name of a kind was counted last since a moment: ms at which that minute begins."""
+        chosen = (
+            sa.select(_TABLE.c.name, sa.func.max(_TABLE.c.minute))
+            .where(*self._where(kind, since_ms // _MINUTE_MS, _LAST_MINUTE), _TABLE.c.attempts > 0)
+            .group_by("name")
+        )
+        with self._database.read() as connection:
+            return {name: int(minute) * _MINUTE_MS for name, minute in connection.execute(chosen)}
 
     def _where(self, kind: str, first: int, end: int) -> tuple[sa.ColumnElement[bool], ...]:
         column = _TABLE.c
