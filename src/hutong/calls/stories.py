@@ -21,7 +21,7 @@ from hutong.calls.window_history import COLUMNS, draw_windows
 from hutong.calls.windows_reader import WindowsReader
 from hutong.kernel.errors import HutongError, JournalError
 from hutong.kernel.lists import Entry, ListStore
-from hutong.kernel.numbering import Numbering, key_kind, mask
+from hutong.kernel.numbering import Numbering, digits_of, key_kind, mask
 from hutong.kernel.numbering.keys import KIND_NUMBER
 from hutong.kernel.reporter import mask_number, mask_text
 from hutong.kernel.windows import WINDOW_FEATURES
@@ -53,7 +53,8 @@ class VerdictView(msgspec.Struct, frozen=True):
     Attributes:
         caller, callee: masked; `caller_ref`, `callee_ref` name them.
         call_id, from_, diverter: with numbers in them masked.
-        rule: id of the deciding rule, "" for none; title: in both languages.
+        area: of the callee, a value of AREAS.
+        rule: id of the deciding rule, "" for none.
         fired: ids of all rules that fired.
         reason: in both languages, one line; empty for an ordinary passed call.
     """
@@ -71,6 +72,7 @@ class VerdictView(msgspec.Struct, frozen=True):
     diverter: str
     trunk: str
     trunk_kind: str
+    area: str
     source: str
     flags: tuple[str, ...]
     rule: str
@@ -247,6 +249,7 @@ class Stories:
             diverter=mask(it.diverter),
             trunk=it.trunk,
             trunk_kind=it.trunk_kind,
+            area=self._numbering.read(f"+{digits}").area if (digits := digits_of(it.callee_key)) else "none",
             source=it.source,
             flags=it.flags,
             rule=next((rule.id for rule in story.fired if rule.decided), ""),
@@ -312,6 +315,10 @@ class Stories:
     def number_of(self, text: str) -> Number:
         """What a person wrote, read as a number."""
         return self._numbering.read(text)
+
+    def is_on_record(self, key: int) -> bool:
+        """Whether any verdict is about this number."""
+        return bool(self._index.by_number(key, limit=1))
 
     def whole_number(self, key: int) -> str:
         """The number as people write it."""

@@ -234,6 +234,14 @@ class VerdictIndex:
         """Ids of the rules of a part, by the codes in its columns."""
         return self._ids.of_part(part)
 
+    def rule_titles(self) -> dict[str, dict[str, str]]:
+        """Titles, in every language, of all rules that verdicts on record were judged with, by id."""
+        return self._ids.titles(self._folder.refresh())
+
+    def trunks(self) -> list[str]:
+        """Names of the trunks of all records, sorted."""
+        return sorted({name for part in self._folder.refresh() for name in part.head.trunks})
+
     # Reading
 
     def read(self, seqs: Iterable[int]) -> list[Row]:

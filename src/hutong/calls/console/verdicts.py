@@ -1,0 +1,43 @@
+"""`/verdicts`: every verdict on record, found by time, action, rule, trunk, area and flags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request, Response, get
+
+from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
+from hutong.kernel.web.guard import requires
+from hutong.kernel.web.tables import wants_export
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+    from litestar.response import Stream
+
+    from hutong.calls.index import Filters, VerdictIndex
+    from hutong.calls.stories import Stories
+    from hutong.kernel.access.trail import Trail
+    from hutong.kernel.web.console import Console
+
+
+def routes(console: Console, *, stories: Stories, index: VerdictIndex, trail: Trail) -> list[HTTPRouteHandler]:
+    """`/verdicts`."""
+    desk = VerdictDesk(console, stories, index, trail)
+
+    @get("/verdicts", sync_to_thread=True, opt=requires("verdicts.read"))
+    def verdicts(request: Request[Any, Any, Any]) -> Response[str] | Stream:
+        if wants_export(request.query_params) and request.user.can("tables.export"):
+            return desk.export(request, "verdicts")
+        view, wanted = desk.table(request)
+        counts = _counts(index, wanted, view.total)
+        return console.page(request, "verdicts.html", view=view, counts=counts, **desk.words(request))
+
+    return [verdicts]
+
+
+def _counts(index: VerdictIndex, wanted: Filters, total: int | None) -> dict[str, int]:
+    """Verdicts by action, of those that the filters leave; nothing where there are too many to count."""
+    if total is None or wanted.action:
+        return {}
+    return {it: index.count(msgspec.structs.replace(wanted, action=it)) for it in ACTIONS}
