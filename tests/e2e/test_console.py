@@ -17,6 +17,7 @@ import pytest_socket
 from playwright.sync_api import expect, sync_playwright
 
 from e2e.browser import PASSWORD, WAIT_MS, Browsers, ConsoleNode, Desk
+from hutong.app.site import NAV
 from hutong.kernel.access.permissions import ROLES, permissions_of
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Place(msgspec.Struct, frozen=True):
 
 
 PLACES = (
-    Place("/", "live.read", "来话", "Calls"),
-    Place("/?wall=1", "live.read", "来话", "Calls"),
+    Place("/", "live.read"),
+    Place("/?wall=1", "live.read"),
     Place("/live/cities", "live.read", "近 5 分钟的被叫城市", "Cities of callees, last 5 minutes"),
     Place("/verdicts", "verdicts.read", "判决", "Verdicts"),
     Place("/calls/{seq}", "verdicts.read"),
@@ -69,18 +70,7 @@ TABLES = (
     ("/trail", "auditor"),
     ("/people", "auditor"),
 )
-NAVIGATION = {
-    "/": "live.read",
-    "/verdicts": "verdicts.read",
-    "/lists": "lists.read",
-    "/rules": "rules.read",
-    "/trunks": "trunks.read",
-    "/health": "health.read",
-    "/settings": "settings.read",
-    "/trail": "trail.read",
-    "/people": "people.read",
-    "/tokens": "tokens.own",
-}
+NAVIGATION = {it.path: it.permission for it in NAV}
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +114,10 @@ def paths(node: ConsoleNode, browsers: Browsers) -> dict[str, str]:
 
 def _may(role: str, place: Place) -> bool:
     return place.permission in permissions_of(role)  # type: ignore[arg-type]
+
+
+def test_no_page_of_the_navigation_is_forgotten() -> None:
+    assert set(NAVIGATION.items()) <= {(place.path, place.permission) for place in PLACES}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
