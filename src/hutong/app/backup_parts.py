@@ -24,6 +24,7 @@ LEFT_OUT: Final = {
     "run": "notes and locks of running processes",
     "board.bin": "live counters, which begin at nought at every start",
     "board.json": "the names of these counters",
+    "mirror.bin": "calls under way, of whose end a restored node hears no more",
     "index": "indexes of the journal, made again from it",
     "records.db": "held as rows, which either engine takes",
 }
