@@ -61,7 +61,8 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
     }
     if isinstance(error, Problem):
         members |= {"type": error.type, "title": error.title, **error.more}
-    if isinstance(error, HTTPException) and status < _INTERNAL:
+    # A `Problem` was written for whoever asked, whatever its status; other failures inside are not told outside.
+    if isinstance(error, Problem) or (isinstance(error, HTTPException) and status < _INTERNAL):
         members["detail"] = error.detail
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         members["errors"] = error.extra

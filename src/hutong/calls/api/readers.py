@@ -1,0 +1,151 @@
+"""What several routes share: who asks, how much they may ask, whole numbers only once the trail knows, times."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from litestar import Request
+
+from hutong.calls.api.screening import too_many
+from hutong.kernel.errors import HutongError
+from hutong.kernel.web.problems import Problem
+
+if TYPE_CHECKING:
+    from hutong.calls.api.limits import Buckets
+    from hutong.calls.api.meters import Meters
+    from hutong.kernel.access.viewer import Viewer
+    from hutong.kernel.clock import Clock
+
+AnyRequest = Request[Any, Any, Any]
+
+_MS: Final = 1_000_000
+LONGEST_PURPOSE: Final = 500
+_LAST_MS: Final = 1 << 62
+
+
+class TrailPort(Protocol):
+    """Where deeds are recorded (`kernel.access.trail`)."""
+
+    def record(
+        self,
+        who: str,
+        address: str,
+        deed: str,
+        target: str = "",
+        before: object = None,
+        after: object = None,
+        purpose: str = "",
+        *,
+        now_ms: int,
+    ) -> int:
+        """Add a deed; raises HutongError where it could not be kept."""
+
+
+def asker_of(request: AnyRequest) -> str:
+    """Which token asks: a digest of its secret, for limits and nothing else."""
+    secret = request.headers.get("authorization", "")
+    return hashlib.blake2b(secret.encode(), digest_size=16).hexdigest()
+
+
+class Desk:
+    """Limits requests and records deeds.
+
+    Args:
+        trail: where deeds go.
+        clock: the time.
+        requests: bucket of requests by token.
+        meters: counts.
+    """
+
+    def __init__(self, trail: TrailPort, clock: Clock, requests: Buckets, meters: Meters) -> None:
+        self._trail, self._clock, self._requests, self._meters = trail, clock, requests, meters
+
+    def now_ms(self) -> int:
+        """Ms since 1970 UTC."""
+        return self._clock.wall() // _MS
+
+    def now_s(self) -> int:
+        """Seconds since 1970 UTC."""
+        return self.now_ms() // 1000
+
+    async def limit(self, request: AnyRequest) -> None:
+        """Litestar's `before_request`: one request of its token's.
+
+        Raises:
+            Problem: 429.
+        """
+        wait = self._requests.take(asker_of(request), 1, self._clock.wall())
+        if wait:
+            self._meters.throttled("requests")
+            raise too_many(wait, "requests")
+
+    def record(self, request: AnyRequest, deed: str, **what: Any) -> None:  # noqa: ANN401  # as `Trail.record`
+        """Put a deed on the trail.
+
+        Raises:
+            Problem: 503, it cannot be kept, so it must not be done.
+        """
+        viewer: Viewer = request.user
+        try:
+            self._trail.record(viewer.name, viewer.address, deed, **what, now_ms=self.now_ms())
+        except HutongError as error:
+            raise Problem(
+                503,
+                "/problems/trail-unavailable",
+                "The trail cannot be written",
+                "Nothing was done and nothing is shown: it could not be recorded who did it. Try again later.",
+                headers={"Retry-After": "5"},
+            ) from error
+
+    def unmask(self, request: AnyRequest, purpose: str | None, **what: Any) -> None:  # noqa: ANN401  # as above
+        """Record that whole numbers will be shown.
+
+        Raises:
+            Problem: 403 without the permission, 422 without a purpose, 503 where it cannot be recorded.
+        """
+        viewer: Viewer = request.user
+        if not viewer.can("numbers.unmask"):
+            raise Problem(403, "", "Forbidden", "This needs the permission numbers.unmask.")
+        meant = (purpose or "").strip()[:LONGEST_PURPOSE]
+        if not meant:
+            raise Problem(422, "/problems/purpose-missing", "No purpose", "Say in `purpose` what the numbers are for.")
+        self.record(request, "numbers.unmask", purpose=meant, **what)
+        self._meters.unmasked()
+
+
+def refused(error: HutongError, status: int = 422) -> Problem:
+    """Something that a person can put right, as a problem."""
+    where = f"{error.where}: " if error.where else ""
+    return Problem(status, "/problems/refused", "Refused", f"{where}{error.what} {error.fix}".strip())
+
+
+def not_found(what: str) -> Problem:
+    """404."""
+    return Problem(404, "", "Not Found", what)
+
+
+def read_ms(text: str, name: str, missing: int) -> int:
+    """Ms since 1970 of an RFC 3339 time; `missing` for an empty text.
+
+    Raises:
+        Problem: 422, it is none.
+    """
+    if not text:
+        return missing
+    try:
+        # In a query, + means a space: the offset's own sign is given back to it.
+        moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+        if moment.tzinfo is not None:
+            return min(max(int(moment.timestamp() * 1000), 0), _LAST_MS)
+    except (ValueError, OverflowError):
+        pass
+    raise Problem(
+        422, "/problems/refused", "Refused", f"{name} is no time with its offset, such as 2026-03-01T00:00:00+08:00."
+    )
+
+
+def show_ms(time_ms: int) -> str:
+    """RFC 3339 in UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,302 @@
+"""Verdicts: found, told, and told with whole numbers once the trail knows what for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from litestar import get, post
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+from msgspec import structs
+
+from hutong.calls.api.bodies import (
+    FiredRule,
+    ListHit,
+    RuleTold,
+    Screened,
+    VerdictPage,
+    VerdictRow,
+    VerdictSearch,
+    VerdictStory,
+)
+from hutong.calls.api.readers import AnyRequest, Desk, not_found, read_ms, refused, show_ms
+from hutong.calls.index import Filters
+from hutong.calls.index.query import LAST_MS
+from hutong.calls.record import KIND_VERDICT
+from hutong.kernel.errors import HutongError
+from hutong.kernel.numbering import mask
+from hutong.kernel.reporter import mask_text
+from hutong.kernel.web.guard import requires
+from hutong.kernel.web.problems import Problem
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from hutong.calls.explain import Story, Verdicts
+    from hutong.calls.index import VerdictIndex
+    from hutong.calls.model import Verdict
+    from hutong.kernel.access.refs import Refs
+    from hutong.kernel.numbering import Numbering
+
+_OF_A_CALL: Final = 1000
+_LAST_SEQ: Final = (1 << 62) - 1
+
+
+class VerdictDesk:
+    """Finds and tells verdicts; safe for many threads.
+
+    Args:
+        index: finds them. verdicts: explains them.
+        numbering: reads numbers. refs: names them on the trail.
+        desk: limits and the trail.
+    """
+
+    def __init__(self, index: VerdictIndex, verdicts: Verdicts, numbering: Numbering, refs: Refs, desk: Desk) -> None:
+        self._index, self._verdicts, self._numbering, self._refs, self._desk = index, verdicts, numbering, refs, desk
+
+    def find(self, wanted: VerdictSearch) -> VerdictPage:
+        """A page of verdicts.
+
+        Raises:
+            Problem: 422, a time, a number or the cursor is none.
+        """
+        before = _read_cursor(wanted.cursor)
+        if wanted.call_id:
+            seqs = [seq for seq in self._index.by_call_id(wanted.call_id, _OF_A_CALL) if seq < before]
+            verdicts = [it for it in self._read(seqs) if _fits(it, wanted, self._key(wanted.number))]
+            return self._page(verdicts[: wanted.limit + 1], wanted.limit)
+        until = read_ms(wanted.until, "until", LAST_MS)
+        filters = Filters(
+            since_ms=read_ms(wanted.since, "since", 0),
+            until_ms=min(until, before_ms(wanted.cursor)),
+            action=wanted.action,
+            rule=wanted.rule,
+            trunk=wanted.trunk,
+            number=self._key(wanted.number),
+            role=wanted.role,
+        )
+        seqs, offset, more = [], 0, True
+        while more and len(seqs) <= wanted.limit:
+            page = self._index.page(filters, offset=offset, limit=wanted.limit + 1, at_once=0)
+            # The cursor's own millisecond may hold verdicts that were on the page before.
+            seqs += [seq for seq in page.seqs if seq < before]
+            offset += len(page.seqs)
+            more = page.more and bool(page.seqs)
+        return self._page(self._read(seqs[: wanted.limit + 1]), wanted.limit)
+
+    def _key(self, number: str) -> int:
+        if not number:
+            return 0
+        key = self._numbering.read(number).key
+        if key == 0:
+            raise Problem(422, "/problems/refused", "Refused", "number is no telephone number.")
+        return key
+
+    def _read(self, seqs: list[int]) -> list[Verdict]:
+        rows = self._index.read(seqs)
+        return [self._verdicts.decoded(row.seq, row.body) for row in rows if row.kind == KIND_VERDICT]
+
+    def _page(self, verdicts: list[Verdict], limit: int) -> VerdictPage:
+        last = verdicts[limit - 1] if len(verdicts) > limit else None
+        cursor = None if last is None else f"{last.time_ms}.{last.seq}"
+        return VerdictPage([self._row(it) for it in verdicts[:limit]], cursor)
+
+    def _row(self, verdict: Verdict) -> VerdictRow:
+        return VerdictRow(
+            seq=verdict.seq,
+            time=show_ms(verdict.time_ms),
+            call_id=verdict.call_id,
+            caller=mask(verdict.caller),
+            callee=mask(verdict.callee),
+            trunk=verdict.trunk,
+            trunk_kind=verdict.trunk_kind,
+            action=verdict.action,  # type: ignore[arg-type]  # a verdict's action is one of the three
+            code=verdict.code,
+            rules=[FiredRule(it.id, it.decided) for it in self._verdicts.explain(verdict).fired],
+            flags=list(verdict.flags),
+        )
+
+    def verdict(self, seq: int) -> Verdict | None:
+        """A verdict by its number; None where it is no verdict or not kept."""
+        found = self._read([seq])
+        return found[0] if found else None
+
+    def screened(self, seq: int) -> Screened | None:
+        """What was told of a call that was judged before."""
+        verdict = self.verdict(seq)
+        if verdict is None:
+            return None
+        story = self._verdicts.explain(verdict)
+        return Screened(
+            call_id=verdict.call_id,
+            seq=seq,
+            action=verdict.action,  # type: ignore[arg-type]  # as above
+            code=verdict.code,
+            reason=story.reason,
+            rules=[FiredRule(it.id, it.decided) for it in story.fired],
+            trunk=verdict.trunk,
+            flags=list(verdict.flags),
+        )
+
+    def story(self, request: AnyRequest, seq: int, *, unmask: bool, purpose: str) -> VerdictStory:
+        """A verdict with everything it rests on.
+
+        Raises:
+            Problem: 404; and what `Desk.unmask` raises.
+        """
+        verdict = self.verdict(seq)
+        if verdict is None:
+            raise not_found(f"There is no verdict {seq}, or it is not kept any more.")
+        earlier = [it for it in self._index.by_call_id(verdict.call_id, _OF_A_CALL) if it < seq]
+        story = _told(self._verdicts.explain(verdict), earlier)
+        if not unmask:
+            return _masked(story)
+        keys = {"caller": verdict.caller_key, "callee": verdict.callee_key}
+        shown = {name: self._refs.ref(key) for name, key in keys.items()}
+        self._desk.unmask(request, purpose, target=f"verdict {seq}", after=shown)
+        return story
+
+
+def _read_cursor(cursor: str) -> int:
+    """The sequence number before which to go on."""
+    if not cursor:
+        return _LAST_SEQ
+    time_ms, _, seq = cursor.partition(".")
+    if not (time_ms.isascii() and time_ms.isdigit() and seq.isascii() and seq.isdigit()):
+        raise Problem(422, "/problems/refused", "Refused", "cursor is none that this API gave.")
+    return min(int(seq), _LAST_SEQ)
+
+
+def before_ms(cursor: str) -> int:
+    """The millisecond after the cursor's, before which to go on."""
+    return min(int(cursor.partition(".")[0]) + 1, LAST_MS) if cursor else LAST_MS
+
+
+def _fits(verdict: Verdict, wanted: VerdictSearch, key: int) -> bool:
+    """Whether one of a call's few verdicts is wanted; rules are left to whoever reads them."""
+    sides = {"caller": [verdict.caller_key], "callee": [verdict.callee_key]}
+    keys = sides.get(wanted.role, [verdict.caller_key, verdict.callee_key])
+    return (
+        read_ms(wanted.since, "since", 0) <= verdict.time_ms < read_ms(wanted.until, "until", LAST_MS)
+        and wanted.action in {"", verdict.action}
+        and wanted.trunk in {"", verdict.trunk}
+        and (not key or key in keys)
+    )
+
+
+def _told(story: Story, earlier: list[int]) -> VerdictStory:
+    it = story.verdict
+    return VerdictStory(
+        call_id=it.call_id,
+        seq=it.seq,
+        time=show_ms(it.time_ms),
+        action=it.action,  # type: ignore[arg-type]  # as above
+        code=it.code,
+        reason=story.reason,
+        caller=it.caller,
+        callee=it.callee,
+        from_=it.from_,
+        diverter=it.diverter,
+        trunk=it.trunk,
+        trunk_kind=it.trunk_kind,
+        source=it.source,
+        flags=list(it.flags),
+        rules=[RuleTold(**structs.asdict(rule)) for rule in story.fired],
+        lists=[ListHit(**structs.asdict(hit)) for hit in story.lists],
+        ruleset=it.ruleset,
+        earlier=earlier,
+        masked=False,
+    )
+
+
+def _masked(story: VerdictStory) -> VerdictStory:
+    return structs.replace(
+        story,
+        caller=mask(story.caller),
+        callee=mask(story.callee),
+        from_=mask(story.from_) if story.from_ else "",
+        diverter=mask(story.diverter) if story.diverter else "",
+        reason={lang: mask_text(text) for lang, text in story.reason.items()},
+        lists=[structs.replace(it, reason=mask_text(it.reason), source=mask_text(it.source)) for it in story.lists],
+        masked=True,
+    )
+
+
+Since = Annotated[str, QueryParameter(max_length=40, description="RFC 3339;从此时起 / from this time on")]
+Until = Annotated[str, QueryParameter(max_length=40, description="RFC 3339;到此时止 / before this time")]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="每页条数 / verdicts on a page")]
+CursorText = Annotated[str, QueryParameter(max_length=64, description="上一页给出的 cursor / of the page before")]
+Seq = Annotated[int, PathParameter(ge=1, le=_LAST_SEQ, description="判决编号 / number of the verdict")]
+Purpose = Annotated[str, QueryParameter(max_length=500, description="查看完整号码的用途 / what whole numbers are for")]
+Unmask = Annotated[bool, QueryParameter(description="显示完整号码,须说明用途 / show whole numbers; needs a purpose")]
+
+
+def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
+    """The routes."""
+
+    @get(
+        "/v1/verdicts",
+        opt={**requires("verdicts.read"), "route": "verdicts", "problems": (422,)},
+        before_request=desk.limit,
+        sync_to_thread=True,
+        tags=["verdicts"],
+        summary="查判决 / List verdicts",
+        description="新的在前,号码已掩码;按号码查询用 POST /v1/verdicts/search。\n\n"
+        "Newest first, numbers masked. To look for a number use POST /v1/verdicts/search: addresses are logged.",
+        operation_id="listVerdicts",
+    )
+    def page(  # a filter each
+        since: Since = "",
+        until: Until = "",
+        action: FromQuery[Literal["", "pass", "warn", "block"]] = "",
+        rule: Annotated[str, QueryParameter(max_length=128, description="触发的规则 / a rule that fired")] = "",
+        trunk: Annotated[str, QueryParameter(max_length=128, description="中继 / trunk")] = "",
+        call_id: Annotated[str, QueryParameter(max_length=256, description="呼叫标识 / Call-ID")] = "",
+        limit: Limit = 50,
+        cursor: CursorText = "",
+    ) -> VerdictPage:
+        return found.find(
+            VerdictSearch(
+                since=since,
+                until=until,
+                action=action,
+                rule=rule,
+                trunk=trunk,
+                call_id=call_id,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    @post(
+        "/v1/verdicts/search",
+        opt={**requires("numbers.read"), "route": "verdicts.search"},
+        before_request=desk.limit,
+        sync_to_thread=True,
+        status_code=200,
+        tags=["verdicts"],
+        summary="按号码查判决 / Search verdicts by number",
+        operation_id="searchVerdicts",
+    )
+    def search(data: JSONBody[VerdictSearch]) -> VerdictPage:
+        """新的在前,号码已掩码 / Newest first, numbers masked."""
+        return found.find(data)
+
+    @get(
+        "/v1/verdicts/{seq:int}",
+        opt={**requires("verdicts.read"), "route": "verdict", "problems": (404, 422)},
+        before_request=desk.limit,
+        sync_to_thread=True,
+        tags=["verdicts"],
+        summary="判决全貌 / One verdict and what it rests on",
+        description="号码已掩码;`unmask=true` 须有 numbers.unmask 权限并说明用途,且先记入操作记录。\n\n"
+        "Numbers are masked. `unmask=true` needs the permission numbers.unmask and a purpose, and is on the trail "
+        "before anything is shown.",
+        operation_id="readVerdict",
+    )
+    def story(request: AnyRequest, seq: Seq, unmask: Unmask = False, purpose: Purpose = "") -> VerdictStory:  # noqa: FBT002  # a query's switch
+        try:
+            return found.story(request, seq, unmask=unmask, purpose=purpose)
+        except HutongError as error:
+            raise refused(error, 503) from error
+
+    return [page, search, story]

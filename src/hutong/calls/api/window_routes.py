@@ -1,0 +1,52 @@
+"""What the windows hold of a number now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from litestar import post
+from litestar.params import JSONBody  # noqa: TC002  # Litestar reads the annotations
+
+from hutong.calls.api.bodies import WindowQuery, WindowValues
+from hutong.calls.api.readers import Desk, refused, show_ms
+from hutong.kernel.errors import HutongError
+from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
+from hutong.kernel.web.guard import requires
+from hutong.kernel.web.problems import Problem
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from hutong.calls.windows_reader import WindowsReader
+    from hutong.kernel.numbering import Numbering
+
+
+def window_routes(windows: WindowsReader, numbering: Numbering, desk: Desk) -> list[HTTPRouteHandler]:
+    """The route."""
+
+    @post(
+        "/v1/windows",
+        opt={**requires("numbers.read"), "route": "windows"},
+        before_request=desk.limit,
+        sync_to_thread=True,
+        status_code=200,
+        request_max_body_size=4096,
+        tags=["windows"],
+        summary="号码的窗口 / A number's windows",
+        description="直接读取窗口文件,不惊动筛查进程;可能含尚未落入日志的一批。\n\n"
+        "Read from the windows' file beside the screening process, which is not asked. They may hold a batch that has "
+        "yet to be journalled.",
+        operation_id="readWindows",
+    )
+    def values(data: JSONBody[WindowQuery]) -> WindowValues:
+        key = numbering.read(data.number).key
+        if key_kind(key) != KIND_NUMBER:
+            raise Problem(422, "/problems/refused", "Refused", "number is no telephone number.")
+        now_ms = desk.now_ms()
+        try:
+            found = windows.read(key, now_ms // 1000)
+        except HutongError as error:
+            raise refused(error, 503) from error
+        return WindowValues(numbering.mask(key), found is not None, show_ms(now_ms), found or {})
+
+    return [values]

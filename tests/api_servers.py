@@ -1,0 +1,160 @@
+"""The API as it is served: real people and tokens in records of its own, a real guard, uvicorn on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING, Self
+
+import httpx
+import uvicorn
+from litestar import Litestar
+
+from ask_servers import until
+from hutong.calls import console
+from hutong.calls.api import Api, ApiLimits, ApiParts
+from hutong.calls.api.port import BoundedHttp
+from hutong.calls.index import VerdictIndex
+from hutong.kernel.access.people import People
+from hutong.kernel.access.permissions import permissions_of
+from hutong.kernel.access.refs import Refs
+from hutong.kernel.access.sessions import Sessions
+from hutong.kernel.access.tokens import Tokens
+from hutong.kernel.access.trail import Trail
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.lists import ListStore
+from hutong.kernel.metrics import Metrics
+from hutong.kernel.numbering import Numbering
+from hutong.kernel.records import Database
+from hutong.kernel.web.frame import Frame
+from hutong.kernel.web.guard import Guard
+from hutong.kernel.web.problems import error_handlers, problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hutong.kernel.access.permissions import Role
+    from hutong.kernel.access.trail import TrailEntry
+    from hutong.kernel.clock import Clock
+
+LIMITS = ApiLimits(max_calls=1000, calls_per_second=100_000, requests_per_second=100_000)
+_DAY_MS = 86_400_000
+
+
+class ApiServer:
+    """Everything of one node but its screening process, whose data folder this is."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        limits: ApiLimits = LIMITS,
+        clock: Clock | None = None,
+        patience_s: float = 20.0,
+        http: type[asyncio.Protocol] = BoundedHttp,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.data = data
+        self.database = Database(f"sqlite:///{data}/records.db")
+        self.people = People(self.database)
+        self.tokens = Tokens(self.database, 365)
+        self.trail = Trail(self.database)
+        self.refs = Refs(data / "keys" / "refs.key")
+        self.lists = ListStore(data / "lists")
+        self.metrics = Metrics()
+        self.api = Api(
+            ApiParts(
+                data=data,
+                rule_folders=(),
+                index=VerdictIndex(data),
+                lists=self.lists,
+                numbering=Numbering("021"),
+                trail=self.trail,
+                refs=self.refs,
+                clock=self.clock,
+                metrics=self.metrics,
+                frame=Frame([console.HOME], console.TEXTS),
+                limits=limits,
+                patience_s=patience_s,
+            )
+        )
+        guard = Guard(
+            Sessions(self.database, 12, 60),
+            self.tokens,
+            ["testserver.local"],
+            https=False,
+            proxies=(),
+            clock=self.clock,
+        )
+        self.app = Litestar(
+            route_handlers=self.api.routes,
+            plugins=[guard],
+            exception_handlers=error_handlers(problem_response),
+            before_send=[self.api.before_send],
+            openapi_config=None,
+            logging_config=None,
+        )
+        self._http = http
+        self._server: uvicorn.Server | None = None
+        self._secrets: dict[tuple[str, frozenset[str]], str] = {}
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.clock.wall() // 10**6)
+
+    def token(self, role: Role = "operator", *scopes: str, expires_ms: int = _DAY_MS) -> str:
+        """A new token's secret of somebody with this role; all that the role may do unless scopes are named."""
+        wanted = frozenset(scopes) or permissions_of(role)
+        return self.tokens.make(role, "test", wanted, self.now_ms + expires_ms, self.now_ms)[1]
+
+    def secret(self, role: Role = "operator") -> str:
+        """The same one again and again."""
+        key = (role, frozenset[str]())
+        if key not in self._secrets:
+            self._secrets[key] = self.token(role)
+        return self._secrets[key]
+
+    def deeds(self) -> list[TrailEntry]:
+        """What is on the trail, newest first."""
+        return self.trail.page()
+
+    def __enter__(self) -> Self:
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.database.open()
+        self.lists.open()
+        for role in ("viewer", "analyst", "operator", "auditor", "administrator"):
+            self.people.add(role, role.title(), role, self.now_ms)  # type: ignore[arg-type]
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(listener.getsockname()[1])
+        config = uvicorn.Config(
+            self.app, http=self._http, loop="uvloop", log_config=None, access_log=False, server_header=False, ws="none"
+        )
+        server = uvicorn.Server(config)
+        self._listener, self._server = listener, server
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(server, listener)))
+        self._thread.start()
+        until(lambda: server.started)
+        return self
+
+    async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        await server.serve([listener])
+        await self.api.close()
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.should_exit = True
+        self._thread.join(20)
+        self._listener.close()
+        self.lists.close()
+        self.database.close()
+
+    @contextlib.contextmanager
+    def client(self, role: Role | None = "operator", secret: str = "") -> Iterator[httpx.Client]:
+        """An HTTP client with a token of this role (none for None)."""
+        secret = secret or (self.secret(role) if role else "")
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30, trust_env=False) as it:
+            yield it
