@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hutong.app.process_states import read_note
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -113,6 +115,34 @@ def test_a_killed_child_restarts_alone(up: Up, wait_until: Callable[..., Any]) -
     assert not is_running(again)
     assert not is_running(two)
     assert not list(up.folder.glob("*.pid"))
+
+
+def test_the_note_says_how_every_process_stands(up: Up, wait_until: Callable[..., Any]) -> None:
+    assert read_note(up.folder) is None
+    up.start(one=GOOD, bad=REFUSING)
+
+    def states() -> dict[str, str]:
+        note = read_note(up.folder)
+        return {it.name: it.state for it in note.processes} if note is not None else {}
+
+    wait_until(lambda: states() == {"one": "ready", "bad": "failed"}, what="both states")
+    note = read_note(up.folder)
+    assert note is not None
+    assert up.process is not None
+    assert (note.alive, note.pid) == (True, up.process.pid)
+    one, bad = note.processes
+    assert (one.pid, one.restarts, bad.pid) == (up.pid("one"), 0, 0)
+    assert 0 < one.started_ms <= one.since_ms <= note.time_ms
+    os.kill(one.pid, signal.SIGKILL)
+    again = wait_until(
+        lambda: (now := read_note(up.folder)) is not None and now.processes[0].restarts == 1 and now.processes[0].pid
+    )
+    assert again != one.pid
+    up.end(signal.SIGTERM)
+    assert states() == {"one": "stopped", "bad": "failed"}
+    ended = read_note(up.folder)
+    assert ended is not None
+    assert not ended.alive
 
 
 def test_children_end_with_a_killed_supervisor(up: Up, wait_until: Callable[..., Any]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hutong.app.process_states import ProcessState, write_note
 from hutong.app.signals import signal_pipe
 from hutong.app.supervision import FINAL, Effect, Event, Lifecycle, Limits, State
 from hutong.kernel.metrics import PROCESS_RESTARTS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _REFUSED_STATUS = 2
+_NS_PER_MS = 1_000_000
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -46,6 +48,8 @@ class _Child:
         self.pidfd = -1
         self.ready_fd = -1
         self.said = b""
+        self.since_ms = 0
+        self.started_ms = 0
 
 
 class Supervisor:
@@ -56,8 +60,8 @@ class Supervisor:
     Args:
         programs: what to run.
         reporter: where transitions are logged and restarts counted.
-        clock: monotonic time.
-        run_folder: an existing folder that gets `<name>.pid` for each running process, and `up.prom`.
+        clock: monotonic time for deadlines, wall time for the notes.
+        run_folder: an existing folder that gets `<name>.pid` for each running process, `up.json` and `up.prom`.
         limits: times; the defaults are those of the documentation.
     """
 
@@ -111,7 +115,9 @@ class Supervisor:
         before = child.life.state
         effect = child.life.handle(event, self._clock.monotonic())
         if child.life.state is not before:
+            child.since_ms = self._clock.wall() // _NS_PER_MS
             self._log(child, before, event)
+            self._tell_states()
         if effect is Effect.SPAWN:
             self._spawn(child)
         elif effect is Effect.TERM:
@@ -157,6 +163,7 @@ class Supervisor:
         finally:
             os.close(write_end)
         child.said = b""
+        child.started_ms = self._clock.wall() // _NS_PER_MS
         child.pidfd = os.pidfd_open(child.process.pid)
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda _fd: self._on_exit(child))
         self._selector.register(child.ready_fd, selectors.EVENT_READ, lambda _fd: self._on_ready(child))
@@ -226,6 +233,25 @@ class Supervisor:
                 note.unlink(missing_ok=True)
         except OSError as error:
             self._reporter.log.warning("notes not written", folder=str(self._run_folder), reason=str(error))
+        self._tell_states()
+
+    def _tell_states(self) -> None:
+        """Say how every process stands; who cannot be told must not end the node either."""
+        states = []
+        for child in self._children:
+            running = child.process is not None and child.pidfd >= 0
+            states.append(
+                ProcessState(
+                    name=child.program.name,
+                    state=child.life.state.value,
+                    pid=child.process.pid if running and child.process is not None else 0,
+                    since_ms=child.since_ms,
+                    started_ms=child.started_ms if running else 0,
+                    restarts=child.life.restarts,
+                )
+            )
+        with contextlib.suppress(OSError):
+            write_note(self._run_folder, os.getpid(), self._clock.wall() // _NS_PER_MS, states)
 
 
 def _die_with(parent: int) -> None:
