@@ -1,4 +1,4 @@
-"""What is deleted because its time is over, and how. When it happens is the schedule's business."""
+"""What jobs do with data whose time has come: deleted, or counted first. When is the schedule's business."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from hutong.calls.history import KEPT_MINUTES
+from hutong.kernel.access.forgetting import forget
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hutong.calls.history import History
+    from hutong.calls.index import VerdictIndex
     from hutong.kernel.lists import ListStore
     from hutong.kernel.lists.store import Snapshot
+    from hutong.kernel.records import Database
 
 WHO = "hutong work"
 # Each removal is a transaction of its own, so that nobody who adds an entry waits long; the rest goes next time.
@@ -42,6 +48,30 @@ def forget_removed_entries(store: ListStore, before: int) -> int:
     """
     store.open()
     return store.forget(before // 1_000_000_000, MOST_AT_ONCE)
+
+
+def count_calls(database: Database, history: History, index: VerdictIndex) -> int:
+    """Fold what the journal gained into the minutes; returns how many records were counted.
+
+    Must keep pace with the journal's own retention: what is deleted there uncounted stays uncounted.
+
+    Raises:
+        RecordsError: the records fail; the next slot goes on from where this one began.
+    """
+    database.open()
+    return history.fold(index)
+
+
+def forget_minutes(database: Database, history: History, now: int) -> int:
+    """Delete minutes that are kept long enough at `now` (nanoseconds since 1970); returns how many rows went."""
+    database.open()
+    return history.forget(now // 1_000_000 - KEPT_MINUTES * 60_000)
+
+
+def forget_access(database: Database, now: int) -> int:
+    """Delete ended sessions and faded attempts at `now` (nanoseconds since 1970); returns how many rows went."""
+    database.open()
+    return forget(database, now // 1_000_000)
 
 
 def _expired(snapshot: Snapshot, seconds: int) -> Iterator[int]:

@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from hutong.app.config import load_config
-from hutong.app.retention import forget_removed_entries, remove_expired_entries
+from hutong.app.retention import (
+    count_calls,
+    forget_access,
+    forget_minutes,
+    forget_removed_entries,
+    remove_expired_entries,
+)
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.signals import signal_pipe
+from hutong.calls.history import History
+from hutong.calls.index import VerdictIndex
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListStore
 from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS
 from hutong.kernel.readiness import announce_ready
+from hutong.kernel.records.database import Database, database_url
 from hutong.kernel.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -25,7 +34,8 @@ if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.kernel.clock import Clock
 
-_MINUTE = 60 * 1_000_000_000
+_SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
 _HOUR = 60 * _MINUTE
 
 
@@ -71,7 +81,9 @@ class Worker:
                 self._reporter.metrics.add(JOB_FAILURES, job=job.name)
                 self._reporter.log.exception("job failed", job=job.name)
             else:
-                self._reporter.log.info("job done", job=job.name, dealt_with=dealt_with)
+                # What runs every few seconds would fill the log with itself.
+                say = self._reporter.log.info if job.every >= _MINUTE else self._reporter.log.debug
+                say("job done", job=job.name, dealt_with=dealt_with)
         try:
             self._reporter.metrics.write(self._run_folder / "work.prom")
         except OSError as error:
@@ -83,13 +95,19 @@ def jobs_of(config: Config) -> list[Job]:
     journal = FileJournal(config.data / "journal")
     keep = config.journal.keep_hours * _HOUR
     lists, roaming = ListStore(config.data / "lists"), ListStore(config.data / "roaming")
+    database = Database(database_url(config.records.url, config.data))
+    index, history = VerdictIndex(config.data), History(database, config.node.name)
     return [
+        Job("verdict-index", 2 * _SECOND, lambda _now: index.build()),
+        Job("call-history", 5 * _SECOND, lambda _now: count_calls(database, history, index)),
         Job("journal-retention", 10 * _MINUTE, lambda now: journal.retain(keep, now)),
         Job("list-expiry", 10 * _MINUTE, lambda now: remove_expired_entries(lists, now)),
         Job("roaming-expiry", 10 * _MINUTE, lambda now: remove_expired_entries(roaming, now)),
         # A removed entry is kept for as long as a verdict may name it.
         Job("list-forgetting", 10 * _MINUTE, lambda now: forget_removed_entries(lists, now - keep)),
         Job("roaming-forgetting", 10 * _MINUTE, lambda now: forget_removed_entries(roaming, now - keep)),
+        Job("history-forgetting", 10 * _MINUTE, lambda now: forget_minutes(database, history, now)),
+        Job("access-forgetting", 10 * _MINUTE, lambda now: forget_access(database, now)),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hutong.calls.index.growing import GrowingPart
@@ -13,8 +14,6 @@ from hutong.kernel.journal.segment import SUFFIX as SEGMENT_SUFFIX
 from hutong.kernel.journal.segment import Segment, segment_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hutong.calls.index.part import Part
 
 _MAPPED = 256  # sidecars mapped at a time: each holds a descriptor
@@ -70,7 +69,7 @@ class PartFolder:
                 self._mapped.popitem(last=False)[1].release()
 
     def sweep(self) -> int:
-        """Delete sidecars whose segment is gone and drafts of processes that died; returns how many."""
+        """Delete sidecars whose segment is gone; returns how many."""
         firsts, gone = set(self._firsts()), 0
         for path in self._index.glob(f"*{SUFFIX}"):
             if path.stem.isdecimal() and int(path.stem) not in firsts:
@@ -78,8 +77,9 @@ class PartFolder:
         return gone
 
     def sweep_drafts(self) -> int:
-        """Delete drafts of processes that died; for the one process that builds, before it builds."""
-        return sum(self._delete(path) for path in self._index.glob(f".*{SUFFIX}.*"))
+        """Delete drafts of processes that died."""
+        drafts = [path for path in self._index.glob(f".*{SUFFIX}.*") if not _is_alive(path.suffixes[-2][1:])]
+        return sum(map(self._delete, drafts))
 
     def _delete(self, path: Path) -> int:
         try:
@@ -171,3 +171,7 @@ class PartFolder:
         if growing is None:
             growing = self._growing[first] = GrowingPart(path)
         return growing
+
+
+def _is_alive(pid: str) -> bool:
+    return pid.isdecimal() and Path("/proc", pid).exists()

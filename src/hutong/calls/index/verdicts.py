@@ -73,11 +73,7 @@ class VerdictIndex:
         """
         before = self._folder.built
         self._folder.refresh()
-        return self._folder.built - before + self._folder.sweep()
-
-    def sweep_drafts(self) -> int:
-        """Delete what builders that were killed left behind; for `work`, at its start."""
-        return self._folder.sweep_drafts()
+        return self._folder.built - before + self._folder.sweep() + self._folder.sweep_drafts()
 
     # Asking
 
