@@ -468,6 +468,26 @@ def test_an_account_that_is_not_there_is_said_so(people: People) -> None:
         assert reason(refused) == "no-account"
 
 
+@pytest.mark.parametrize("name", ["\0", "wang\0", "\udcff", "王芳", "x" * 100_000, "' or 1=1 --", ""])
+def test_hostile_names_are_nobodys(people: People, database: Database, name: str) -> None:
+    settled(people)
+    with pytest.raises(SignInRefused):
+        people.sign_in(name, OWN, HERE, NOW)
+    with pytest.raises(AccessError) as refused:
+        people.account(name)
+    assert reason(refused) == "no-account"
+    assert Tokens(database, 365).of(name) == []
+    with pytest.raises(AccessError):
+        Tokens(database, 365).revoke(name, NOW)
+
+
+@pytest.mark.parametrize("password", ["", "\0", "\udcff", "x" * 1_000_000])
+def test_hostile_passwords_fit_nobody(people: People, password: str) -> None:
+    settled(people)
+    with pytest.raises(SignInRefused):
+        people.sign_in("wang", password, "\udcff not an address \0", NOW)
+
+
 # From a provider
 
 

@@ -183,6 +183,12 @@ def test_nobody_begins_a_session_with_a_disabled_account(sessions: Sessions, wan
         sessions.start(wang, HERE, NOW)
 
 
+def test_an_odd_address_does_no_harm(sessions: Sessions, wang: Account) -> None:
+    cookie = sessions.start(wang, "\udcff\0x" * 100, NOW)
+    (session,) = sessions.of("wang", cookie, NOW)
+    assert session.address == "x" * 64
+
+
 def test_sessions_that_are_over_are_forgotten(sessions: Sessions, wang: Account, database: Database) -> None:
     sessions.start(wang, HERE, NOW)
     late = sessions.start(wang, HERE, NOW + MINUTE)

@@ -306,6 +306,31 @@ def test_the_file_is_for_its_user_alone(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_full_disk_is_said_so_and_keeps_what_was_there(tmp_path: Path) -> None:
+    database = Database(database_url("", tmp_path))
+    database.open()
+    with database.write() as connection:
+        add(connection, "a")
+
+    def fill() -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count=1")  # no room for another page
+            add(connection, "b" * 1_000_000)
+
+    with pytest.raises(RecordsError, match="full"):
+        fill()
+    assert nodes(database) == ["a"]
+    database.close()
+
+
+def test_errors_do_not_repeat_what_was_to_be_written(database: Database) -> None:
+    tell_tale = "a secret that no log may have"
+    values = {"id": "x", "account": tell_tale, "address": "", "started_ms": 1, "seen_ms": 1, "ends_ms": None}
+    with pytest.raises(sa.exc.IntegrityError) as refused, database.write() as connection:
+        connection.execute(sa.insert(tables.sessions).values(values))
+    assert f"'{tell_tale}'" not in str(refused.value)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_file_that_root_makes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)

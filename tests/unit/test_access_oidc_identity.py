@@ -112,6 +112,8 @@ def test_claims_of_this_provider_for_us_for_this_sign_in_and_of_now_count() -> N
         ({"sub": None}, "nobody"),
         ({"sub": 1}, "nobody"),
         ({"sub": ""}, "nobody"),
+        ({"sub": "1\0"}, "nobody"),
+        ({"sub": "1" * 256}, "nobody"),
     ],
 )
 def test_other_claims_are_refused_and_it_is_said_why(changes: dict[str, Any], why: str) -> None:

@@ -74,6 +74,11 @@ def normal_name(text: str) -> str:
     return text.strip().lower()
 
 
+def is_name(text: str) -> bool:
+    """Whether an account may be called so; what is not need not be looked for."""
+    return _NAME.fullmatch(text) is not None
+
+
 def read_name(text: str) -> str:
     """The normal form of a name for a new account.
 
@@ -81,7 +86,7 @@ def read_name(text: str) -> str:
         AccessError: it has another form.
     """
     name = normal_name(text)
-    if _NAME.fullmatch(name) is None:
+    if not is_name(name):
         raise AccessError(
             "name-form",
             "This is not a name for an account.",

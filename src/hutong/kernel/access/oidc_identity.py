@@ -25,6 +25,7 @@ LEEWAY_S: Final = 60  # how far the provider's clock may be from ours
 _OLDEST_S = 3600  # a token that was issued earlier was not made for this sign-in
 _MOST_KEYS = 32
 _LONGEST_TITLE = 100
+_LONGEST_SUBJECT = 255  # OpenID Connect Core 1.0 §2
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -98,7 +99,8 @@ def check_claims(claims: Mapping[str, Any], *, issuer: str, client_id: str, nonc
         raise _untrusted("its ID token is of a time to come; compare the clocks")
     if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
         raise _untrusted("its ID token was not made for this sign-in")
-    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
         raise _untrusted("its ID token names nobody")
 
 

@@ -18,6 +18,7 @@ from hutong.kernel.access.account import (
     THEMES,
     Account,
     account_of,
+    is_name,
     normal_name,
     read_name,
     read_title,
@@ -164,10 +165,9 @@ class People:
     def _prove(self, name: str, password: str, address: str, now_ms: int) -> str:
         """The kept form of the password, once it has been found to fit."""
         self._attempts.begin(name, address, now_ms)
+        mine = sa.select(_ACCOUNTS.c.password, _ACCOUNTS.c.disabled).where(_ACCOUNTS.c.name == name)
         with self._database.read() as connection:
-            row = connection.execute(
-                sa.select(_ACCOUNTS.c.password, _ACCOUNTS.c.disabled).where(_ACCOUNTS.c.name == name)
-            ).first()
+            row = connection.execute(mine).first() if is_name(name) else None
         kept = NOBODY if row is None or row.disabled or row.password is None else str(row.password)
         if not self._passwords.fits(kept, password) or kept == NOBODY:
             raise SignInRefused("" if row is None else name)
@@ -279,7 +279,8 @@ class People:
 
 
 def _row(connection: Connection, name: str) -> sa.Row[Any]:
-    row = connection.execute(sa.select(*COLUMNS).where(_ACCOUNTS.c.name == name)).first()
+    mine = sa.select(*COLUMNS).where(_ACCOUNTS.c.name == name)
+    row = connection.execute(mine).first() if is_name(name) else None
     if row is None:
         raise AccessError("no-account", "There is no such account.", fix="See the list of accounts.")
     return row

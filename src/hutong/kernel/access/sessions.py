@@ -18,6 +18,7 @@ from hutong.kernel.access.account import COLUMNS, Account, account_of
 from hutong.kernel.access.errors import SignInRefused
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.access.recent import Recent
+from hutong.kernel.access.throttle import address_text
 from hutong.kernel.access.viewer import Viewer
 from hutong.kernel.records import tables
 
@@ -76,7 +77,7 @@ class Sessions:
             sa.insert(_SESSIONS).values(
                 id=_id(cookie),
                 account=name,
-                address=address,
+                address=address_text(address),
                 started_ms=started_ms,
                 seen_ms=now_ms,
                 ends_ms=self._ends(started_ms, now_ms),

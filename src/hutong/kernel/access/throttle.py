@@ -79,12 +79,17 @@ def wait_ms(standing: Standing, now_ms: int) -> int:
     return own if standing.known else max(own, wait_of(standing.place, now_ms), wait_of(standing.others, now_ms))
 
 
+def address_text(address: str) -> str:
+    """An address as it can be kept, whatever a proxy said."""
+    return "".join(c for c in address if c.isascii() and c.isprintable())[:_LONGEST_PLACE]
+
+
 def place_of(address: str) -> str:
     """What is counted as one place: an IPv4 address, an IPv6 /64, or the text where it is no address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return address[:_LONGEST_PLACE]
+        return address_text(address)
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
             return str(found.ipv4_mapped)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from hutong.kernel.access.account import normal_name
+from hutong.kernel.access.account import is_name, normal_name
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.access.recent import Recent
@@ -32,6 +32,7 @@ _USE_MS = 60_000  # use is noted at most once a minute
 _SECRET_BYTES = 32
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _ID_LENGTH = 12
+_ID = re.compile(r"[a-z2-7]{12}")
 _SECRET = re.compile(r"hut_([a-z2-7]{12})_([A-Za-z0-9_-]{43})")
 _LONGEST_TITLE = 100
 _TOKENS, _ACCOUNTS = tables.tokens, tables.accounts
@@ -141,7 +142,8 @@ class Tokens:
 
     def of(self, owner: str) -> list[Token]:
         """The tokens of an account, newest first, those that are over too."""
-        return self._listed(_TOKENS.c.owner == normal_name(owner))
+        name = normal_name(owner)
+        return self._listed(_TOKENS.c.owner == name) if is_name(name) else []
 
     def all(self) -> list[Token]:
         """Everybody's tokens, newest first, those that are over too."""
@@ -158,7 +160,7 @@ class Tokens:
         Raises:
             AccessError: there is none (`no-token`).
         """
-        found = self._listed(_TOKENS.c.id == name)
+        found = self._listed(_TOKENS.c.id == name) if _ID.fullmatch(name) else []
         if not found:
             raise AccessError("no-token", "There is no such token.", fix="See the list of tokens.")
         return found[0]
@@ -170,7 +172,7 @@ class Tokens:
             AccessError: there is none (`no-token`).
         """
         with self._database.write() as connection:
-            live = sa.and_(_TOKENS.c.id == name, _TOKENS.c.revoked_ms.is_(None))
+            live = sa.and_(_TOKENS.c.id == self.token(name).id, _TOKENS.c.revoked_ms.is_(None))
             connection.execute(sa.update(_TOKENS).where(live).values(revoked_ms=now_ms))
             revoked = self.token(name)
         self._recent.clear()

@@ -142,7 +142,8 @@ class Database:
         """One transaction, kept when the block ends and undone when it raises; durable once this returns.
 
         Within another `write` of this thread the block joins that one, so that a change and its line in the trail
-        stand or fall together; an inner block that raises undoes only itself.
+        stand or fall together; an inner block that raises undoes only itself. The block must not await: what else runs
+        in this thread meanwhile would join it.
 
         Raises:
             RecordsError: the database fails, or another writer keeps it for more than 10 s.
