@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.calls import batch, board
+from hutong.calls import batch, board, mirror_calls
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.reference import Reference, Source
@@ -18,6 +18,8 @@ from hutong.kernel.rules import load_ruleset
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from hutong.kernel.rules import Ruleset
 
@@ -55,6 +57,7 @@ class Bench:
         look_up_roaming: bool = False,
         capacity: int = 20_000,
         budget_ms: int = 50,
+        followed: int = 0,
     ) -> None:
         numbering = Numbering("021")
         self.window = windows.format_buffer(bytearray(windows.size_for(capacity)), capacity, (12345, 67890))
@@ -82,7 +85,9 @@ class Bench:
             self.window,
             self.index.arrays,
             roaming_index.arrays,
+            call_table(followed) if followed else mirror_calls.no_table(),
         )
+        self.calls = tables.calls
         self.engine = Engine(policy, tables, ruleset or shipped_rules(), np.zeros(board.CELLS, np.int64), 7)
         self.reference = Reference(self.engine)
         self.records: list[bytes] = []
@@ -106,32 +111,32 @@ class Bench:
         octets = [int(part) for part in source.split(".")]
         inbox.addresses[0, :8] = [2, 0, port >> 8, port & 255, *octets]
         inbox.control[0, :4] = (32, 0, received_ns // 10**9, received_ns % 10**9) if received_ns else (0, 0, 0, 0)
-        windows.begin(self.window, self.seq)
+        self.begin()
         done = self.engine.screen_batch(self.when, 0, 1, self.seq)
-        self._commit(done.end, done.records)
+        self.commit(done.end, done.records)
         if done.declined:
             return None
         return outbox.data[0, : outbox.lengths[0]].tobytes()
 
     def full(self, data: bytes, source: str = PROXY, port: int = 5070, received_ns: int = 0) -> list[bytes]:
         """What the reference path answers."""
-        windows.begin(self.window, self.seq)
+        self.begin()
         when = self.when
         reply = self.reference.answer_datagram(
             data, Source(source, port, received_ns // 10**6 or when.now_ms), when, 0, self.seq
         )
-        self._commit(reply.end, reply.records)
+        self.commit(reply.end, reply.records)
         self.asked = (reply.ticket, reply.ask)
         return reply.responses
 
     def resume(self, ticket: int, roaming: int) -> list[bytes]:
         """What a parked call is answered after its look-up."""
-        windows.begin(self.window, self.seq)
+        self.begin()
         resumed = self.reference.resume(ticket, roaming, self.when, 0, self.seq)
         if resumed is None:
-            windows.commit(self.window, self.seq)
+            self.commit(0, 0)
             return []
-        self._commit(resumed[0].end, resumed[0].records)
+        self.commit(resumed[0].end, resumed[0].records)
         return resumed[0].responses
 
     def __call__(self, data: bytes, **where: object) -> bytes:
@@ -147,11 +152,25 @@ class Bench:
         """Now."""
         return self.engine.moment(self.now_ns)
 
-    def _commit(self, end: int, records: int) -> None:
+    def begin(self) -> None:
+        """Open a batch."""
+        windows.begin(self.window, self.seq)
+        if mirror_calls.in_use(self.calls):
+            mirror_calls.begin(self.calls, self.seq)
+
+    def commit(self, end: int, records: int) -> None:
+        """Keep the batch's records and close it."""
         if records:
             self.records.append(self.engine.records.bytes_[:end].tobytes())
         self.seq += records
-        windows.commit(self.window, self.seq)
+        windows.commit(self.window, self.seq - 1)
+        if mirror_calls.in_use(self.calls):
+            mirror_calls.commit(self.calls)
+
+
+def call_table(capacity: int) -> NDArray[np.int64]:
+    """A call table in memory."""
+    return mirror_calls.format_table(np.zeros(mirror_calls.words_for(capacity), dtype=np.int64), capacity, 4711)
 
 
 def invite(
