@@ -1,9 +1,10 @@
 # ruff: noqa: INP001  # a script, run by its path
-"""Makes docs/img/live-zh.png and live-en.png from a demo that it starts itself. Needs Debian's chromium.
+"""Makes the pictures in docs/img from a demo that it starts itself. Needs Debian's chromium.
 
     .venv/bin/python docs/screenshots.py [SECONDS]
 
-SECONDS: how long the demo runs before the pictures are taken (60 unless given): the chart needs something to show.
+Every main page, in both languages; the live wall in the dark too. SECONDS: how long the demo runs before the pictures
+are taken (90 unless given): charts, windows and stories need something to show.
 """
 
 from __future__ import annotations
@@ -12,17 +13,65 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from playwright.sync_api import sync_playwright
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
 IMAGES = Path(__file__).resolve().parent / "img"
 CHROMIUM = "/usr/bin/chromium"
-SIZE = {"width": 1440, "height": 1080}
-LARGEST = 300_000
-_WARM_UP_S = 60
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-lcd-text",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOCALES = {"zh": "zh-CN", "en": "en-GB"}
+WIDTH, HEIGHT = 1440, 1080
+LARGEST = 400_000
+_WARM_UP_S = 90
+_DRAWN_MS = 2500  # charts are drawn, the stream has come
+
+
+class Shot(NamedTuple):
+    """A picture: its name, who sees the page, and where it is.
+
+    A path that begins with `a[` is a link on the page of the shot before it.
+    """
+
+    name: str
+    role: str
+    path: str
+    scheme: str = "light"
+
+
+SHOTS = (
+    Shot("live", "operator", "/"),
+    Shot("live-dark", "operator", "/", "dark"),
+    Shot("wall-dark", "viewer", "/?wall=1", "dark"),
+    Shot("cities", "operator", "/live/cities"),
+    Shot("verdicts", "operator", "/verdicts?action=block"),
+    Shot("call", "operator", "a[href^='/calls/']"),
+    Shot("number", "operator", "a[href^='/numbers/']"),
+    Shot("lists", "operator", "/lists"),
+    Shot("rules", "operator", "/rules"),
+    Shot("rule", "operator", "/rules/calls.domestic-caller-from-abroad"),
+    Shot("trunks", "operator", "/trunks"),
+    Shot("health", "operator", "/health"),
+    Shot("settings", "operator", "/settings"),
+    Shot("trail", "auditor", "/trail"),
+    Shot("people", "administrator", "/people"),
+    Shot("tokens", "operator", "/tokens"),
+    Shot("signin", "", "/signin"),
+)
 
 
 def main() -> None:
@@ -31,46 +80,71 @@ def main() -> None:
     command = (sys.executable, "-P", "-m", "hutong", "demo", "--port", "0")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:  # noqa: S603  # our own command
         try:
-            page = _page_of(demo)
+            console, password = _invitation(demo)
             time.sleep(seconds)
             IMAGES.mkdir(exist_ok=True)
-            for language in ("zh", "en"):
-                take(f"{page}?lang={language}", IMAGES / f"live-{language}.png")
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+                for language in LOCALES:
+                    take_all(browser, console, password, language)
+                browser.close()
         finally:
             demo.send_signal(signal.SIGINT)
             demo.communicate()
 
 
-def _page_of(demo: subprocess.Popen[str]) -> str:
+def _invitation(demo: subprocess.Popen[str]) -> tuple[str, str]:
+    """The console's address and everybody's password, as the demo says them."""
+    console = ""
     for line in demo.stdout or ():
         if found := re.search(r"http://\S+", line):
-            return found[0]
+            console = found[0].rstrip("/")
+        if found := re.search(r"demo-\S+", line):
+            return console, found[0]
     raise SystemExit("The demo did not start; run `hutong demo` to see why.")
 
 
-def take(url: str, path: Path) -> None:
+def take_all(browser: Browser, console: str, password: str, language: str) -> None:
+    """Every picture in one language; each person signs in once."""
+    seats: dict[tuple[str, str], Page] = {}
+    for shot in SHOTS:
+        seat = (shot.role, shot.scheme)
+        if seat not in seats:
+            seats[seat] = _seat(browser, shot.scheme, language).new_page()
+            if shot.role:
+                _sign_in(seats[seat], console, shot.role, password)
+        page = seats[seat]
+        if shot.path.startswith("a["):
+            page.locator(f"main {shot.path}").first.click()
+            page.wait_for_load_state("load")
+        else:
+            page.goto(console + shot.path)
+        _take(page, IMAGES / f"{shot.name}-{language}.png")
+    for page in seats.values():
+        page.context.close()
+
+
+def _seat(browser: Browser, scheme: str, language: str) -> BrowserContext:
+    return browser.new_context(
+        locale=LOCALES[language],
+        timezone_id="Asia/Shanghai",
+        color_scheme="dark" if scheme == "dark" else "light",
+        viewport={"width": WIDTH, "height": HEIGHT},
+    )
+
+
+def _sign_in(page: Page, console: str, role: str, password: str) -> None:
+    page.goto(f"{console}/signin")
+    page.locator("input[name=name]").fill(role)
+    page.locator("input[name=password]").fill(password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/signin" not in url)
+
+
+def _take(page: Page, path: Path) -> None:
     """A picture of the page as it opens on a desk's screen."""
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-lcd-text",
-                "--disable-background-networking",
-                "--no-first-run",
-            ],
-            viewport=SIZE,
-            color_scheme="light",
-        )
-        page = context.new_page()
-        page.goto(url)
-        page.wait_for_selector("#latest tbody tr")
-        page.wait_for_selector("#chart canvas")
-        page.wait_for_timeout(2500)
-        page.screenshot(path=path)
-        context.close()
+    page.wait_for_timeout(_DRAWN_MS)
+    page.screenshot(path=path)
     if path.stat().st_size > LARGEST:
         raise SystemExit(f"{path} is larger than {LARGEST} bytes.")
     sys.stdout.write(f"{path}\n")
