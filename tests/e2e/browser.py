@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import TimeoutError as TookTooLongError
 
 from e2e.processes import HUTONG, STARTING, Process, free_port
 from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, TRUNKS, invite
 from hutong.app.demo import people as demo
 from hutong.calls.live import LiveSource
 from hutong.kernel.access.people import People
-from hutong.kernel.access.permissions import ROLE_TITLES, ROLES
+from hutong.kernel.access.permissions import ROLES
 from hutong.kernel.lists import ListStore, draft
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records.database import Database, database_url
@@ -123,7 +124,7 @@ class ConsoleNode(Process):
         try:
             people = People(database)
             for role in ROLES:
-                first = people.add(role, f"{ROLE_TITLES[role]['zh']} {role.title()}", role, now)
+                first = people.add(role, f"{role.title()} One", role, now)
                 people.set_password(role, first, PASSWORD, now)
         finally:
             database.close()
@@ -260,6 +261,19 @@ class Desk:
         return headings[0].strip()
 
     @property
+    def words(self) -> str:
+        """What the page says, without what is quoted: code, and texts that name their own language."""
+        return str(
+            self.page.evaluate(
+                """() => {
+                  const copy = document.body.cloneNode(true);
+                  for (const it of copy.querySelectorAll("code, pre, script, [lang]")) it.remove();
+                  return copy.textContent;
+                }"""
+            )
+        )
+
+    @property
     def navigation(self) -> list[str]:
         """The paths in the navigation."""
         links = self.page.locator("nav.nav-wide a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
@@ -270,6 +284,8 @@ class Desk:
         before = self.page.viewport_size
         assert before is not None
         self.page.set_viewport_size({"width": NARROW, "height": 740})
+        with contextlib.suppress(TookTooLongError):  # charts follow their frame a moment later
+            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=1000)
         wide = int(self.page.evaluate("document.documentElement.scrollWidth"))
         self.page.set_viewport_size(before)
         return max(wide - NARROW, 0)
