@@ -206,6 +206,7 @@ def test_while_the_disk_is_full_calls_stay_unanswered_and_then_service_resumes(n
         assert told.count("The journal cannot be written") == 1
         assert "Free space on this disk" in told
         assert str(node.data / "journal") in told
+        assert node.figures.journal_refused > 0
         # The caller's own retransmission finds the node well again.
         assert {code_of(peer.answer_to(data)[0]) for data in refused} == {608}
         load.until_answered(200)

@@ -25,6 +25,7 @@ from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.journal.copy import parts_up_to
+from hutong.kernel.metrics import BACKUP_BYTES, BACKUP_DURATION, BACKUP_TIME, Metrics
 from hutong.kernel.records import Database, database_url
 from hutong.kernel.windows.snapshot import write_whole
 from hutong.kernel.windows.snapshot_copy import SnapshotCopier
@@ -157,7 +158,7 @@ class Backup:
             file=file if file == STDOUT else str(Path(file).absolute()),
         )
         with contextlib.suppress(OSError):  # the backup is made; that nobody can be told does not unmake it
-            write_whole(self._data / "run" / NOTE, note)
+            _leave_notes(self._data / "run", note)
         return note
 
     @contextlib.contextmanager
@@ -263,6 +264,16 @@ class Backup:
             return export_records(database, folder, show)
         finally:
             database.close()
+
+
+def _leave_notes(run: Path, note: BackupNote) -> None:
+    """Say what the newest backup is: to the console, and to node_exporter's textfile collector."""
+    write_whole(run / NOTE, note)
+    figures = Metrics()
+    figures.set(BACKUP_TIME, note.time_ms / 1000)
+    figures.set(BACKUP_DURATION, note.took_ms / 1000)
+    figures.set(BACKUP_BYTES, note.bytes)
+    figures.write(run / "backup.prom")
 
 
 @contextlib.contextmanager

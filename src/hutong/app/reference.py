@@ -69,8 +69,10 @@ def all_metrics() -> Iterator[Metric]:
     """What the kernel declares, then what each system does."""
     yield from metrics.METRICS
     for system in SYSTEMS:
-        declared = vars(importlib.import_module(f"hutong.{system}.metrics")).values()
-        yield from (one for one in declared if isinstance(one, Metric) and one not in metrics.METRICS)
+        values = vars(importlib.import_module(f"hutong.{system}.metrics")).values()
+        groups = [list(one.values()) if isinstance(one, dict) else [one] for one in values]
+        declared = dict.fromkeys(one for group in groups for one in group if isinstance(one, Metric))
+        yield from (one for one in declared if one not in metrics.METRICS)
 
 
 def renewed(page: str, part: str) -> str:

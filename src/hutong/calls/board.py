@@ -41,6 +41,8 @@ MIRROR_FOLLOWED, MIRROR_ANSWERED, MIRROR_ENDED, MIRROR_JUDGED, MIRROR_UNENDED, M
 )
 # Asking through the local socket: requests, calls in them, requests refused.
 ASK_REQUESTS, ASK_CALLS, ASK_REFUSED = 42, 43, 44
+#: Batches that the journal did not take; their calls were not answered.
+JOURNAL_REFUSED = 45
 SCALARS = 64
 
 MAX_RULES = 2048

@@ -119,6 +119,8 @@ class LiveSnapshot(msgspec.Struct):
     mirror: MirrorCount
     ask: AskCount
     latest: list[LatestVerdict]
+    journal_refused: int = 0
+    """Batches that the journal did not take."""
 
 
 _SCALARS = {
@@ -138,6 +140,7 @@ _SCALARS = {
     "capacity_numbers": at.CAPACITY,
     "evicted": at.EVICTED,
     "list_entries": at.LIST_ENTRIES,
+    "journal_refused": at.JOURNAL_REFUSED,
 }
 
 

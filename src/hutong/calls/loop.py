@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 from typing import TYPE_CHECKING, Protocol
 
+from hutong.calls import board
 from hutong.kernel.errors import JournalError
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class ScreeningLoop:
             # Unanswered calls pass at the proxy after its timer: losing a record would be worse.
             self.keeper.abandon()
             self.engine.forget_transactions()
+            self.engine.cells[board.JOURNAL_REFUSED] += 1
             self.tell("journal", str(error), now)
             return False
         return True

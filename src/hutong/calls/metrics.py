@@ -39,6 +39,50 @@ SNAPSHOT_AGE = Metric(
     "hutong_calls_snapshot_age_seconds", "gauge", "seconds", "数据时延", "Age of the screening process's counters"
 )
 WATCHERS = Metric("hutong_calls_live_watchers", "gauge", "streams", "实况页观看数", "Open streams of the live page")
+JOURNAL_REFUSED = Metric(
+    "hutong_calls_journal_refused_total",
+    "counter",
+    "batches",
+    "日志未能写入的批次(其呼叫未应答)",
+    "Batches that the journal did not take; their calls were not answered",
+)
+ASK_REQUESTS = Metric(
+    "hutong_calls_ask_requests_total", "counter", "requests", "接口筛查请求数", "Requests to screen calls"
+)
+ASK_CALLS = Metric("hutong_calls_ask_calls_total", "counter", "calls", "接口筛查呼叫数", "Calls screened on request")
+ASK_REFUSED = Metric(
+    "hutong_calls_ask_refused_total",
+    "counter",
+    "requests",
+    "被拒的接口筛查请求数",
+    "Requests to screen calls that were refused",
+)
+
+
+def _mirror(name: str, unit: str, zh: str, en: str) -> Metric:
+    return Metric(f"hutong_mirror_{name}", "counter" if name.endswith("_total") else "gauge", unit, zh, en)
+
+
+#: Mirrored signalling, by the field of `MirrorCount`.
+MIRROR: dict[str, Metric] = {
+    "packets": _mirror("packets_total", "packets", "镜像信令包数", "Packets of mirrored signalling"),
+    "malformed": _mirror("malformed_total", "packets", "格式错误的镜像包数", "Mirrored packets that cannot be read"),
+    "unauthorised": _mirror("unauthorised_total", "packets", "密钥不符的镜像包数", "Mirrored packets without the key"),
+    "lost": _mirror("lost_total", "packets", "内核丢弃的镜像包数", "Mirrored packets that the kernel dropped"),
+    "orphans": _mirror(
+        "orphans_total", "packets", "无对应呼叫的镜像包数", "Mirrored packets of calls that nobody knows"
+    ),
+    "late": _mirror("late_total", "packets", "迟到的镜像包数", "Mirrored packets that came late"),
+    "followed": _mirror("followed", "calls", "正在跟踪的呼叫数", "Calls that are followed"),
+    "answered": _mirror("answered_total", "calls", "观察到接通的呼叫数", "Calls seen to be answered"),
+    "ended": _mirror("ended_total", "calls", "观察到结束的呼叫数", "Calls seen to end"),
+    "judged": _mirror(
+        "judged_total", "calls", "仅作观察判决的呼叫数", "Calls judged in observe mode because nobody asked"
+    ),
+    "unended": _mirror("unended_total", "calls", "未见结束的呼叫数", "Calls never seen to end"),
+    "connections": _mirror("connections", "connections", "镜像的 TCP 连接数", "TCP connections that mirror signalling"),
+}
+_ASK = {ASK_REQUESTS: "requests", ASK_CALLS: "calls", ASK_REFUSED: "refused"}
 
 _FROM_SNAPSHOT = {
     declared.CALLS_ATTEMPTS: "attempts",
@@ -51,6 +95,7 @@ _FROM_SNAPSHOT = {
     declared.WINDOWS_CAPACITY: "capacity_numbers",
     declared.WINDOWS_EVICTED: "evicted",
     declared.LISTS_ENTRIES: "list_entries",
+    JOURNAL_REFUSED: "journal_refused",
 }
 _ACTIONS = {"pass": "passed", "warn": "warned", "block": "blocked"}
 
@@ -85,6 +130,10 @@ def exposition(view: LiveView, watchers: int) -> bytes:
     if view.snapshot is not None:
         for metric, field in _FROM_SNAPSHOT.items():
             shared.set(metric, getattr(view.snapshot, field))
+        for field, metric in MIRROR.items():
+            shared.set(metric, getattr(view.snapshot.mirror, field))
+        for metric, field in _ASK.items():
+            shared.set(metric, getattr(view.snapshot.ask, field))
         for action, field in _ACTIONS.items():
             shared.set(declared.CALLS_VERDICTS, getattr(view.snapshot, field), action=action)
         for rule in view.snapshot.rules:

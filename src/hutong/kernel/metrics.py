@@ -106,6 +106,13 @@ PROCESS_RESTARTS = Metric(
     "Restarts of a process",
     ("process",),
 )
+BACKUP_TIME = Metric(
+    "hutong_backup_time_seconds", "gauge", "seconds", "最近一次备份的时间(自 1970 年)", "When the newest backup was begun"
+)
+BACKUP_DURATION = Metric(
+    "hutong_backup_duration_seconds", "gauge", "seconds", "最近一次备份用时", "How long the newest backup took"
+)
+BACKUP_BYTES = Metric("hutong_backup_bytes", "gauge", "bytes", "最近一次备份的大小", "Size of the newest backup")
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 BY_NAME = {metric.name: metric for metric in METRICS}
