@@ -36,6 +36,11 @@ _HOUR_NS = 3600 * 1_000_000_000
 _SWITCH_INTERVAL = 0.0005
 
 
+def trunks_of(config: Config) -> tuple[Trunk, ...]:
+    """The trunks, in order."""
+    return tuple(Trunk(it.name, it.kind, it.networks, it.ranges, it.next_hop) for it in config.trunks)
+
+
 def node_settings(config: Config) -> NodeSettings:
     """What the node needs, out of the settings tree."""
     calls, sip = config.calls, config.sip
@@ -52,7 +57,7 @@ def node_settings(config: Config) -> NodeSettings:
     return NodeSettings(
         data=config.data,
         policy=policy,
-        trunks=tuple(Trunk(it.name, it.kind, it.networks, it.ranges, it.next_hop) for it in config.trunks),
+        trunks=trunks_of(config),
         proxies=sip.proxies,
         home_area=calls.home_area,
         rule_folders=(Path(calls.rules_dir),) if calls.rules_dir else (),

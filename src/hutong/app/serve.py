@@ -17,6 +17,7 @@ from hutong.app.config import load_config
 from hutong.app.first_sign_in import announce_first
 from hutong.app.services import Services
 from hutong.app.site import Site
+from hutong.calls.api.port import BoundedHttp
 from hutong.kernel.addresses import parse_host_port
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
@@ -50,7 +51,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 site.application,
                 loop="uvloop",
-                http="httptools",
+                http=BoundedHttp,
                 interface="asgi3",
                 log_config=None,
                 access_log=False,

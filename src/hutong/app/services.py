@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hutong.calls.console.rule_book import RuleShelf
+from hutong.calls.history import History
+from hutong.calls.index import VerdictIndex
 from hutong.calls.live import LiveSource
 from hutong.calls.redress import RedressCard
+from hutong.calls.stories import Stories
 from hutong.kernel.access.oidc import OidcSettings, Provider
 from hutong.kernel.access.people import People
 from hutong.kernel.access.refs import Refs
@@ -41,9 +46,14 @@ class Services:
         self.sessions = Sessions(self.database, config.access.session_hours, config.access.idle_minutes)
         self.tokens = Tokens(self.database, config.access.token_days)
         self.trail = Trail(self.database)
-        self.lists = ListStore(config.data / "lists")
-        self.numbering = Numbering(config.calls.home_area)
         self.refs = Refs(config.data / "keys" / "refs.key")
+        self.numbering = Numbering(config.calls.home_area)
+        self.lists = ListStore(config.data / "lists")
+        self.rule_folders = (Path(config.calls.rules_dir),) if config.calls.rules_dir else ()
+        self.rules = RuleShelf(config.data, self.rule_folders)
+        self.index = VerdictIndex(config.data)
+        self.history = History(self.database, config.node.name)
+        self.stories = Stories(config.data, self.index, self.refs.ref, config.calls.home_area)
         self.provider = _provider(config)
         self.card = RedressCard(config.data / "keys", config.node.name, config.sip.redress_url, clock)
 

@@ -11,9 +11,11 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
+from hutong.app.screen import trunks_of
 from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
-from hutong.calls.console import lists, live
+from hutong.calls.api import Api, ApiLimits, ApiParts
+from hutong.calls.console import call, lists, live, numbers, rules, search, trunks, verdicts
 from hutong.calls.live_feed import LiveFeed
 from hutong.kernel.access import pages as access
 from hutong.kernel.web import frame as web
@@ -29,10 +31,15 @@ if TYPE_CHECKING:
 
     from hutong.app.services import Services
 
+#: For the way to the screening process and back, beyond its own time budgets.
+_MORE_PATIENCE_S: Final = 1.0
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
 NAV: Final = (
     NavItem("/", "nav.live", "live.read", "l"),
+    NavItem("/verdicts", "nav.verdicts", "verdicts.read", "v"),
     NavItem("/lists", "nav.lists", "lists.read", "i"),
+    NavItem("/rules", "nav.rules", "rules.read", "r"),
+    NavItem("/trunks", "nav.trunks", "trunks.read", "t"),
     NavItem("/trail", "nav.trail", "trail.read", "a"),
     NavItem("/people", "nav.people", "people.read", "p"),
 )
@@ -55,6 +62,7 @@ class Site:
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
         self._wall = live.Wall(self._frame, facts)
         self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
+        self._api = self._api_of()
         self.console = self._private()
         self.public = self._open_to_all()
 
@@ -75,31 +83,71 @@ class Site:
             config.serve.proxies,
             services.clock,
         )
-        console = self._console
         litestar = Litestar(
             route_handlers=[
-                *access.access_routes(console, self._desk(guard), services.provider),
-                *live.routes(console, self.feed, self._wall, services.trail),
-                *lists.routes(
-                    console,
-                    store=services.lists,
-                    numbering=services.numbering,
-                    trail=services.trail,
-                    refs=services.refs,
-                    clock=services.clock,
-                    imports=config.data / "run" / "imports",
-                ),
-                *_for_machines(self.feed),
+                *access.access_routes(self._console, self._desk(guard), services.provider),
+                *self._calls_pages(),
+                *self._api.routes,
+                *_for_machines(self.feed, services),
                 _static(),
             ],
             plugins=[guard],
             lifespan=[self._life],
-            exception_handlers=error_handlers(console.failure),
+            exception_handlers=error_handlers(self._console.failure),
             after_exception=[self._went_wrong],
+            before_send=[self._api.before_send],
             openapi_config=None,
             logging_config=None,
         )
         return with_security_headers(litestar)
+
+    def _calls_pages(self) -> list[Any]:
+        it, console, config = self._services, self._console, self._services.config
+        return [
+            *live.routes(console, self.feed, self._wall, it.trail),
+            *search.routes(console, stories=it.stories, refs=it.refs),
+            *verdicts.routes(console, stories=it.stories, index=it.index, trail=it.trail),
+            *numbers.routes(console, stories=it.stories, index=it.index, trail=it.trail, refs=it.refs),
+            *call.routes(console, stories=it.stories, index=it.index, trail=it.trail),
+            *lists.routes(
+                console,
+                store=it.lists,
+                numbering=it.numbering,
+                trail=it.trail,
+                refs=it.refs,
+                clock=it.clock,
+                imports=config.data / "run" / "imports",
+            ),
+            *rules.routes(console, shelf=it.rules, history=it.history, trail=it.trail),
+            *trunks.routes(
+                console,
+                trunks=trunks_of(config),
+                next_hop=config.sip.next_hop,
+                live=lambda: self.feed.view,
+                history=it.history,
+                trail=it.trail,
+            ),
+        ]
+
+    def _api_of(self) -> Api:
+        it, config = self._services, self._services.config
+        limits = config.api
+        return Api(
+            ApiParts(
+                data=config.data,
+                rule_folders=it.rule_folders,
+                index=it.index,
+                lists=it.lists,
+                numbering=it.numbering,
+                trail=it.trail,
+                refs=it.refs,
+                clock=it.clock,
+                metrics=it.reporter.metrics,
+                frame=self._frame,
+                limits=ApiLimits(limits.max_calls, limits.calls_per_second, limits.requests_per_second),
+                patience_s=(config.calls.budget_ms + config.roaming.http_budget_ms) / 1000 + _MORE_PATIENCE_S,
+            )
+        )
 
     def _desk(self, guard: Guard) -> access.Desk:
         it = self._services
@@ -134,6 +182,7 @@ class Site:
         finally:
             self.feed.close()
             await beat
+            await self._api.close()
 
     async def _went_wrong(self, error: Exception, scope: Scope) -> None:
         if not isinstance(error, HTTPException):
@@ -149,7 +198,7 @@ def _static() -> Any:  # noqa: ANN401  # what Litestar takes
     )
 
 
-def _for_machines(feed: LiveFeed) -> list[Any]:
+def _for_machines(feed: LiveFeed, services: Services) -> list[Any]:
     """`/healthz`, `/readyz`, `/metrics`."""
 
     @get("/healthz", opt=OPEN, sync_to_thread=False)
@@ -163,6 +212,7 @@ def _for_machines(feed: LiveFeed) -> list[Any]:
 
     @get("/metrics", opt=requires("metrics.read"), sync_to_thread=False)
     def exposition() -> Response[bytes]:
-        return Response(metrics.exposition(feed.view, feed.watchers), media_type=metrics.CONTENT_TYPE)
+        own = services.reporter.metrics.expose()
+        return Response(metrics.exposition(feed.view, feed.watchers) + own, media_type=metrics.CONTENT_TYPE)
 
     return [healthz, readyz, exposition]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
+from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.calls.console.unmasking import PURPOSES, Form, Unmasking, put_on_trail, read_form
 from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from litestar.handlers import HTTPRouteHandler
-    from litestar.response import Stream
 
     from hutong.calls.index import VerdictIndex
     from hutong.calls.stories import NumberStory, Stories

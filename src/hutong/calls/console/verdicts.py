@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
 from hutong.kernel.web.guard import requires
@@ -13,7 +14,6 @@ from hutong.kernel.web.tables import wants_export
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
-    from litestar.response import Stream
 
     from hutong.calls.index import Filters, VerdictIndex
     from hutong.calls.stories import Stories
