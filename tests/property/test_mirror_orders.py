@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,8 @@ from hutong.kernel import windows
 from mirrored import CAPACITY, NOON_US, Leg, Mirror
 
 if TYPE_CHECKING:
+    import pytest
+
     from hutong.calls.outcomes import Outcome
 
 SECOND = 1_000_000
