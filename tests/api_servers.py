@@ -65,13 +65,14 @@ class ApiServer:
         self.refs = Refs(data / "keys" / "refs.key")
         self.lists = ListStore(data / "lists")
         self.metrics = Metrics()
+        self.numbering = Numbering("021")
         self.api = Api(
             ApiParts(
                 data=data,
                 rule_folders=(),
                 index=VerdictIndex(data),
                 lists=self.lists,
-                numbering=Numbering("021"),
+                numbering=self.numbering,
                 trail=self.trail,
                 refs=self.refs,
                 clock=self.clock,

@@ -261,9 +261,8 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         Raises:
             HTTPException: 421.
         """
-        host = urlsplit(f"//{request.headers.get('host', '')}")
         try:
-            name = (host.hostname or "").rstrip(".")
+            name = (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").rstrip(".")
         except ValueError:
             name = ""
         if name != "localhost" and name not in self._hosts and not _is_address(name):

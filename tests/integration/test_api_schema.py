@@ -1,0 +1,86 @@
+"""Schemathesis over the whole document: whatever is sent to any route, nothing breaks, and answers are as described."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from nodes import ScreenNode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api_servers import ApiServer
+from e2e.processes import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.enable_socket
+
+_BOUNDED = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+_OPERATIONS = (
+    "screenCalls",
+    "listVerdicts",
+    "searchVerdicts",
+    "readVerdict",
+    "listEntries",
+    "addEntry",
+    "readEntry",
+    "removeEntry",
+    "importEntries",
+    "listRules",
+    "readRule",
+    "promoteRule",
+    "readWindows",
+)
+_CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    node = ScreenNode(tmp_path_factory.mktemp("schema"))
+    with running(node):
+        node.start()
+        with ApiServer(node.data) as it, it.client() as client:
+            # Small numbers are what is tried most: let there be something behind them.
+            for n in range(5):
+                call = {"call_id": f"seed{n}", "caller": "4008123456", "callee": "13900139000", "trunk": "home"}
+                assert client.post("/v1/calls/screen", json=call).status_code == 200
+                entry = {"target": f"1370000000{n}", "reason": "seed"}
+                assert client.post("/v1/lists", json=entry).status_code == 201
+            yield it
+
+
+def test_every_operation_is_tried(server: ApiServer) -> None:
+    paths = server.api.document["paths"].values()
+    found = [operation["operationId"] for path in paths for operation in path.values()]
+    assert sorted(found) == sorted(_OPERATIONS)
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+@pytest.mark.parametrize("operation_id", _OPERATIONS)
+def test_nothing_that_is_sent_breaks_it(
+    server: ApiServer, operation_id: str, mode: schemathesis.GenerationMode
+) -> None:
+    operation = schemathesis.openapi.from_dict(server.api.document).find_operation_by_id(operation_id)
+    tokens = [{"Authorization": f"Bearer {server.secret(role)}"} for role in ("operator", "viewer")]
+    base = f"http://127.0.0.1:{server.port}"
+
+    @_BOUNDED
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def attempt(case: schemathesis.Case) -> None:
+        for headers in (*tokens, {}):
+            response = case.call(base_url=base, headers=headers)
+            case.validate_response(response, checks=_CHECKS)
+
+    attempt()
