@@ -5,10 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.model import ACTIONS
 from hutong.calls.outcomes import PHASES
+from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT
 from hutong.kernel.journal import FileJournal, encode_record
 from hutong.kernel.numbering import Numbering, trunk_key
+from hutong.kernel.rules import load_ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,3 +131,27 @@ def write_journal(data: Path, frames: Iterable[Sequence[tuple[int, bytes]]], *, 
         return journal.last_seq
     finally:
         journal.close()
+
+
+def traffic(data: Path, count: int) -> None:
+    """Write a verdict each four seconds; every tenth blocked by a rule, every fifth warned about; some calls end."""
+    ruleset = load_ruleset([SHIPPED_RULES], VOCABULARY)
+    ruleset.save(data / "rulesets")
+    digest = int(ruleset.digest[:16], 16)
+    frames = []
+    for at in range(count):
+        action = "block" if at % 10 == 0 else "warn" if at % 5 == 0 else "pass"
+        fired = [(at % 3, ())] if action != "pass" else []
+        body = verdict_body(
+            time_ms=NOON_MS + at * 4000,
+            action=action,
+            fired=fired,
+            rule=fired[0][0] if fired else 0xFFFF,
+            digest=digest - 2**64 if digest >= 2**63 else digest,
+            trunk=("one", "two")[at % 2],
+            area=at % 5,
+            flags=256 if at % 7 == 0 else 0,
+        )
+        ends = outcome_body(time_ms=NOON_MS + at * 4000, caller_key=key_of("1"), callee_key=key_of("2"))
+        frames.append([(KIND_VERDICT, body), *([(KIND_OUTCOME, ends)] if at % 6 == 0 else [])])
+    write_journal(data, frames, segment_bytes=5000)

@@ -38,6 +38,7 @@ AREA_MINUTES: Final = 10
 _MINUTE_MS = 60_000
 _LAST_MINUTE = 1 << 40
 _ROWS_AT_ONCE = 500_000
+_TURNS = 20
 _FORGET_AT_ONCE = 50_000
 _MIRRORED = "judged"
 _TABLE, _PROGRESS = calls_minutes, calls_progress
@@ -76,19 +77,25 @@ class History:
 
     # Folding
 
-    def fold(self, index: VerdictIndex, rows_at_once: int = _ROWS_AT_ONCE) -> int:
+    def fold(self, index: VerdictIndex, rows_at_once: int = _ROWS_AT_ONCE, turns: int = _TURNS) -> int:
         """Count what the journal has gained; gives how many records were counted.
+
+        Args:
+            index: of the node's data folder.
+            rows_at_once: records counted in one transaction, about.
+            turns: transactions at most: whatever is left waits for the next time.
 
         Raises:
             RecordsError: the records fail; nothing of the part that was being counted is kept.
         """
         total = 0
-        while True:
+        for _ in range(turns):
             before, folded = self.counted_to(), _Fold(index.rule_ids)
             last, rows = index.rows_after(before, rows_at_once, folded.take)
             if rows == 0 or not self._keep(before, last, folded.counts):
-                return total
+                break
             total += rows
+        return total
 
     def counted_to(self) -> int:
         """The number of the last record that was counted; 0 for none."""
