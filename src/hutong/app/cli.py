@@ -29,6 +29,7 @@ COMMANDS = (
     ("lists", "hutong.app.lists_cli:app", "名单:拦截与放行 / Lists: block and allow numbers"),
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、升级 / Rules: lint, list, promote"),
     ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),
+    ("people", "hutong.app.people_cli:app", "账号:查看、新增、改角色、停用、重置口令 / Accounts of the console"),
     ("config", "hutong.app.config_cli:app", "配置:检查、查看 / Settings: check them, show them"),
     ("backup", "hutong.app.backup:backup", "备份,运行中亦可 / Back up a node, running or not"),
     ("restore", "hutong.app.restore:restore", "从备份恢复到空目录 / Restore a backup into an empty folder"),

@@ -70,6 +70,8 @@ class Services:
 
     def close(self) -> None:
         """Let go of everything."""
+        if self.provider is not None:
+            self.provider.close()
         self.lists.close()
         self.database.close()
 
