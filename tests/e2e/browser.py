@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import TimeoutError as TookTooLongError
 
 from e2e.processes import HUTONG, STARTING, Process, free_port
 from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, TRUNKS, invite
@@ -284,9 +283,12 @@ class Desk:
         before = self.page.viewport_size
         assert before is not None
         self.page.set_viewport_size({"width": NARROW, "height": 740})
-        with contextlib.suppress(TookTooLongError):  # charts follow their frame a moment later
-            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=1000)
-        wide = int(self.page.evaluate("document.documentElement.scrollWidth"))
+        wide = NARROW + 1
+        for _ in range(20):  # charts follow their frame a moment later
+            wide = int(self.page.evaluate("document.documentElement.scrollWidth"))
+            if wide <= NARROW:
+                break
+            self.page.wait_for_timeout(50)
         self.page.set_viewport_size(before)
         return max(wide - NARROW, 0)
 
