@@ -9,8 +9,10 @@ from litestar.static_files import create_static_files_router
 from litestar.testing import TestClient
 
 from hutong.kernel.access import pages
+from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.passwords import Passwords
 from hutong.kernel.access.people import People
+from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
@@ -116,6 +118,33 @@ class AccessSite:
     def visitor(self, cookie: str = "", **headers: str) -> Visitor:
         """A browser, signed in with a session's cookie where one is given."""
         return Visitor(self, cookie, headers)
+
+
+class SiteBadges:
+    """Proofs for `authorisation.tried`: somebody in each role, a new session each time.
+
+    Args:
+        site: without people so far.
+    """
+
+    def __init__(self, site: AccessSite) -> None:
+        self._site = site
+        self.cookie_name = site.guard.cookie_name
+        self._tokens = {}
+        for role in ROLES:
+            site.people.arrive(Identity(f"{role}-1", role, role, f"subject:{role}"), site.now_ms)
+            scopes, until_ms = permissions_of(role), site.now_ms + 3_600_000
+            self._tokens[role] = site.tokens.make(f"{role}-1", role, scopes, until_ms, site.now_ms)[1]
+
+    def session(self, role: Role) -> tuple[str, str]:
+        """A new session's cookie and what its forms send back."""
+        cookie = self._site.cookie(f"{role}-1")
+        found = self._site.sessions.viewer(cookie, "127.0.0.1", self._site.now_ms)
+        return cookie, found[0].csrf if found else ""
+
+    def token(self, role: Role) -> str:
+        """A token with every permission of this role."""
+        return self._tokens[role]
 
 
 class Visitor:

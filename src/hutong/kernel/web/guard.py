@@ -291,12 +291,11 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
     def _is_own(self, origin: str, host: str) -> bool:
         try:
             parts = urlsplit(origin)
-            name = parts.hostname
         except ValueError:
             return False
         if parts.scheme != "https" and (self._https or parts.scheme != "http"):
             return False
-        return parts.netloc.lower() == host.lower() or name in self._hosts
+        return parts.netloc.lower() in {host.lower(), *self._hosts}
 
     def _is_proxy(self, address: str) -> bool:
         return _is_address(address) and any(ipaddress.ip_address(address) in network for network in self._proxies)

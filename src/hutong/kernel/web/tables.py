@@ -278,7 +278,8 @@ def page_of(
 
 def chosen(spec: TableSpec, query: TableQuery, rows: Iterable[Row], key_of: Callable[[Row, str], Any]) -> Iterator[Row]:
     """All rows in memory that the filters leave, in the order asked for: what an export holds."""
-    kept = [row for row in rows if all(_fits(it, query, key_of(row, it.key)) for it in spec.filters)]
+    asked = [(it, query.filters[it.key]) for it in spec.filters if it.key in query.filters and it.kind != "time"]
+    kept = [row for row in rows if all(_fits(it, wanted, key_of(row, it.key)) for it, wanted in asked)]
     if query.sort:
         known = [row for row in kept if key_of(row, query.sort) is not None]
         known.sort(key=lambda row: key_of(row, query.sort), reverse=query.descending)
@@ -286,10 +287,7 @@ def chosen(spec: TableSpec, query: TableQuery, rows: Iterable[Row], key_of: Call
     return iter(kept)
 
 
-def _fits(it: Filter, query: TableQuery, value: object) -> bool:
-    wanted = query.filters.get(it.key)
-    if wanted is None or it.kind == "time":
-        return True
+def _fits(it: Filter, wanted: str, value: object) -> bool:
     return str(value) == wanted if it.kind == "choice" else wanted.casefold() in str(value).casefold()
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.pages.desk import Fields, status_of, text_of, words_for
@@ -121,11 +122,11 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
 
 def _person(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
     @get("/people/{name:str}", sync_to_thread=True, opt=_READ)
-    def person(request: Request[Any, Any, Any], name: str) -> Response[str]:
+    def person(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
         return _person_page(console, desk, request, name)
 
     @post("/people/{name:str}/role", status_code=200, sync_to_thread=True, opt=_CHANGE)
-    def set_role(request: Request[Any, Any, Any], name: str, data: Fields) -> Response[str]:
+    def set_role(request: Request[Any, Any, Any], name: FromPath[str], data: Fields) -> Response[str]:
         def change(before: Account) -> str:
             after = desk.people.set_role(before.name, cast("Role", text_of(data, "role")))
             if before.role != after.role:
@@ -135,7 +136,7 @@ def _person(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         return _changed(console, desk, request, name, change)
 
     @post("/people/{name:str}/standing", status_code=200, sync_to_thread=True, opt=_CHANGE)
-    def set_standing(request: Request[Any, Any, Any], name: str, data: Fields) -> Response[str]:
+    def set_standing(request: Request[Any, Any, Any], name: FromPath[str], data: Fields) -> Response[str]:
         disabled = text_of(data, "standing") == "disabled"
 
         def change(before: Account) -> str:
@@ -148,7 +149,7 @@ def _person(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         return _changed(console, desk, request, name, change)
 
     @post("/people/{name:str}/password", status_code=200, sync_to_thread=True, opt=_CHANGE)
-    def reset(request: Request[Any, Any, Any], name: str) -> Response[str]:
+    def reset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
         before = _account(desk, name)
         try:
             with desk.database.write():

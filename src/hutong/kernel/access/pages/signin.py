@@ -86,8 +86,9 @@ def routes(console: Console, desk: Desk, provider: ProviderPort | None = None) -
         next_ = local_path(request.query_params.get("next", "/"))
         if request.user is not None:
             return see_other(next_)
-        over = console.say(request, "signin.over") if desk.guard.cookie_of(request) else ""
-        return door.form(request, next=next_, notice=over)
+        over = "signin.over" if desk.guard.cookie_of(request) else ""
+        said = "signin.out" if request.query_params.get("done") == "out" else over
+        return door.form(request, next=next_, notice=console.say(request, said) if said else "")
 
     @post("/signin", status_code=200, sync_to_thread=True, opt=OPEN)
     def sign_in(request: Request[Any, Any, Any], data: Fields) -> Response[str]:
@@ -104,7 +105,7 @@ def routes(console: Console, desk: Desk, provider: ProviderPort | None = None) -
         with desk.database.write():
             desk.sessions.end(desk.guard.cookie_of(request))
             desk.record(request, "session.end", "")
-        return see_other("/signin", [desk.guard.no_cookie()])
+        return see_other("/signin?done=out", [desk.guard.no_cookie()])
 
     elsewhere = [] if provider is None else _provider_routes(console, desk, door, provider)
     return [signin, sign_in, sign_out, *elsewhere]

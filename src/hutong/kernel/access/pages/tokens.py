@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.pages.desk import Fields, status_of, text_of, texts_of, words_for
@@ -117,7 +118,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         return page(request, made=token, secret=secret)
 
     @post("/tokens/{name:str}/revoke", sync_to_thread=True, opt=requires("tokens.own"))
-    def revoke(request: Request[Any, Any, Any], name: str) -> Response[str]:
+    def revoke(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
         token = next((it for it in _tokens(desk, request.user) if it.id == name), None)
         if token is None:
             raise NotFoundException("")
