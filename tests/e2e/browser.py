@@ -266,7 +266,7 @@ class Desk:
             self.page.evaluate(
                 """() => {
                   const copy = document.body.cloneNode(true);
-                  for (const it of copy.querySelectorAll("code, pre, script, [lang]")) it.remove();
+                  for (const it of copy.querySelectorAll("code, pre, script, .runbook, [lang]")) it.remove();
                   return copy.textContent;
                 }"""
             )
