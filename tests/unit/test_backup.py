@@ -294,6 +294,13 @@ def test_a_journal_of_which_everything_is_too_old_keeps_its_count(tmp_path: Path
     again.close()
 
 
+def test_a_node_that_no_call_came_to_is_backed_up_too(tmp_path: Path) -> None:
+    (tmp_path / "data" / "journal").mkdir(parents=True)
+    assert backed_up(tmp_path / "data", tmp_path / "a.tar").seq == 0
+    restored(tmp_path / "a.tar", tmp_path / "new")
+    assert FileJournal(tmp_path / "new" / "journal").last_seq == 0
+
+
 def test_entries_that_were_removed_stay_readable_by_their_id(data: Path, tmp_path: Path) -> None:
     store = ListStore(data / "lists")
     store.open()

@@ -188,7 +188,7 @@ def unpack(file: Path, folder: Path, wanted: Callable[[str], bool], progress: Ca
             raise
         raise StateError("there is no such file.", where=str(file)) from error
     except _DAMAGED as error:
-        raise _refused(file, f"it cannot be read to its end ({error})") from error
+        raise _refused(file, f"it cannot be read to its end ({str(error).partition(':')[0]})") from error
     return _verified(file, manifest, found)
 
 

@@ -5,6 +5,7 @@ A segment is copied as it is, damage and all; only the last one is cut, behind t
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from hutong.kernel.errors import JournalError
@@ -38,7 +39,7 @@ def parts_up_to(folder: Path, seq: int) -> Iterator[Part]:
     known = SegmentFolder(folder)
     known.refresh()
     segments = [segment for segment in known.segments if segment.first_seq <= seq + 1]
-    for segment, following in zip(segments, [*segments[1:], None], strict=True):
+    for segment, following in zip_longest(segments, segments[1:]):
         try:
             size = segment.path.stat().st_size if following is not None else _end(segment, seq)
         except FileNotFoundError:
