@@ -78,6 +78,21 @@ class AskCount(msgspec.Struct):
     refused: int
 
 
+class SipCount(msgspec.Struct):
+    """What else the SIP edge counts. `connections` is now."""
+
+    acks: int = 0
+    other_requests: int = 0
+    reference_read: int = 0
+    repeated: int = 0
+    unrepeated: int = 0
+    forgotten: int = 0
+    connections: int = 0
+    untrusted_source: int = 0
+    roaming_asked: int = 0
+    allowed: int = 0
+
+
 class LatestVerdict(msgspec.Struct):
     """One warned or blocked call; numbers are masked, reasons in both languages."""
 
@@ -121,6 +136,7 @@ class LiveSnapshot(msgspec.Struct):
     latest: list[LatestVerdict]
     journal_refused: int = 0
     """Batches that the journal did not take."""
+    sip: SipCount = msgspec.field(default_factory=SipCount)
 
 
 _SCALARS = {
@@ -207,8 +223,9 @@ class LiveSource:
             rules=rules,
             trunks=trunks,
             areas=self._areas(),
-            mirror=self._counts(MirrorCount, "MIRROR"),
-            ask=self._counts(AskCount, "ASK"),
+            mirror=self._counts(MirrorCount, "MIRROR_"),
+            ask=self._counts(AskCount, "ASK_"),
+            sip=self._counts(SipCount, ""),
             latest=self._latest(),
         )
 
@@ -218,9 +235,9 @@ class LiveSource:
         return [AreaCount(area, *pair) for area, pair in zip(AREAS[1:], pairs[1:], strict=True) if pair[0]]
 
     def _counts(self, kind: type[_Counts], block: str) -> _Counts:
-        """The cells that bear a struct's name and its fields'."""
+        """The cells whose names begin with `block` and go on with a struct's fields."""
         cells = self._board.cells
-        return kind(*(int(cells[getattr(at, f"{block}_{name.upper()}")]) for name in kind.__struct_fields__))
+        return kind(*(int(cells[getattr(at, f"{block}{name.upper()}")]) for name in kind.__struct_fields__))
 
     def _attach(self) -> None:
         """Follow the board of the newest screening process; each start makes a fresh one."""

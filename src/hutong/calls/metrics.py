@@ -82,6 +82,46 @@ MIRROR: dict[str, Metric] = {
     "unended": _mirror("unended_total", "calls", "未见结束的呼叫数", "Calls never seen to end"),
     "connections": _mirror("connections", "connections", "镜像的 TCP 连接数", "TCP connections that mirror signalling"),
 }
+
+
+def _sip(name: str, unit: str, zh: str, en: str) -> Metric:
+    return Metric(f"hutong_sip_{name}", "counter" if name.endswith("_total") else "gauge", unit, zh, en)
+
+
+#: The SIP edge and its calls, by the field of `SipCount`.
+SIP: dict[str, Metric] = {
+    "acks": _sip("acks_total", "requests", "收到的 ACK 数", "ACKs received"),
+    "other_requests": _sip(
+        "other_requests_total", "messages", "INVITE 以外的其他报文数", "Messages that are neither INVITE nor ACK"
+    ),
+    "reference_read": _sip(
+        "full_codec_total", "messages", "由完整解码器读取的报文数", "Messages that the full codec read"
+    ),
+    "repeated": _sip("repeated_total", "responses", "未获确认而重发的应答数", "Answers sent again for want of an ACK"),
+    "unrepeated": _sip(
+        "unrepeated_total", "responses", "无空位可供重发的应答数", "Answers that found no room to be repeated"
+    ),
+    "forgotten": _sip(
+        "forgotten_total", "transactions", "提前让位的事务数", "Transactions that made room before their time"
+    ),
+    "connections": _sip("connections", "connections", "SIP 的 TCP 连接数", "TCP connections that carry SIP"),
+    "untrusted_source": _sip(
+        "untrusted_source_total",
+        "requests",
+        "不可信或不可读的 X-Hutong-Source 数",
+        "X-Hutong-Source headers of somebody who is no trusted proxy, or that cannot be read",
+    ),
+    "roaming_asked": Metric(
+        "hutong_calls_roaming_asked_total", "counter", "calls", "向外查询漫游的呼叫数", "Calls with an outside look-up"
+    ),
+    "allowed": Metric(
+        "hutong_calls_allowed_total",
+        "counter",
+        "calls",
+        "因放行名单而放行的呼叫数",
+        "Calls that an allow entry let pass",
+    ),
+}
 _ASK = {ASK_REQUESTS: "requests", ASK_CALLS: "calls", ASK_REFUSED: "refused"}
 
 _FROM_SNAPSHOT = {
@@ -132,6 +172,8 @@ def exposition(view: LiveView, watchers: int) -> bytes:
             shared.set(metric, getattr(view.snapshot, field))
         for field, metric in MIRROR.items():
             shared.set(metric, getattr(view.snapshot.mirror, field))
+        for field, metric in SIP.items():
+            shared.set(metric, getattr(view.snapshot.sip, field))
         for metric, field in _ASK.items():
             shared.set(metric, getattr(view.snapshot.ask, field))
         for action, field in _ACTIONS.items():
