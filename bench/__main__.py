@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [speed latency watchers memory start] [--write]`."""
+"""Runs the benchmarks: `python -m bench [speed latency http watchers memory start] [--write]`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import speed, start, tables, watchers, windows
+from bench import http_calls, speed, start, tables, watchers, windows
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-SECTIONS = ("speed", "latency", "watchers", "memory", "start")
+SECTIONS = ("speed", "latency", "http", "watchers", "memory", "start")
 ROUNDS = 5
 SECONDS = 3.0
 LATENCY_ROUNDS = 3
@@ -65,6 +65,8 @@ def _measure(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
             if "latency" in chosen:
                 by_rate = speed.latencies(servers, rounds=LATENCY_ROUNDS, seconds=LATENCY_SECONDS)
                 yield "latency", speed.latency_table(by_rate)
+    if "http" in chosen:
+        yield "http", http_calls.measure(folder, memory_mb=MEMORY_MB, rounds=ROUNDS, seconds=SECONDS)
     if "watchers" in chosen:
         rounds = watchers.measure(folder, memory_mb=MEMORY_MB, rounds=ROUNDS, seconds=SECONDS)
         yield "watchers", watchers.watchers_table(rounds)

@@ -147,6 +147,11 @@ class Hutong(Server):
                 raise self._failed()
         self._await_answer(*self._probe)
 
+    @property
+    def settings(self) -> str:
+        """Its settings file."""
+        return self._config.read_text("utf-8")
+
     def command(self, *arguments: str) -> str:
         """Run another `hutong` command on the same data folder; returns what it printed."""
         command = [*HUTONG, *arguments, "--data", str(self.data)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 import uvicorn
+import uvloop
 from litestar import Litestar
 
 from ask_servers import until
@@ -131,14 +132,18 @@ class ApiServer:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(listener.getsockname()[1])
         config = uvicorn.Config(
-            self.app, http=self._http, loop="uvloop", log_config=None, access_log=False, server_header=False, ws="none"
+            self.app, http=self._http, log_config=None, access_log=False, server_header=False, ws="none"
         )
         server = uvicorn.Server(config)
         self._listener, self._server = listener, server
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(server, listener)))
+        self._thread = threading.Thread(target=self._run, args=(server, listener))
         self._thread.start()
         until(lambda: server.started)
         return self
+
+    def _run(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(server, listener))
 
     async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
         await server.serve([listener])

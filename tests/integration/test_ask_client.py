@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from ask_servers import AskServer, call, held_roaming, until
 from engines import ABROAD
@@ -24,6 +25,18 @@ pytestmark = pytest.mark.enable_socket
 PATIENCE = 20.0
 
 
+class Loop:
+    """Makes the event loop of a test."""
+
+    make = staticmethod(asyncio.new_event_loop)
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"], autouse=True)
+def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs on both kinds of event loop; `serve` uses uvloop."""
+    monkeypatch.setattr(Loop, "make", staticmethod(request.param))
+
+
 def asking_of(path: Path, work: Callable[[AskClient], Awaitable[Any]], *, patience_s: float = PATIENCE) -> Any:  # noqa: ANN401
     """Run `work` with a client of this socket."""
 
@@ -34,7 +47,8 @@ def asking_of(path: Path, work: Callable[[AskClient], Awaitable[Any]], *, patien
         finally:
             await client.close()
 
-    return asyncio.run(run())
+    with asyncio.Runner(loop_factory=Loop.make) as runner:
+        return runner.run(run())
 
 
 @pytest.fixture

@@ -237,9 +237,15 @@ class Screening:
                 self._meters.calls("refused", 1)
             else:
                 places.append(at)
+        count = 0
         for at, attempt, judged in zip(places, attempts, await self._asked(attempts), strict=True):
+            if judged.status == asking.JUDGED:
+                answers[at] = self._teller.screened(judged.seq, judged.record)
+                count += 1
+                continue
             told = await self._told(judged, attempt)
             answers[at] = told if isinstance(told, Screened) else Unscreened(attempt.call_id.decode(), told)
+        self._meters.calls("judged", count)
         return [answer for answer in answers if answer is not None]
 
     async def _told(self, judged: Judged, attempt: Attempt) -> Screened | ItemProblem:
