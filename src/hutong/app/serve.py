@@ -103,7 +103,7 @@ def serve(
     """提供控制台、接口和公众页面,直到收到停止信号 / Serve console, API and public pages until told to stop."""
     settings = load_config(config, data=data)
     reporter = Reporter("serve", level=settings.log.level, form=settings.log.format)
-    return run(Services(settings, SystemClock(), reporter))
+    return run(Services(settings, SystemClock(), reporter, file=config))
 
 
 def run(services: Services) -> int:

@@ -36,10 +36,18 @@ class Services:
         clock: the time.
         reporter: logs and figures of this process.
         source: the live counters; the data folder's unless given.
+        file: the settings file that `config` came from.
     """
 
-    def __init__(self, config: Config, clock: Clock, reporter: Reporter, source: SnapshotSource | None = None) -> None:
-        self.config, self.clock, self.reporter = config, clock, reporter
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        reporter: Reporter,
+        source: SnapshotSource | None = None,
+        file: Path | None = None,
+    ) -> None:
+        self.config, self.clock, self.reporter, self.file = config, clock, reporter, file
         self.live = source or LiveSource(config.data)
         self.database = Database(database_url(config.records.url, config.data))
         self.people = People(self.database)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,12 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
+from hutong.app import console as app_console
+from hutong.app.console import health, settings
+from hutong.app.console.health_facts import HealthSource
+from hutong.app.console.metrics_files import merged_metrics
 from hutong.app.screen import trunks_of
+from hutong.app.up import PROCESSES
 from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
 from hutong.calls.api import Api, ApiLimits, ApiParts
@@ -40,6 +46,8 @@ NAV: Final = (
     NavItem("/lists", "nav.lists", "lists.read", "i"),
     NavItem("/rules", "nav.rules", "rules.read", "r"),
     NavItem("/trunks", "nav.trunks", "trunks.read", "t"),
+    NavItem("/health", "nav.health", "health.read", "h"),
+    NavItem("/settings", "nav.settings", "settings.read", "s"),
     NavItem("/trail", "nav.trail", "trail.read", "a"),
     NavItem("/people", "nav.people", "people.read", "p"),
 )
@@ -57,7 +65,7 @@ class Site:
         self._services = services
         self._public_port = public_port
         config = services.config
-        self._frame = web.Frame([access.HOME, calls_console.HOME], [*calls_console.TEXTS, _TEXTS])
+        self._frame = web.Frame([access.HOME, calls_console.HOME, app_console.HOME], [*calls_console.TEXTS, _TEXTS])
         self._console = Console(self._frame, NAV, config.node.name, services.clock, config.calls.time_zone)
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
         self._wall = live.Wall(self._frame, facts)
@@ -87,6 +95,7 @@ class Site:
             route_handlers=[
                 *access.access_routes(self._console, self._desk(guard), services.provider),
                 *self._calls_pages(),
+                *self._node_pages(),
                 *self._api.routes,
                 *_for_machines(self.feed, services),
                 _static(),
@@ -125,6 +134,32 @@ class Site:
                 next_hop=config.sip.next_hop,
                 live=lambda: self.feed.view,
                 history=it.history,
+                trail=it.trail,
+            ),
+        ]
+
+    def _node_pages(self) -> list[Any]:
+        it, config = self._services, self._services.config
+        source = HealthSource(
+            config.data,
+            keep_hours=config.journal.keep_hours,
+            names=tuple(PROCESSES),
+            mirrored=bool(config.mirror.listen),
+            live=lambda: self.feed.view,
+            watchers=lambda: self.feed.watchers,
+            history=it.history,
+            database=it.database,
+            lists=it.lists,
+            clock=it.clock,
+        )
+        return [
+            *health.routes(self._console, source=source, trail=it.trail),
+            *settings.routes(
+                self._console,
+                config=config,
+                file=it.file,
+                environ=os.environ,
+                digest=lambda: it.rules.book().ruleset.digest,
                 trail=it.trail,
             ),
         ]
@@ -210,9 +245,9 @@ def _for_machines(feed: LiveFeed, services: Services) -> list[Any]:
         """Whether this process serves. It must also serve while screening is down: that is when people look."""
         return {"serve": "ready", "screening": feed.view.state}
 
-    @get("/metrics", opt=requires("metrics.read"), sync_to_thread=False)
+    @get("/metrics", opt=requires("metrics.read"), sync_to_thread=True)
     def exposition() -> Response[bytes]:
-        own = services.reporter.metrics.expose()
-        return Response(metrics.exposition(feed.view, feed.watchers) + own, media_type=metrics.CONTENT_TYPE)
+        own = metrics.exposition(feed.view, feed.watchers) + services.reporter.metrics.expose()
+        return Response(merged_metrics(services.config.data / "run", own), media_type=metrics.CONTENT_TYPE)
 
     return [healthz, readyz, exposition]
