@@ -52,7 +52,7 @@ class AccessSite:
     Args:
         data: an empty folder.
         clock: stands at NOW_S unless given.
-        more: further routes of the same application.
+        more: further routes of the same application, and folders: of their templates.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class AccessSite:
         proxies: Sequence[str] = (),
         provider: ProviderPort | None = None,
         more: Sequence[HTTPRouteHandler] = (),
+        folders: Sequence[Path] = (),
     ) -> None:
         self.clock = clock or ManualClock(NOW_S * 1_000_000_000)
         self.database = Database(f"sqlite:///{data.absolute() / 'records.db'}")
@@ -74,7 +75,7 @@ class AccessSite:
         self.tokens = Tokens(self.database, 365)
         self.trail = Trail(self.database)
         self.guard = Guard(self.sessions, self.tokens, [HOST, *hosts], https, proxies, self.clock)
-        self.frame = web.Frame([pages.HOME])
+        self.frame = web.Frame([pages.HOME, *folders])
         self.console = Console(self.frame, NAV, "node-1", self.clock)
         desk = pages.Desk(
             self.database, self.people, self.sessions, self.tokens, self.trail, self.guard, token_days=365
