@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hutong.calls.trunks import TrunkTable
     from hutong.kernel.rules import Ruleset
 
-_Counts = TypeVar("_Counts", "MirrorCount", "AskCount")
+_Counts = TypeVar("_Counts", "MirrorCount", "AskCount", "SipCount")
 
 _LEGEND = "board.json"
 _SHOWN = 50
