@@ -159,7 +159,7 @@ def questions(index: VerdictIndex) -> dict[str, Callable[[int], object]]:
         "blocked since a moment, counted": lambda n: read(index.page(Filters(action="block", since_ms=base + n)).seqs),
         "one rule fired, since a moment": lambda n: read(index.page(Filters(rule=rule, since_ms=base + n)).seqs),
         "trunk, area, night, since a moment": lambda n: read(
-            index.page(Filters(trunk="intl-1", area=1 + n % 300, flags=FLAG_NIGHT, since_ms=base + n)).seqs
+            index.page(Filters(trunk="intl-1", areas=(1 + n % 300,), flags=FLAG_NIGHT, since_ms=base + n)).seqs
         ),
         "sorted by trunk, since a moment": lambda n: read(
             index.page(Filters(since_ms=base + n), sort="trunk", offset=1_000_000).seqs

@@ -80,7 +80,7 @@ wishes: dict[str, list[object]] = {
     "rule": ["0000000000000005#1", "8000000000000000#2", "none"],
     "decided": ["0000000000000005#1"],
     "trunk": ["one", "two"],
-    "area": [2],
+    "areas": [(2,), (0, 3)],
     "flags": [8, 256, 9],
     "number": [*KEYS],
     "role": ["caller", "callee"],
@@ -127,7 +127,7 @@ def fits(seen: Seen, wanted: Filters) -> bool:
         and (not wanted.rule or wanted.rule in {rule_name(it, index) for index, _ in it.fired})
         and wanted.decided in {"", rule_name(it, it.rule)}
         and wanted.trunk in {"", it.trunk}
-        and wanted.area in {-1, seen.area}
+        and (not wanted.areas or seen.area in wanted.areas)
         and seen.flags & wanted.flags == wanted.flags
         and (not wanted.number or wanted.number in sides[wanted.role])
     )

@@ -13,6 +13,7 @@ _ENOUGH_ENDED = 5
 _MANY = 20
 _DIFFERENT = 0.9
 _RUN = 5
+_ESTIMATED = 10  # fewer different callees than this are counted nearly exactly
 _SHORT_SHARE = 0.7
 _SPANS = {"1h": ("过去 1 小时", "In the last hour"), "24h": ("过去 24 小时", "In the last 24 hours")}
 
@@ -54,9 +55,10 @@ def _doing(story: NumberStory, *, zh: bool) -> str:
         made, received = round(now.get(f"attempts_{span}", 0)), round(now.get(f"inbound_{span}", 0))
         if made:
             callees = round(now[f"distinct_callees_{span}"])
+            about = ("约", "about ") if callees >= _ESTIMATED else ("", "")
             if zh:
-                return f"{when[0]}呼出 {made:,} 次，打给约 {callees:,} 个不同号码"
-            return f"{when[1]} it made {_calls(made)} to about {_numbers(callees)}"
+                return f"{when[0]}呼出 {made:,} 次，打给{about[0]} {callees:,} 个不同号码"
+            return f"{when[1]} it made {_calls(made)} to {about[1]}{_numbers(callees)}"
         if received:
             only = f"{when[1]} it only received calls, {received:,} in all"
             return f"{when[0]}只有呼入，共 {received:,} 次" if zh else only

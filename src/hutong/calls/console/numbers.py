@@ -59,6 +59,8 @@ SPANNED: Final = {
     "night_share": "share",
     "out_share": "share",
 }
+#: Those that say nothing where no call ended.
+OF_ENDS: Final = frozenset({"answer_share", "short_share", "mean_talk", "mean_ring"})
 SINGLE: Final = {
     "active_calls": "count",
     "run_sequential": "count",
@@ -98,6 +100,7 @@ def routes(
             span=span,
             spans=tuple(SPANS),
             spanned=SPANNED,
+            of_ends=OF_ENDS,
             single=SINGLE,
             span_names=SPAN_NAMES,
             view=view,
@@ -145,14 +148,16 @@ def _charts(story: NumberStory, say: Callable[[str], str], zone: ZoneInfo, span:
     for name, (features, of_ends) in _CHARTS.items():
         if of_ends and not ends:
             continue
-        series = [Series(say(f"numbers.chart.{it}"), _rounded(story.windows[it])) for it in features]
+        # A share of nothing is no share: without an end in the hour there is no line.
+        known = story.windows["ended_1h"] if of_ends else [1.0] * len(moments)
+        series = [Series(say(f"numbers.chart.{it}"), _rounded(story.windows[it], known)) for it in features]
         unit = say(f"numbers.chart.{name}_unit")
         charts.append((name, Chart("line", moments, series, unit=unit, x_text=when)))
     return charts
 
 
-def _rounded(values: list[float]) -> list[float | int | None]:
-    return [round(value, 3) for value in values]
+def _rounded(values: list[float], known: list[float]) -> list[float | int | None]:
+    return [round(value, 3) if there else None for value, there in zip(values, known, strict=True)]
 
 
 def _verdict_bars(story: NumberStory, moments: list[str], say: Callable[[str], str], when: str) -> Chart:

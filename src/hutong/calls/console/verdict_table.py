@@ -5,6 +5,7 @@ Not here: routes, and where verdicts come from (`calls.index`).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -14,6 +15,7 @@ from hutong.calls.index.query import LAST_MS
 from hutong.calls.model import FLAG_NAMES
 from hutong.kernel.numbering import AREAS, label
 from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp
+from hutong.kernel.web.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +112,7 @@ class VerdictDesk:
             action=said.get("action", ""),
             rule=said.get("rule", ""),
             trunk=said.get("trunk", ""),
-            area=area_of(said["area"]) if "area" in said else -1,
+            areas=areas_of(said["area"]) if "area" in said else (),
             flags=_FLAGS.get(said.get("flags", ""), 0),
             number=number,
             role=cast("Role", said.get("role", "any")),
@@ -194,12 +196,14 @@ def _sort(query: TableQuery) -> SortKey:
     return next((key for key in SORT_KEYS if key == query.sort), "time")
 
 
-def area_of(text: str) -> int:
-    """The index of an area by its code (0755) or its name in either language; one that no record has where unknown."""
+def areas_of(text: str) -> tuple[int, ...]:
+    """Areas by code (0755, 755) or by part of a name in either language; one that no record has where there is none."""
     wanted = text.strip().casefold()
-    for at, code in enumerate(AREAS):
-        if wanted in {code, code.removeprefix("0")} or any(
-            wanted == label("area", code, lang).casefold() for lang in ("zh", "en")
-        ):
-            return at
-    return _NO_AREA
+    by_code = [at for at, code in enumerate(AREAS) if code != "none" and wanted in {code, code.removeprefix("0")}]
+    by_name = [at for at, names in enumerate(_area_names()) if any(wanted in name for name in names)]
+    return tuple(by_code or by_name or [_NO_AREA])
+
+
+@cache
+def _area_names() -> list[list[str]]:
+    return [[] if code == "none" else [label("area", code, lang).casefold() for lang in LANGUAGES] for code in AREAS]

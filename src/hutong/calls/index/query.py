@@ -35,7 +35,7 @@ class Filters(msgspec.Struct, frozen=True):
         since_ms, until_ms: ms since 1970 UTC; from the first, before the second.
         action: one of ACTIONS.
         rule: id of a rule that fired, whatever came of it. decided: id of the rule that decided.
-        trunk: a trunk's name. area: index of the callee's area; -1 = any.
+        trunk: a trunk's name. areas: indices of the callee's area, any of which will do.
         flags: bits of FLAG_NAMES, all of which must be there.
         number: a number key, and `role` whose it is.
     """
@@ -46,7 +46,7 @@ class Filters(msgspec.Struct, frozen=True):
     rule: str = ""
     decided: str = ""
     trunk: str = ""
-    area: int = -1
+    areas: tuple[int, ...] = ()
     flags: int = 0
     number: int = 0
     role: Role = "any"
@@ -136,8 +136,8 @@ def _wanted(part: Part, filters: Filters, ids: Sequence[str]) -> Iterator[tuple[
         yield "rule", [at for at, rule in enumerate(ids) if rule == filters.decided]
     if filters.trunk:
         yield "trunk", [at for at, name in enumerate(part.head.trunks) if name == filters.trunk]
-    if filters.area >= 0:
-        yield "area", [filters.area]
+    if filters.areas:
+        yield "area", list(filters.areas)
 
 
 def groups(part: Part, key: SortKey, found: Found) -> dict[int, int]:

@@ -121,7 +121,7 @@ def test_without_the_right_to_write_it_answers_from_memory(tmp_path: Path) -> No
     write_journal(tmp_path, some_verdicts(30), segment_bytes=1000)
     (tmp_path / "index").write_bytes(b"in the way")
     index = VerdictIndex(tmp_path)
-    assert index.page(Filters(area=3), limit=99).total == len(range(3, 30, 7))
+    assert index.page(Filters(areas=(3,)), limit=99).total == len(range(3, 30, 7))
     assert index.by_call_id("call-7") == [8]
 
 
@@ -182,7 +182,7 @@ def test_readers_survive_writer_builder_and_retention(tmp_path: Path) -> None:
     index, done, failures = VerdictIndex(tmp_path), threading.Event(), []
 
     def read() -> None:
-        seqs = index.page(Filters(area=2), limit=20).seqs
+        seqs = index.page(Filters(areas=(2,)), limit=20).seqs
         assert seqs == sorted(seqs, reverse=True)
         assert all(row.seq in seqs for row in index.read(seqs))
         index.groups(Filters(), "trunk")
