@@ -31,8 +31,9 @@ from hutong.kernel.web.problems import error_handlers
 from hutong.kernel.web.security import with_security_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from litestar.routes import BaseRoute
     from litestar.types import ASGIApp, Receive, Scope, Send
 
     from hutong.app.services import Services
@@ -74,6 +75,11 @@ class Site:
         self.console = self._private()
         self.public = self._open_to_all()
 
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """Every route of console and API."""
+        return self._litestar.routes
+
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application of the port that was asked."""
         # The lifespan's scope has no server: it belongs to the console, which has the feed.
@@ -83,7 +89,7 @@ class Site:
 
     def _private(self) -> ASGIApp:
         services, config = self._services, self._services.config
-        guard = Guard(
+        self.guard = Guard(
             services.sessions,
             services.tokens,
             config.serve.hosts,
@@ -91,16 +97,16 @@ class Site:
             config.serve.proxies,
             services.clock,
         )
-        litestar = Litestar(
+        self._litestar = Litestar(
             route_handlers=[
-                *access.access_routes(self._console, self._desk(guard), services.provider),
+                *access.access_routes(self._console, self._desk(), services.provider),
                 *self._calls_pages(),
                 *self._node_pages(),
                 *self._api.routes,
                 *_for_machines(self.feed, services),
                 _static(),
             ],
-            plugins=[guard],
+            plugins=[self.guard],
             lifespan=[self._life],
             exception_handlers=error_handlers(self._console.failure),
             after_exception=[self._went_wrong],
@@ -108,7 +114,7 @@ class Site:
             openapi_config=None,
             logging_config=None,
         )
-        return with_security_headers(litestar)
+        return with_security_headers(self._litestar)
 
     def _calls_pages(self) -> list[Any]:
         it, console, config = self._services, self._console, self._services.config
@@ -184,7 +190,7 @@ class Site:
             )
         )
 
-    def _desk(self, guard: Guard) -> access.Desk:
+    def _desk(self) -> access.Desk:
         it = self._services
         return access.Desk(
             database=it.database,
@@ -192,7 +198,7 @@ class Site:
             sessions=it.sessions,
             tokens=it.tokens,
             trail=it.trail,
-            guard=guard,
+            guard=self.guard,
             token_days=it.config.access.token_days,
         )
 

@@ -1,0 +1,95 @@
+"""The whole site against the table of permissions: each role × each route of console and API, as it is served."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+import authorisation
+from hutong.app.config import load_config
+from hutong.app.services import Services
+from hutong.app.site import NAV, Site
+from hutong.kernel.access.oidc import Identity
+from hutong.kernel.access.permissions import PERMISSIONS, ROLES, permissions_of
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hutong.kernel.access.permissions import Role
+
+_MS = 1_000_000
+
+
+class Badges:
+    """Somebody in each role, a new session each time."""
+
+    def __init__(self, services: Services, site: Site) -> None:
+        self._services = services
+        self.cookie_name = site.guard.cookie_name
+        self._tokens = {}
+        now = services.clock.wall() // _MS
+        for role in ROLES:
+            services.people.arrive(Identity(f"{role}-1", role, role, f"subject:{role}"), now)
+            scopes = permissions_of(role)
+            self._tokens[role] = services.tokens.make(f"{role}-1", role, scopes, now + 3_600_000, now)[1]
+
+    def session(self, role: Role) -> tuple[str, str]:
+        now = self._services.clock.wall() // _MS
+        account = self._services.people.account(f"{role}-1")
+        cookie = self._services.sessions.start(account, "127.0.0.1", now)
+        found = self._services.sessions.viewer(cookie, "127.0.0.1", now)
+        assert found is not None
+        return cookie, found[0].csrf
+
+    def token(self, role: Role) -> str:
+        return self._tokens[role]
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    config = load_config(None, data=tmp_path / "data", environ={})
+    it = Services(config, SystemClock(), Reporter("serve", level="error"))
+    it.open()
+    yield it
+    it.close()
+
+
+def test_every_route_asks_what_the_table_says(services: Services) -> None:
+    site = Site(services, 0)
+    assert len(list(authorisation.routes_of(site.routes))) > 50
+    assert asyncio.run(authorisation.tried(site.console, site.routes, Badges(services, site))) == []
+
+
+def test_every_permission_protects_something(services: Services) -> None:
+    asked = {route.permission for route in authorisation.routes_of(Site(services, 0).routes)}
+    # Exporting is a way of reading a table, unmasking of reading a number: their routes ask for them within.
+    assert set(PERMISSIONS) - asked <= {"tables.export", "numbers.unmask", "tokens.change"}
+
+
+def test_the_navigation_names_the_permissions_of_its_pages(services: Services) -> None:
+    asked = {route.path: route.permission for route in authorisation.routes_of(Site(services, 0).routes)}
+    assert {item.path: item.permission for item in NAV} == {item.path: asked[item.path] for item in NAV}
+
+
+def test_public_pages_are_on_their_own_port_and_nothing_else_is(services: Services) -> None:
+    site = Site(services, 9)
+    answers = {}
+    for port in (8, 9):
+        for path in ("/redress", "/signin", "/lists", "/v1/lists", "/metrics"):
+            answers[port, path] = _status(site, path, port)
+    assert answers[9, "/redress"] == 200
+    assert answers[8, "/redress"] == 404
+    assert {answers[9, path] for path in ("/signin", "/lists", "/v1/lists", "/metrics")} == {404}
+
+
+def _status(site: Site, path: str, port: int) -> int:
+    async def through(scope: object, receive: object, send: object) -> None:
+        scope["server"] = ("127.0.0.1", port)  # type: ignore[index]
+        await site.application(scope, receive, send)  # type: ignore[arg-type]
+
+    return asyncio.run(authorisation.ask(through, "GET", path, {})).status
