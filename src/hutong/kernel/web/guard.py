@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -307,6 +308,7 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         return _is_address(address) and any(ipaddress.ip_address(address) in network for network in self._proxies)
 
 
+@lru_cache(maxsize=1024)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
