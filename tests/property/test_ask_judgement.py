@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, Bench, invite, shipped_rules
-from hutong.calls import ask_batch, asking, board, screening
+from hutong.calls import ask_batch, asking, board, mirror_calls, screening
 from hutong.calls.ask_batch import AskBatch
 from hutong.calls.record import decode
 from hutong.calls.trunks import address_halves
@@ -53,14 +53,13 @@ class Asked:
         assert self.batch.load(body, len(calls))
         bench, start, found = self.bench, 0, []
         while start < len(calls):
-            windows.begin(bench.window, bench.seq)
+            bench.begin()
             done = self.batch.judge(bench.when, start, len(calls), bench.seq, roaming=roaming, room=room)
             data = bench.engine.records.bytes_[: done.end].tobytes()
             for row in self.rows[start : done.next]:
                 _, status, seq, at, length = (int(value) for value in row[: ask_batch.SENT])
                 found.append((status, seq, data[at : at + length]))
-            bench.seq += done.records
-            windows.commit(bench.window, bench.seq)
+            bench.commit(done.end, done.records)
             start = done.next
         return found
 
@@ -244,6 +243,16 @@ def test_a_trunk_can_be_named(asked: Asked) -> None:
     assert (status, refused, rest, unlisted) == (asking.JUDGED, asking.NO_TRUNK, [0, b""], asking.JUDGED)
     assert b"company" in record
     assert b"unlisted" in other
+
+
+def test_a_call_that_was_asked_about_is_known_when_it_is_mirrored(tmp_path: Path) -> None:
+    asked = Asked(Bench(tmp_path, followed=1024))
+    (first,) = asked(attempt())
+    table = asked.bench.calls
+    call_id = np.frombuffer(b"call-1@192.0.2.99", dtype=np.uint8)
+    row = mirror_calls.find(table, mirror_calls.text_hash(table, call_id, 0, len(call_id)), 1234, 0)
+    assert row != mirror_calls.NONE
+    assert table[mirror_calls.at_row(table, row) + mirror_calls.VERDICT] == first[1]
 
 
 def test_the_memory_of_repetitions_is_bounded(asked: Asked) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from hutong.calls import asking, lane, screening
+from hutong.calls import asking, lane, mirror_calls, screening
 from hutong.calls import record as rec
-from hutong.calls.batch import count_verdict
+from hutong.calls.batch import count_verdict, note_screened
 from hutong.calls.trunks import TrunkArrays, find_trunk
 from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.numbering.codes import KEY
@@ -253,7 +253,7 @@ def judge_many(  # noqa: PLR0913, PLR0917  # Numba takes arrays, not objects
     table = table_at(it.windows)
     row = start
     while row < rows:
-        if end + rec.MAX_RECORD > buffer.bytes_.size or undo_room(table) < _TOUCHES:
+        if end + rec.MAX_RECORD > buffer.bytes_.size or undo_room(table) < _TOUCHES or not mirror_calls.room(it.calls):
             break
         answer = answers[row]
         after_text = text
@@ -283,6 +283,16 @@ def judge_many(  # noqa: PLR0913, PLR0917  # Numba takes arrays, not objects
                 waiting += 1
             else:
                 count_verdict(cells, scratch.verdict, scratch, call[screening.TRUNK], seq + records)
+                if mirror_calls.in_use(it.calls):
+                    # Who asks over HTTP names no From tag.
+                    hashes = (
+                        mirror_calls.text_hash(
+                            it.calls, request.bytes_, call[screening.CALL_ID], call[screening.CALL_ID + 1]
+                        ),
+                        0,
+                    )
+                    parties = (scratch.caller[KEY], scratch.callee[KEY])
+                    note_screened(it, call, scratch.verdict, parties, hashes, seq + records)
                 answer[STATUS], answer[SEQ], answer[LENGTH] = _JUDGED, seq + records, after - end
                 _enter(seen, what, seq + records, when.now_ms)
                 end = after
