@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random  # noqa: TC003  # hypothesis reads the annotation
 
 import pytest
 from hypothesis import given
@@ -130,11 +131,23 @@ def test_discs_are_as_large_as_their_calls_and_the_largest_lies_beneath() -> Non
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_names_do_not_cover_one_another_and_stay_few(language: str) -> None:
-    rows = [AreaRow(area, 1000 - n, 0, 0.0) for n, area in enumerate(AREAS[1:])]
-    named = [disc for disc in live_map.discs(rows, language) if disc.labelled]
-    assert named[0].city.area == AREAS[1]
-    assert 1 < len(named) <= live_map.LABELS
+@given(dice=st.randoms(use_true_random=False))
+def test_names_cover_neither_one_another_nor_a_large_disc(language: str, dice: random.Random) -> None:
+    areas = dice.sample(AREAS[1:], 60)
+    rows = [AreaRow(area, dice.randrange(1, 1000), 0, 0.0) for area in areas]
+    discs = live_map.discs(rows, language)
+    named = [disc for disc in discs if disc.label]
+    assert 1 <= len(named) <= live_map.LABELS
+    for disc in named:
+        wide = sum(14 if ord(letter) < 128 else 28 for letter in disc.city.names[language])
+        left = disc.label_x if disc.label == "start" else disc.label_x - wide
+        assert left >= 0
+        assert left + wide <= live_map.WIDTH
+        for other in discs:
+            if other is disc or other.radius <= 14:
+                continue
+            beside = other.city.x + other.radius <= left or left + wide <= other.city.x - other.radius
+            assert beside or abs(other.city.y - disc.city.y) >= other.radius + 12.9
 
 
 def test_an_area_without_a_place_is_left_out() -> None:

@@ -9,7 +9,7 @@ import csv
 import math
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -27,10 +27,13 @@ _SOUTH, _NORTH, _ORIGIN, _MERIDIAN = (math.radians(degrees) for degrees in (25, 
 _CONE = (math.sin(_SOUTH) + math.sin(_NORTH)) / 2
 _CONSTANT = math.cos(_SOUTH) ** 2 + 2 * _CONE * math.sin(_SOUTH)
 
-LARGEST_DISC, SMALLEST_DISC = 34.0, 4.0
+LARGEST_DISC, SMALLEST_DISC = 30.0, 4.0
 LABELS = 9
-_LETTER, _LINE = 14.0, 26.0  # room that a label takes, in units of the map; a Chinese character is two letters wide
+# Room that a label takes, in units of the map; a Chinese character is two letters wide.
+_LETTER, _LINE, _GAP = 14.0, 26.0, 5.0
 _ASCII_END = 128
+
+Box = tuple[float, float, float, float]
 
 
 class City(Struct, frozen=True):
@@ -51,7 +54,14 @@ class Disc(Struct, frozen=True):
     row: AreaRow
     radius: float
     blocked_radius: float
-    labelled: bool
+    label: Literal["", "start", "end"]
+    """On which side the name stands: after the disc, before it, or nowhere for want of room."""
+
+    @property
+    def label_x(self) -> float:
+        """Where the name begins, or ends."""
+        away = self.radius + _GAP
+        return round(self.city.x + (away if self.label == "start" else -away), 1)
 
 
 def _project(latitude: float, longitude: float) -> tuple[float, float]:
@@ -104,29 +114,36 @@ def discs(rows: Sequence[AreaRow], language: str) -> list[Disc]:
     known = [(cities()[row.area], row) for row in rows if row.area in cities()]
     known.sort(key=lambda pair: (-pair[1].recent, pair[1].area))
     most = max((row.recent for _, row in known), default=1)
-    found, labels = [], _Labels()
-    for city, row in known:
-        radius = max(LARGEST_DISC * math.sqrt(row.recent / most), SMALLEST_DISC)
-        named = labels.take(city.x + radius, city.y, city.names[language])
-        found.append(Disc(city, row, round(radius, 1), round(radius * math.sqrt(row.blocked_share), 1), named))
+    radii = [max(LARGEST_DISC * math.sqrt(row.recent / most), SMALLEST_DISC) for _, row in known]
+    # Names keep clear of one another and of discs that are large enough to hide a letter.
+    boxes = [_around(city, radius) for (city, _), radius in zip(known, radii, strict=True) if radius > _LETTER]
+    found: list[Disc] = []
+    for (city, row), radius in zip(known, radii, strict=True):
+        side, box = _label(city, radius, city.names[language], boxes)
+        if sum(bool(disc.label) for disc in found) >= LABELS:
+            side = ""
+        if side:
+            boxes.append(box)
+        found.append(Disc(city, row, round(radius, 1), round(radius * math.sqrt(row.blocked_share), 1), side))
     return found
 
 
-class _Labels:
-    """Names that do not cover one another: first come, first served, up to `LABELS`."""
-
-    def __init__(self) -> None:
-        self._taken: list[tuple[float, float, float, float]] = []
-
-    def take(self, x: float, y: float, text: str) -> bool:
-        """Whether there is room for `text` to the right of x, y."""
-        wide = (1 + sum(1 if ord(letter) < _ASCII_END else 2 for letter in text)) * _LETTER
-        box = (x, y - _LINE / 2, x + wide, y + _LINE / 2)
-        if len(self._taken) >= LABELS or box[2] > WIDTH or any(_overlap(box, other) for other in self._taken):
-            return False
-        self._taken.append(box)
-        return True
+def _label(city: City, radius: float, text: str, taken: Sequence[Box]) -> tuple[Literal["", "start", "end"], Box]:
+    """The side of a disc on which its name has room, and the room."""
+    wide = sum(1 if ord(letter) < _ASCII_END else 2 for letter in text) * _LETTER
+    after, before = city.x + radius + _GAP, city.x - radius - _GAP
+    own = _around(city, radius)
+    sides: tuple[tuple[Literal["start", "end"], float], ...] = (("start", after), ("end", before - wide))
+    for side, left in sides:
+        box = (left, city.y - _LINE / 2, left + wide, city.y + _LINE / 2)
+        if left >= 0 and box[2] <= WIDTH and not any(_overlap(box, other) for other in taken if other != own):
+            return side, box
+    return "", own
 
 
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _around(city: City, radius: float) -> Box:
+    return (city.x - radius, city.y - radius, city.x + radius, city.y + radius)
+
+
+def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
