@@ -51,6 +51,7 @@ class Places(Struct, frozen=True):
     web: str
     public: str
     sip: int
+    mirror: int
     proxy: int
     callees: int
     kamailio: str
@@ -85,10 +86,10 @@ def find_places(port: int, *, direct: bool) -> Places:
         socket.create_server((_LOOPBACK, port)).close()
     except OSError:
         web = 0
-    sip, proxy, callees = (_free(socket.SOCK_DGRAM) for _ in range(3))
+    sip, mirror, proxy, callees = (_free(socket.SOCK_DGRAM) for _ in range(4))
     console, public = web or _free(socket.SOCK_STREAM), _free(socket.SOCK_STREAM)
     kamailio = "" if direct else _kamailio()
-    return Places(f"{_LOOPBACK}:{console}", f"{_LOOPBACK}:{public}", sip, proxy, callees, kamailio)
+    return Places(f"{_LOOPBACK}:{console}", f"{_LOOPBACK}:{public}", sip, mirror, proxy, callees, kamailio)
 
 
 def _free(kind: socket.SocketKind) -> int:
@@ -115,6 +116,7 @@ def node_config(places: Places) -> str:
             '[node]\nname = "demo"\n',
             f'[sip]\nlisten = ["udp:{_LOOPBACK}:{places.sip}"]\nnext_hop = "{_LOOPBACK}:{places.callees}"',
             f'redress_url = "http://{places.public}/redress"\n',
+            f'[mirror]\nlisten = ["udp:{_LOOPBACK}:{places.mirror}"]\n' if places.kamailio else "",
             '[calls]\nhome_area = "021"\n',
             "[windows]\nmemory_mb = 64\n",
             f'[serve]\nlisten = "{places.web}"\npublic_listen = "{places.public}"\n',
@@ -220,6 +222,7 @@ class Surroundings:
             "LISTEN": f"udp:{_LOOPBACK}:{places.proxy}",
             "NEXT_HOP": f'"{_LOOPBACK}:{places.callees}"',
             "NODES": f'"{nodes}"',
+            "HEP": f'"sip:{_LOOPBACK}:{places.mirror}"',
             "CHILDREN": "2",
         }
         options = [word for name, value in defines.items() for word in ("-A", f"{name}={value}")]
