@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [speed latency http watchers memory start] [--write]`."""
+"""Runs the benchmarks: `python -m bench [speed latency mirror http watchers memory start] [--write]`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import http_calls, speed, start, tables, watchers, windows
+from bench import http_calls, mirror, speed, start, tables, watchers, windows
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-SECTIONS = ("speed", "latency", "http", "watchers", "memory", "start")
+SECTIONS = ("speed", "latency", "mirror", "http", "watchers", "memory", "start")
 ROUNDS = 5
 SECONDS = 3.0
 LATENCY_ROUNDS = 3
@@ -51,20 +51,9 @@ def main() -> None:
 
 def _measure(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     if {"speed", "latency"} & set(chosen):
-        with ExitStack() as stack:
-            servers: list[Server] = [Hutong(folder, memory_mb=MEMORY_MB)]
-            if has_kamailio():
-                servers.append(Kamailio(folder))
-            servers.append(Echo("echo", folder))
-            for server in servers:
-                stack.callback(server.stop)
-                server.start()
-            if "speed" in chosen:
-                runs = speed.verdicts(servers, rounds=ROUNDS, seconds=SECONDS)
-                yield "speed", speed.verdict_table(runs)
-            if "latency" in chosen:
-                by_rate = speed.latencies(servers, rounds=LATENCY_ROUNDS, seconds=LATENCY_SECONDS)
-                yield "latency", speed.latency_table(by_rate)
+        yield from _compared(chosen, folder)
+    if "mirror" in chosen:
+        yield "mirror", mirror.mirror_table(folder, memory_mb=MEMORY_MB)
     if "http" in chosen:
         yield "http", http_calls.measure(folder, memory_mb=MEMORY_MB, rounds=ROUNDS, seconds=SECONDS)
     if "watchers" in chosen:
@@ -75,6 +64,24 @@ def _measure(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     if "start" in chosen:
         server = Hutong(folder, memory_mb=start.MEMORY_MB, name="full", listed=str(start.LISTED))
         yield "start", start.start_table(start.measure(server, folder))
+
+
+def _compared(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
+    """Beside Kamailio and the echo."""
+    with ExitStack() as stack:
+        servers: list[Server] = [Hutong(folder, memory_mb=MEMORY_MB)]
+        if has_kamailio():
+            servers.append(Kamailio(folder))
+        servers.append(Echo("echo", folder))
+        for server in servers:
+            stack.callback(server.stop)
+            server.start()
+        if "speed" in chosen:
+            runs = speed.verdicts(servers, rounds=ROUNDS, seconds=SECONDS)
+            yield "speed", speed.verdict_table(runs)
+        if "latency" in chosen:
+            by_rate = speed.latencies(servers, rounds=LATENCY_ROUNDS, seconds=LATENCY_SECONDS)
+            yield "latency", speed.latency_table(by_rate)
 
 
 def _machine() -> str:
