@@ -5,10 +5,12 @@ A test holds the pages to what stands here, so that they cannot fall behind the 
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SYSTEMS = ("calls",)
+
+_SOURCE = Path(__file__).resolve().parents[1]
+_MEANINGS = Path(__file__).with_name("log_events.toml")
+_LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 _BEGIN = "<!-- generated: python -m hutong.app.reference docs/operate -->"
 _END = "<!-- end of the generated part -->"
@@ -57,9 +63,68 @@ def states() -> str:
     return f"```mermaid\n{diagram()}```\n"
 
 
+class LogCall(NamedTuple):
+    """A place that logs: its module, the event, its level ("" where that is decided first), the names of its facts."""
+
+    module: str
+    event: str
+    level: str
+    facts: tuple[str, ...]
+
+
+def log_calls() -> Iterator[LogCall]:
+    """Every place in the source that logs, in the order of modules; an event named while it runs has the name "".
+
+    What `tell(kind, …)` of the screening loop names is logged by whoever wires the loop.
+    """
+    for path in sorted(_SOURCE.rglob("*.py")):
+        module = path.relative_to(_SOURCE).as_posix()
+        text = path.read_text(encoding="utf-8")
+        chosen = "say = self._reporter.log." in text  # the level, before the event
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            event = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+            facts = tuple(word.arg for word in node.keywords if word.arg and word.arg != "exc_info")
+            if chosen and isinstance(node.func, ast.Name) and node.func.id == "say" and event:
+                yield LogCall(module, str(event), "", facts)
+            if not isinstance(node.func, ast.Attribute):
+                continue
+            owner = ast.unparse(node.func.value).rpartition(".")[2].lstrip("_")
+            if owner == "log" and node.func.attr in _LEVELS:
+                yield LogCall(module, str(event), node.func.attr, facts)
+            elif node.func.attr == "tell" and owner in {"self", "loop"} and event:
+                yield LogCall(module, str(event), "error", ("trouble",))
+
+
+def log_meanings() -> dict[str, dict[str, str]]:
+    """What each event means: process, zh, en; level and facts too where it gets its name only while it runs."""
+    return tomllib.loads(_MEANINGS.read_text(encoding="utf-8"))
+
+
+def logs_table() -> str:
+    """Every event with its process, level, facts and meaning."""
+    found: dict[str, list[LogCall]] = {}
+    for call in log_calls():
+        found.setdefault(call.event, []).append(call)
+    lines = ["| event | process | level | facts | meaning | 含义 |", "|---|---|---|---|---|---|"]
+    for event, meaning in log_meanings().items():
+        calls = found.get(event, [])
+        levels = {call.level.replace("exception", "error") for call in calls if call.level}
+        levels |= set(meaning.get("level", "").split())
+        facts = dict.fromkeys([*(fact for call in calls for fact in call.facts), *meaning.get("facts", "").split()])
+        named = ", ".join(f"`{fact}`" for fact in facts)
+        lines.append(
+            f"| `{event}` | {meaning['process']} | {', '.join(sorted(levels))} | {named} "
+            f"| {meaning['en']} | {meaning['zh']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_table,
     "metrics.md": metrics_table,
+    "logs.md": logs_table,
     "processes.md": states,
     "../people.md": permissions_table,
 }
