@@ -93,7 +93,7 @@ def test_hits_are_counted_over_three_spans_with_their_share_of_all_calls(site: S
         for row in re.findall(r"<tr>.*?</tr>", site.browser().get("/rules").text, re.DOTALL)
         if "calls.caller-listed" in row
     )
-    assert [it.strip() for it in re.findall(r'<td class="number">(.*?)</td>', row)] == ["1", "3", "7", "12", "4%"]
+    assert [it.strip() for it in re.findall(r'<td class="number">(.*?)</td>', row)] == ["1", "3", "7", "12", "4.00%"]
     export = site.browser("analyst").get("/rules?format=csv&stage=block&sort=-hits_24h").text.splitlines()
     assert export[1].startswith("calls.caller-listed,")
     assert ",3,7,12,0.04" in export[1]

@@ -55,7 +55,7 @@ def _choices(name: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:
 TABLE: Final = TableSpec(
     id="entries",
     columns=(
-        Column("id", "lists.column.id", number=True),
+        Column("id", "lists.column.id"),
         Column("list", "lists.column.list"),
         Column("target", "lists.column.target"),
         Column("role", "lists.column.role"),
