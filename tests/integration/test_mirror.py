@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import socket
 import time
 from typing import TYPE_CHECKING, Self
 
+import msgspec
 import numpy as np
 import pytest
 from nodes import IPV4, IPV6, PATIENCE, ScreenNode, until
 from sip_clients import FORGED, UdpPeer, code_of, new_call
 
-from e2e.processes import free_port, running
+from e2e.processes import free_port, hutong, running
 from hutong.calls.features import VOCABULARY
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME
@@ -207,6 +209,36 @@ def test_a_screened_call_is_linked_by_the_running_node(tmp_path: Path) -> None:
         outcomes = node.await_outcomes(4)
     assert sorted({it.verdict_seq for it in outcomes}) == sorted(it.seq for it in node.verdicts())
     assert len(node.verdicts()) == 2
+
+
+def test_explain_tells_what_became_of_a_call_and_that_nobody_asked(node: MirrorNode) -> None:
+    with running(node), Sender(node) as sender:
+        node.start()
+        start = time.time_ns() // 1000
+        leg = msgspec.structs.replace(call("told"), caller=FORGED)
+        for message, at in (
+            (leg.invite(), 0),
+            (leg.response(200), 3_250_000),
+            (leg.bye("Reason: Q.850;cause=16"), 9_000_000),
+        ):
+            sender.send_raw(hep(message, start + at))
+        node.await_outcomes(2)
+        explain = ("calls", "explain", "told@192.0.2.99", "--data", str(node.data))
+        english, chinese = hutong(*explain, "--lang", "en"), hutong(*explain)
+        assert "outcome: answered after 3.250 s, talked 5.750 s (Q.850 16)" in english
+        assert "seen in mirrored signalling only" in english
+        assert "would have decided: calls.shared-cost-as-caller" in english
+        assert "SIP 0" not in english
+        assert "结局: 振铃 3.250 秒,通话 5.750 秒 (Q.850 16)" in chinese
+        assert "若经筛查则决定" in chinese
+        told = json.loads(hutong(*explain, "--json"))
+        assert (told["code"], told["action"]) == (0, "pass")
+        assert {name: told["outcome"][name] for name in ("phase", "ring_ms", "talk_ms", "release")} == {
+            "phase": "ended",
+            "ring_ms": 3250,
+            "talk_ms": 5750,
+            "release": 16,
+        }
 
 
 def test_calls_under_way_are_known_to_the_next_start(node: MirrorNode) -> None:

@@ -44,8 +44,10 @@ def explain(
         sys.stderr.write(f"没有该呼叫的记录 / no verdict about {call_id!r} is kept in {data}\n")
         return 1
     if json:
-        newest = told(stories[0], earlier=[story.verdict.seq for story in stories[1:]])
+        earlier = [story.verdict.seq for story in stories[1:]]
+        newest = told(stories[0], earlier=earlier, outcome=verdicts.outcome_of(stories[0].verdict))
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(newest)).decode() + "\n")
     else:
-        sys.stdout.write("\n\n".join("\n".join(tell(story, lang)) for story in stories) + "\n")
+        texts = [tell(story, lang, verdicts.outcome_of(story.verdict)) for story in stories]
+        sys.stdout.write("\n\n".join("\n".join(lines) for lines in texts) + "\n")
     return 0

@@ -6,6 +6,7 @@ force when it was made.
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,22 +14,29 @@ import msgspec
 import numpy as np
 
 from hutong.calls.model import Verdict  # noqa: TC001  # msgspec reads the annotation
-from hutong.calls.record import KIND_VERDICT, decode
+from hutong.calls.outcomes import decode_outcome
+from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT, decode
 from hutong.kernel.errors import HutongError, RuleError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListStore
+from hutong.kernel.numbering import trunk_key
 from hutong.kernel.rules import load_saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hutong.calls.outcomes import Outcome
     from hutong.kernel.journal import Record
     from hutong.kernel.lists import Entry
     from hutong.kernel.rules import Rule, Ruleset
 
 LANGUAGES = ("zh", "en")
 _LIST_SIDES = (("caller", "block"), ("caller", "allow"), ("callee", "block"), ("callee", "allow"))
+
+_OUTCOME_OF = struct.Struct("<qqqq")
+_LAST_CAUSE = 127
+_OUTCOME_KEYS = ("phase", "time_ms", "answered", "ring_ms", "talk_ms", "release", "status")
 
 _ACTION_WORDS = {
     "pass": {"zh": "放行", "en": "passed"},
@@ -109,6 +117,17 @@ class Verdicts:
                 if verdict.call_id == call_id:
                     yield verdict
 
+    def outcome_of(self, verdict: Verdict) -> Outcome | None:
+        """What became of the call, as far as mirrored signalling told; the last word of it. None where nothing did."""
+        # These words follow each other in an outcome's record, and name the verdict beside keys that nobody else has.
+        needle = _OUTCOME_OF.pack(verdict.caller_key, verdict.callee_key, trunk_key(verdict.trunk), verdict.seq)
+        for record in self._journal.find_last(needle):
+            if record.kind == KIND_OUTCOME:
+                outcome = decode_outcome(record.seq, record.body)
+                if outcome.verdict_seq == verdict.seq:
+                    return outcome
+        return None
+
     def all(self) -> Iterator[Verdict]:
         """All kept verdicts, oldest first."""
         for record in self._journal.read(1, skip_corrupt=True):
@@ -188,8 +207,8 @@ def _reason(verdict: Verdict, fired: list[FiredRule], lists: list[ListHit], lang
     return (";" if lang == "zh" else "; ").join(why)
 
 
-def tell(story: Story, lang: str) -> list[str]:
-    """The whole story as lines of text."""
+def tell(story: Story, lang: str, outcome: Outcome | None = None) -> list[str]:
+    """The whole story as lines of text; `outcome`: what became of the call, where that is known."""
     zh, it = lang == "zh", story.verdict
     when = datetime.fromtimestamp(it.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
     did, colon = _ACTION_WORDS[it.action][lang], ":" if zh else ": "
@@ -199,7 +218,8 @@ def tell(story: Story, lang: str) -> list[str]:
         f"{'时间' if zh else 'time'}: {when}  ({'记录' if zh else 'record'} {it.seq})",
         f"{'主叫' if zh else 'caller'}: {it.caller or '-'}  {'被叫' if zh else 'callee'}: {it.callee or '-'}",
         f"{'中继' if zh else 'trunk'}: {it.trunk} ({it.trunk_kind}), {'来源' if zh else 'from'} {it.source}",
-        f"SIP {it.code}",
+        *([f"SIP {it.code}"] if it.code else []),
+        *([_tell_outcome(outcome, lang)] if outcome else []),
     ]
     if it.from_:
         lines.append(f"From: {it.from_}")
@@ -210,17 +230,42 @@ def tell(story: Story, lang: str) -> list[str]:
         who = f"{hit.who}, {hit.source}" if hit.source else hit.who
         lines.append(f"{'名单' if zh else 'list'} {hit.list} #{hit.id} ({hit.side}): {hit.reason} [{who}]")
     for rule in story.fired:
-        mark = ("决定" if zh else "decided") if rule.decided else ("触发" if zh else "fired")
+        mark = _mark(it, lang) if rule.decided else ("触发" if zh else "fired")
         lines.append(f"{mark}: {rule.id}@{rule.version} [{rule.stage}] {rule.title[lang]} — {rule.basis}")
         lines += [f"    {line}" for line in rule.because[lang]]
     lines.append(f"{'规则集' if zh else 'rule set'}: {it.ruleset}")
     return lines
 
 
-def told(story: Story, *, earlier: list[int]) -> dict[str, object]:
+def _mark(verdict: Verdict, lang: str) -> str:
+    """What stands before the deciding rule; nothing is decided about a call that was only seen."""
+    if "mirrored" in verdict.flags:
+        return "若经筛查则决定" if lang == "zh" else "would have decided"
+    return "决定" if lang == "zh" else "decided"
+
+
+def _tell_outcome(it: Outcome, lang: str) -> str:
+    """What became of the call, in one line."""
+    zh = lang == "zh"
+    ring, talk = it.ring_ms / 1000, it.talk_ms / 1000
+    if it.phase == "lost":
+        return "结局: 未见结束" if zh else "outcome: its end was not seen"
+    if it.phase == "answered":
+        return f"结局: 振铃 {ring:.3f} 秒后接通" if zh else f"outcome: answered after {ring:.3f} s"
+    if it.answered:
+        text = f"振铃 {ring:.3f} 秒,通话 {talk:.3f} 秒" if zh else f"answered after {ring:.3f} s, talked {talk:.3f} s"
+    else:
+        text = f"振铃 {ring:.3f} 秒,未接通" if zh else f"not answered, ended after {ring:.3f} s"
+    causes = [f"SIP {it.status}"] if it.status else []
+    causes += [f"Q.850 {it.release}"] if 0 < it.release <= _LAST_CAUSE else []
+    return f"{'结局' if zh else 'outcome'}: {text}" + (f" ({', '.join(causes)})" if causes else "")
+
+
+def told(story: Story, *, earlier: list[int], outcome: Outcome | None = None) -> dict[str, object]:
     """The whole story as plain values, for machines.
 
-    `earlier`: journal numbers of older verdicts about the same Call-ID. docs/calls.md documents the keys.
+    `earlier`: journal numbers of older verdicts about the same Call-ID. `outcome`: what became of the call, if that is
+    known. docs/calls.md documents the keys.
     """
     it = story.verdict
     when = datetime.fromtimestamp(it.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
@@ -243,4 +288,5 @@ def told(story: Story, *, earlier: list[int]) -> dict[str, object]:
         "lists": story.lists,
         "ruleset": it.ruleset,
         "earlier": earlier,
+        "outcome": None if outcome is None else {name: getattr(outcome, name) for name in _OUTCOME_KEYS},
     }
