@@ -266,7 +266,7 @@ class AskEdge:
         if loop.keep(done.end, done.records, now):
             return judged, done.end
         # Nobody may learn of a verdict that was not kept, and its repetition is a call of its own.
-        loop.engine.cells[board.ASK_REFUSED] += len(judged)
+        loop.engine.cells[board.ASK_REFUSED] += 1
         for row in judged:
             self._batch.forget(int(row[ask_batch.HASH]))
         judged[:, STATUS] = asking.UNAVAILABLE

@@ -100,7 +100,7 @@ def _ref(name: str) -> dict[str, str]:
 def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     """Name the permission and every problem that may come back."""
     permission = permission_of(handler)
-    needs = f"需要权限 / Needs the permission: `{permission}`"
+    needs = f"需要权限 `{permission}` / Needs the permission `{permission}`"
     operation["description"] = "\n\n".join(filter(None, (operation.get("description"), needs)))
     answers = operation["responses"]
     codes = {*_OFTEN, *handler.opt.get("problems", ()), *(_WITH_BODY if "requestBody" in operation else ())}

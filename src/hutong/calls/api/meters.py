@@ -1,45 +1,15 @@
-"""What the API counts, declared in `calls.metrics`' manner and added to its exposition."""
+"""What the API counts; names and words are declared in `calls.metrics`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hutong.kernel.metrics import Metric, Metrics
+from hutong.calls.metrics import API_CALLS, API_REQUESTS, API_THROTTLED, API_UNMASKED
 
 if TYPE_CHECKING:
     from litestar.types import Message, Scope
 
-API_REQUESTS = Metric(
-    "hutong_api_requests_total",
-    "counter",
-    "requests",
-    "接口请求数,按路由与状态码",
-    "Requests to the HTTP API by route and status",
-    ("route", "status"),
-)
-API_CALLS = Metric(
-    "hutong_api_calls_total",
-    "counter",
-    "calls",
-    "经接口筛查的呼叫数,按结果",
-    "Calls screened over HTTP: judged, repeated, refused (wrong in themselves), unavailable (to be passed)",
-    ("result",),
-)
-API_THROTTLED = Metric(
-    "hutong_api_throttled_total",
-    "counter",
-    "requests",
-    "因超过令牌限额而拒绝的请求数",
-    "Requests refused because their token asked too much",
-    ("limit",),
-)
-API_UNMASKED = Metric(
-    "hutong_api_unmasked_total",
-    "counter",
-    "requests",
-    "经接口查看完整号码的次数",
-    "Requests that were shown whole numbers, each on the trail",
-)
+    from hutong.kernel.metrics import Metrics
 
 
 class Meters:

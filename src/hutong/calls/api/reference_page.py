@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litestar import MediaType, Request, Response, get
 
 from hutong.calls.api.document import PATH
 from hutong.kernel.web.guard import OPEN
-from hutong.kernel.web.texts import choose_language
+from hutong.kernel.web.texts import LANGUAGES, choose_language
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hutong.kernel.web.frame import Frame
 
 _METHODS = ("get", "post", "put", "delete")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 class Field(NamedTuple):
@@ -55,6 +57,21 @@ def paragraphs(text: str) -> list[list[tuple[str, bool]]]:
     ]
 
 
+def said(text: str, language: str) -> str:
+    """The reader's half of "中文 / English"; all of a text that is not written so."""
+    zh, between, en = text.partition(" / ")
+    if not between or not _CHINESE.search(zh) or _CHINESE.search(en):
+        return text
+    return zh if language == "zh" else en
+
+
+def told(text: str, language: str) -> list[list[tuple[str, bool]]]:
+    """The paragraphs of a description in the reader's language, as `paragraphs`."""
+    parts = [said(part, language) for part in text.strip().split("\n\n")]
+    own = [part for part in parts if bool(_CHINESE.search(part)) == (language == "zh")]
+    return paragraphs("\n\n".join(own or parts))
+
+
 def kind_of(schema: dict[str, Any]) -> str:
     """A schema in a few words: text, integer, list of FiredRule, block | allow."""
     if "$ref" in schema:
@@ -69,11 +86,11 @@ def kind_of(schema: dict[str, Any]) -> str:
     return str(schema.get("type", "object"))
 
 
-def fields_of(schema: dict[str, Any]) -> list[Field]:
+def fields_of(schema: dict[str, Any], language: str) -> list[Field]:
     """The members of an object."""
     required = set(schema.get("required", ()))
     return [
-        Field(name, kind_of(member), name in required, str(member.get("description", "")))
+        Field(name, kind_of(member), name in required, said(str(member.get("description", "")), language))
         for name, member in schema.get("properties", {}).items()
     ]
 
@@ -87,45 +104,62 @@ def _names(content: dict[str, Any]) -> list[str]:
     return found
 
 
-def sections(document: dict[str, Any]) -> tuple[list[Section], list[tuple[str, str, list[Field]]]]:
-    """The operations by tag, and the types: (name, description, members)."""
+class Page(NamedTuple):
+    """What the page shows in one language. Types are (name, description, members)."""
+
+    about: list[list[tuple[str, bool]]]
+    sections: list[Section]
+    types: list[tuple[str, str, list[Field]]]
+
+
+def page_of(document: dict[str, Any], language: str) -> Page:
+    """The document for people."""
     schemas = document["components"]["schemas"]
     by_tag: dict[str, list[Operation]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method in _METHODS:
             if method in methods:
                 it = methods[method]
-                by_tag[it["tags"][0]].append(_operation(method, path, it, schemas))
-    titles = {tag["name"]: tag["description"] for tag in document["tags"]}
-    types = [(name, str(it.get("description", "")), fields_of(it)) for name, it in sorted(schemas.items())]
-    return [Section(titles[name], found) for name, found in by_tag.items()], types
+                by_tag[it["tags"][0]].append(_operation(method, path, it, schemas, language))
+    titles = {tag["name"]: said(tag["description"], language) for tag in document["tags"]}
+    types = [
+        (name, said(str(it.get("description", "")), language), fields_of(it, language))
+        for name, it in sorted(schemas.items())
+    ]
+    found = [Section(titles[name], operations) for name, operations in by_tag.items()]
+    return Page(told(document["info"]["description"], language), found, types)
 
 
-def _operation(method: str, path: str, it: dict[str, Any], schemas: dict[str, Any]) -> Operation:
+def _operation(method: str, path: str, it: dict[str, Any], schemas: dict[str, Any], language: str) -> Operation:
     bodies = [
-        (name, fields_of(schemas[name]) if name in schemas else [])
+        (name, fields_of(schemas[name], language) if name in schemas else [])
         for name in _names(it.get("requestBody", {}).get("content", {}))
     ]
     return Operation(
         method=method.upper(),
         path=path,
-        summary=it.get("summary", ""),
-        paragraphs=paragraphs(it.get("description", "")),
+        summary=said(it.get("summary", ""), language),
+        paragraphs=told(it.get("description", ""), language),
         parameters=[
-            Field(one["name"], kind_of(one["schema"]), one.get("required", False), str(one.get("description", "")))
+            Field(
+                one["name"],
+                kind_of(one["schema"]),
+                one.get("required", False),
+                said(str(one.get("description", "")), language),
+            )
             for one in it.get("parameters", ())
         ],
         bodies=bodies,
         answers=[
-            (code, answer["description"], _names(answer.get("content", {}))) for code, answer in it["responses"].items()
+            (code, said(answer["description"], language), _names(answer.get("content", {})))
+            for code, answer in it["responses"].items()
         ],
     )
 
 
 def reference_routes(document: dict[str, Any], body: bytes, frame: Frame) -> list[HTTPRouteHandler]:
     """The document, and the page made of it. Both are open: they name no number and no person."""
-    shown, types = sections(document)
-    about = paragraphs(document["info"]["description"])
+    pages = {language: page_of(document, language) for language in LANGUAGES}
 
     @get(PATH, opt=OPEN, sync_to_thread=False, include_in_schema=False)
     def openapi() -> Response[bytes]:
@@ -136,9 +170,7 @@ def reference_routes(document: dict[str, Any], body: bytes, frame: Frame) -> lis
     def docs(request: Request[Any, Any, Any]) -> Response[str]:
         """The page."""
         language = choose_language(request.query_params.get("lang"), request.headers.get("accept-language", ""))
-        text = frame.render(
-            "api_reference.html", language, sections=shown, types=types, about=about, document_path=PATH
-        )
+        text = frame.render("api_reference.html", language, page=pages[language], document_path=PATH)
         headers = {"Cache-Control": "no-cache", "Content-Language": language, "Vary": "Accept-Language"}
         return Response(text, media_type=MediaType.HTML, headers=headers)
 
