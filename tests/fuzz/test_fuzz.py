@@ -15,7 +15,7 @@ needs_atheris = pytest.mark.skipif(
 
 
 @needs_atheris
-@pytest.mark.parametrize("target", ["fuzz_sip.py"])
+@pytest.mark.parametrize("target", ["fuzz_sip.py", "fuzz_hep.py"])
 def test_a_bounded_run_finds_nothing(target: str, tmp_path: Path) -> None:
     command = [
         sys.executable,
