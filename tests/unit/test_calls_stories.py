@@ -11,7 +11,8 @@ import pytest
 
 from console_pages import NOW
 from hutong.calls.index import Filters, VerdictIndex
-from hutong.calls.stories import Stories, masked
+from hutong.calls.stories import Stories
+from hutong.calls.story_views import masked
 from hutong.calls.story_words import sentence
 from hutong.calls.window_history import COLUMNS, draw_windows
 from hutong.calls.windows_reader import WindowsReader

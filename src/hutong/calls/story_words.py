@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hutong.calls.stories import NumberStory
+    from hutong.calls.story_views import NumberStory
 
 _ENOUGH_ENDED = 5
 _MANY = 20

@@ -101,6 +101,13 @@ class WindowsReader:
             _read_copy(self._single_table, second, now_s, out)
         return dict(zip(windows.WINDOW_FEATURES, out.tolist(), strict=True))
 
+    def warm_up(self) -> None:
+        """Load what is compiled before it is needed."""
+        with self._lock:
+            row = np.zeros(ROW_WORDS, np.uint32)
+            _copy_row(self._single_table, 1, row)
+            _read_copy(self._single_table, row, 0, np.zeros(_VALUES))
+
     def salts(self) -> tuple[int, int] | None:
         """What this node's windows hash with: a private table of the same salts counts alike; None without windows."""
         with self._lock:

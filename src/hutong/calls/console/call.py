@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.calls.index import VerdictIndex
-    from hutong.calls.stories import CallStory, Stories, WholeCall
+    from hutong.calls.stories import Stories
+    from hutong.calls.story_views import CallStory, WholeCall
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.calls.index import VerdictIndex
-    from hutong.calls.stories import NumberStory, Stories
+    from hutong.calls.stories import Stories
+    from hutong.calls.story_views import NumberStory
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console

@@ -5,6 +5,7 @@ questions, `folder` keeps one part for each segment, `sidecar` is the file of a 
 """
 
 from hutong.calls.index.query import SORT_KEYS, Filters, Page, Role, SortKey
+from hutong.calls.index.rows import warm_up_rows
 from hutong.calls.index.verdicts import Row, VerdictIndex
 
-__all__ = ["SORT_KEYS", "Filters", "Page", "Role", "Row", "SortKey", "VerdictIndex"]
+__all__ = ["SORT_KEYS", "Filters", "Page", "Role", "Row", "SortKey", "VerdictIndex", "warm_up_rows"]

@@ -116,7 +116,7 @@ def _conditions(part: Part, filters: Filters, ids: Sequence[str], rows: Rows | N
 
     for name, wanted in _wanted(part, filters, ids):
         column = values(name)
-        yield column == column.dtype.type(wanted[0]) if len(wanted) == 1 else np.isin(column, wanted)
+        yield column == column.dtype.type(wanted[0]) if len(wanted) == 1 else _is_any(column, wanted)
     if part.head.oldest_ms < filters.since_ms:
         yield values("time") >= np.int64(filters.since_ms)
     if part.head.newest_ms >= filters.until_ms:
@@ -154,7 +154,15 @@ def labels(part: Part, key: SortKey, ids: Sequence[str]) -> Sequence[str] | None
 def labelled(part: Part, filters: Filters, ids: Sequence[str], key: SortKey, label: int | str) -> Rows:
     """Verdicts that fit and bear one label, rows ascending."""
     found, names = matching(part, filters, ids), labels(part, key, ids)
-    codes = [label] if names is None else [code for code, name in enumerate(names) if name == label]
+    codes = [int(label)] if names is None else [code for code, name in enumerate(names) if name == label]
     if found.dtype == np.bool_:
-        return np.flatnonzero(found & np.isin(part.column(key), codes))
-    return rows_of(found)[np.isin(part.column(key)[found], codes)]
+        return np.flatnonzero(found & _is_any(part.column(key), codes))
+    return rows_of(found)[_is_any(part.column(key)[found], codes)]
+
+
+def _is_any(column: NDArray[Any], wanted: Sequence[int]) -> Marks:
+    """Which values of a column of at most 16 bits are among some."""
+    table = np.zeros(np.iinfo(column.dtype).max + 1, dtype=np.bool_)
+    table[list(wanted)] = True
+    marks: Marks = table[column]
+    return marks

@@ -245,3 +245,10 @@ def extract(
             place += 1
         begin += length
     return Extracted(place, hits) if begin == end else used
+
+
+def warm_up_rows() -> None:
+    """Load the compiled reader of frames, or compile it where this machine never did."""
+    nothing = np.frombuffer(b"", dtype=np.uint8)
+    extract(nothing, FramePlace(0, 0, 0, 0), np.zeros(1, ROW), np.zeros(1, FIRED), Extracted(0, 0))
+    call_hash(nothing, 0, 0, 0)

@@ -36,6 +36,8 @@ _MAGIC = b"HtIx"
 _START = struct.Struct("<4sIII")
 _ALIGNED = 64
 _MOST_HEAD = 16 << 20
+_NEAR = 64
+_KEPT, _MOST_KEPT_ROWS = 8, 10_000
 
 
 class SidecarError(StateError):
@@ -116,6 +118,7 @@ class SidecarPart:
         self.head = directory.part
         self._places = directory.columns
         self._checked: set[str] = set()
+        self._latest: dict[tuple[str, int], Rows] = {}  # a page about a number asks for its rows several times
         self._map: mmap.mmap | None = None
 
     def _damaged(self, why: str) -> SidecarError:
@@ -124,6 +127,7 @@ class SidecarPart:
     def release(self) -> None:
         """Let go of the map; columns handed out stay readable."""
         self._map = None
+        self._latest.clear()
 
     def check(self) -> None:
         """Look at every column.
@@ -164,11 +168,23 @@ class SidecarPart:
 
     def equal(self, name: str, value: int) -> Rows:
         """See `Part.equal`: two binary searches through the sorted order."""
+        latest = self._latest.get((name, value))
+        if latest is not None:
+            return latest
         values, order = self.column(name), self.column(f"by_{name}")
         wanted = values.dtype.type(value)
         low = np.searchsorted(values, wanted, "left", sorter=order)
-        high = np.searchsorted(values, wanted, "right", sorter=order)
-        return order[low:high].astype(np.intp)
+        # A number has few rows of many: the end is looked for nearby first.
+        near = order[low : low + _NEAR]
+        same = int(np.searchsorted(values[near] != wanted, True))  # noqa: FBT003  # the value that is looked for
+        rows: Rows = near[:same].astype(np.intp)
+        if same == _NEAR:
+            rows = order[low : np.searchsorted(values, wanted, "right", sorter=order)].astype(np.intp)
+        if rows.size <= _MOST_KEPT_ROWS:
+            if len(self._latest) >= _KEPT:
+                self._latest.clear()
+            self._latest[name, value] = rows
+        return rows
 
     def fired(self, rule: int) -> Rows:
         """See `Part.fired`."""

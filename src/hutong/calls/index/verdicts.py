@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from hutong.calls.index import query
+from hutong.calls.index.counts import Counts
 from hutong.calls.index.folder import PartFolder
 from hutong.calls.index.ids import RuleIds
 from hutong.calls.index.part import hash_of_call
@@ -37,7 +38,6 @@ Found = TypeVar("Found")
 
 #: Rows that one question may look at beyond the page it is answered with, to count the rest.
 MOST_COUNTED = 60_000_000
-_KEPT_COUNTS = 20_000
 _MOST_BYTES = 1 << 20
 
 
@@ -59,7 +59,7 @@ class VerdictIndex:
     def __init__(self, data: Path) -> None:
         self._folder = PartFolder(data)
         self._ids = RuleIds(data / "rulesets")
-        self._counts: dict[tuple[int, int, Filters, str], dict[int | str, int]] = {}
+        self._counts = Counts(self.rule_ids, self._folder.used)
 
     def refresh(self) -> int:
         """Take note of what is new; every question does so itself. Gives how many rows there are."""
@@ -138,7 +138,7 @@ class VerdictIndex:
     def count(self, filters: Filters) -> int:
         """How many verdicts there are."""
         return self._ask(
-            lambda parts: sum(self._count(part, filters) for part in parts if query.overlaps(part, filters))
+            lambda parts: sum(self._counts.count(part, filters) for part in parts if query.overlaps(part, filters))
         )
 
     def groups(self, filters: Filters, key: SortKey) -> dict[int | str, int]:
@@ -148,7 +148,7 @@ class VerdictIndex:
             total: dict[int | str, int] = {}
             for part in parts:
                 if query.overlaps(part, filters):
-                    for label, number in self._groups(part, filters, key).items():
+                    for label, number in self._counts.groups(part, filters, key).items():
                         total[label] = total.get(label, 0) + number
             return total
 
@@ -304,12 +304,12 @@ class VerdictIndex:
         for part in reversed(parts) if descending else parts:
             if len(seqs) == limit and looked > at_once:
                 return Page(seqs, None, more=True)
-            looked += 0 if self._known(part, filters) else part.head.rows
-            count = self._count(part, filters)
+            looked += 0 if self._counts.is_known(part, filters) else part.head.rows
+            count, rows = self._counts.found(part, filters)
             skip = max(offset - total, 0)
             total += count
             if count > skip and len(seqs) < limit:
-                rows = query.rows_of(query.matching(part, filters, self.rule_ids(part)))
+                rows = self._counts.rows(part, filters) if rows is None else rows
                 rows = rows[::-1] if descending else rows
                 seqs += _seqs(part, rows[skip : skip + limit - len(seqs)])
         return Page(seqs, total, more=offset + len(seqs) < total)
@@ -317,7 +317,7 @@ class VerdictIndex:
     def _by_group(  # as `page`
         self, parts: list[Part], filters: Filters, key: SortKey, offset: int, limit: int, *, descending: bool
     ) -> Page:
-        counts = [self._groups(part, filters, key) for part in parts]
+        counts = [self._counts.groups(part, filters, key) for part in parts]
         totals: dict[int | str, int] = {}
         for one in counts:
             for label, number in one.items():
@@ -332,49 +332,10 @@ class VerdictIndex:
                     skip = max(offset - place, 0)
                     place += number
                     if number > skip and len(seqs) < limit:
-                        rows = query.labelled(part, filters, self.rule_ids(part), key, label)[::-1]
+                        rows = self._counts.labelled(part, filters, key, label)[::-1]
                         seqs += _seqs(part, rows[skip : skip + limit - len(seqs)])
             before += totals[label]
         return Page(seqs, before, more=offset + len(seqs) < before)
-
-    def _known(self, part: Part, filters: Filters) -> bool:
-        """Whether counting takes no look at the rows."""
-        bare = filters == Filters(since_ms=filters.since_ms, until_ms=filters.until_ms)
-        whole = part.head.oldest_ms >= filters.since_ms and part.head.newest_ms < filters.until_ms
-        return (bare and whole) or _question(part, filters, "") in self._counts
-
-    def _count(self, part: Part, filters: Filters) -> int:
-        if self._known(part, filters) and _question(part, filters, "") not in self._counts:
-            return part.head.verdicts
-        return self._kept(
-            part, filters, "", lambda: {"": query.count_of(query.matching(part, filters, self.rule_ids(part)))}
-        )[""]
-
-    def _groups(self, part: Part, filters: Filters, key: SortKey) -> dict[int | str, int]:
-        def count() -> dict[int | str, int]:
-            ids, by_label = self.rule_ids(part), dict[int | str, int]()
-            names = query.labels(part, key, ids)
-            for code, number in query.groups(part, key, query.matching(part, filters, ids)).items():
-                label = code if names is None else names[code]
-                by_label[label] = by_label.get(label, 0) + number
-            return by_label
-
-        return self._kept(part, filters, key, count)
-
-    def _kept(
-        self, part: Part, filters: Filters, key: str, count: Callable[[], dict[int | str, int]]
-    ) -> dict[int | str, int]:
-        """Counts of closed parts are kept: they never change. The oldest questions are forgotten."""
-        name = _question(part, filters, key)
-        counted = self._counts.get(name)
-        if counted is None:
-            counted = count()
-            self._folder.used(part)
-            if part.sealed:
-                if len(self._counts) >= _KEPT_COUNTS:
-                    self._counts.clear()
-                self._counts[name] = counted
-        return counted
 
     def _of_call(self, call_id: str, kind: int, limit: int) -> list[int]:
         wanted = call_id.encode()[:MAX_TEXT]
@@ -401,10 +362,6 @@ def call_id_of(row: Row) -> bytes:
         return decode(row.seq, row.body, lambda _digest, _rule: 0).call_id.encode()
     except JournalError:
         return b""
-
-
-def _question(part: Part, filters: Filters, key: str) -> tuple[int, int, Filters, str]:
-    return part.head.first_seq, part.head.salt, filters, key
 
 
 def _seqs(part: Part, rows: Rows | NDArray[np.uint32]) -> list[int]:
