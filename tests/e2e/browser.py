@@ -104,6 +104,11 @@ class ConsoleNode(Process):
         """Of the console, without the last slash."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def public_url(self) -> str:
+        """Of the public pages."""
+        return f"http://127.0.0.1:{self.public}"
+
     def start(self) -> None:
         """Start it and wait until all of its processes are ready."""
         self._invite_people()
@@ -208,9 +213,9 @@ class Finding(msgspec.Struct):
 class Desk:
     """One page in a browser; `complaints` has everything that went wrong on it."""
 
-    def __init__(self, context: BrowserContext, node: ConsoleNode, role: str, language: str) -> None:
+    def __init__(self, context: BrowserContext, url: str, role: str, language: str) -> None:
         self.context, self.role, self.language = context, role, language
-        self._url = node.url
+        self._url = url
         self.page: Page = context.new_page()
         self.page.set_default_timeout(WAIT_MS)
         self.complaints: list[str] = []
@@ -332,19 +337,19 @@ class Browsers:
         self._browser: Browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         self._signed_in: dict[str, Any] = {}
 
-    def desk(self, role: str = "", language: str = "zh", **options: object) -> Desk:
-        """A desk of its own; `role` is signed in there, nobody where it is empty."""
+    def desk(self, role: str = "", language: str = "zh", *, host: str = "", **options: object) -> Desk:
+        """A desk of its own, at the console unless another host is named; `role` is signed in there, else nobody."""
         state = self._signed_in.get(role)
-        desk = self._open(role, language, storage_state=state, **options)
+        desk = self._open(role, language, host or self._node.url, storage_state=state, **options)
         if role and state is None:
             self.sign_in(desk, role, PASSWORD)
             self._signed_in[role] = desk.context.storage_state()
         return desk
 
-    def _open(self, role: str, language: str, **options: object) -> Desk:
+    def _open(self, role: str, language: str, url: str, **options: object) -> Desk:
         settings: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "timezone_id": ZONE, **options}
         context = self._browser.new_context(locale=LOCALES[language], **settings)
-        return Desk(context, self._node, role, language)
+        return Desk(context, url, role, language)
 
     def sign_in(self, desk: Desk, name: str, password: str) -> None:
         """Fill in the form, as a person would."""

@@ -358,6 +358,32 @@ def test_the_wall_leads_on(browsers: Browsers, node: ConsoleNode, pictures: Path
     desk.close()
 
 
+def test_the_wall_of_a_session_that_ended_leads_to_signing_in(browsers: Browsers, pictures: Path) -> None:
+    desk = browsers.desk("viewer", "en")
+    with desk.looked_at(pictures):
+        desk.page.route("**/live/stream*", lambda route: route.fulfill(status=401))
+        desk.open("/")
+        desk.context.clear_cookies()
+        desk.page.wait_for_url("**/signin")
+    desk.close()
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", "来话被拦截怎么办"), ("en", "Your call was blocked")])
+def test_blocked_callers_have_a_public_page(
+    browsers: Browsers, node: ConsoleNode, pictures: Path, language: str, words: str
+) -> None:
+    desk = browsers.desk("", language, host=node.public_url)
+    with desk.looked_at(pictures):
+        desk.open("/redress")
+        assert desk.heading == words
+        assert desk.narrow_overflow() == 0
+        assert desk.axe() == []
+        for path in ("/", "/signin", "/verdicts", "/v1/verdicts", "/metrics"):
+            desk.open(path, expect=404)
+        desk.assert_clean()
+    desk.close()
+
+
 def test_the_wall_says_when_screening_is_gone(browsers: Browsers, node: ConsoleNode, pictures: Path) -> None:
     desk = browsers.desk("viewer", "en")
     headline = desk.page.get_by_role("heading", level=1)
