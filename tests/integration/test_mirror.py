@@ -275,6 +275,35 @@ def test_calls_are_lost_from_sight_with_their_table_and_do_not_go_on(node: Mirro
     assert_windows_equal_the_journal(node.data)
 
 
+def test_a_stop_judges_what_still_waits(tmp_path: Path) -> None:
+    node = MirrorNode(tmp_path, wait_ms=10_000)
+    with running(node), Sender(node) as sender:
+        node.start()
+        sender.send(call("waits").invite())
+        node.await_figures(lambda it: it.mirror.packets == 1)
+        assert node.terminate() == 0
+    assert [verdict.call_id for verdict in node.verdicts()] == ["waits@192.0.2.99"]
+
+
+def test_while_the_disk_is_full_packets_are_lost_and_counted_and_then_it_goes_on(node: MirrorNode) -> None:
+    with running(node), Sender(node) as sender:
+        node.start()
+        sender.send(call("before").invite(), call("before").response(200))
+        node.await_outcomes(1)
+        node.await_figures(lambda it: it.mirror.answered == 1)
+        with node.full_disk():
+            sender.send(call("before").bye())
+            node.await_figures(lambda it: it.mirror.lost > 0)
+        sender.send(call("before").bye())
+        assert node.await_outcomes(2)[-1].phase == "ended"
+        told(sender, "after")
+        node.await_outcomes(4)
+        assert node.terminate() == 0
+    assert "Traceback" not in node.read_log()
+    assert_windows_equal_the_journal(node.data)
+    assert_told_once(node.outcomes())
+
+
 class Traffic:
     """Screened and mirrored calls at once, messages shuffled among each other."""
 
