@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from console_pages import NOW, ConsoleSite
+from console_pages import CALLS, NOW, ConsoleSite
 from hutong.calls import console as package
-from hutong.calls.console import lists
+from hutong.calls.console import list_table, lists
+from hutong.calls.console.error_words import say_error
 from hutong.calls.console.list_import import LARGEST
+from hutong.kernel.errors import ListError
 from hutong.kernel.lists import Entry, ListStore, draft
 from hutong.kernel.lists.csv_file import import_file
 from hutong.kernel.numbering import Numbering
+from hutong.kernel.web.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,6 +126,54 @@ def test_filters_sort_and_pages(site: Site) -> None:
     assert ids("/lists?sort=-expires")[0] == 61
     assert ids("/lists?sort=target")[:2] == [1, 2]
     assert ids("/lists?sort=source&size=100")[:2] == [61, 59]
+
+
+def test_a_look_that_ended_early_leads_further_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_table, "MOST_EXAMINED", 2)
+    monkeypatch.setattr(list_table, "_SLICE", 2)
+    for at in range(5):
+        site.add(f"1380013800{at}", source="odd" if at == 0 else "even")
+    browser = site.browser("auditor")
+    page = browser.get("/lists?source=odd")
+    assert "Looked at 2 of 5 entries" in text_of(page)
+    assert "No row fits" not in page.text
+    further = unescape(re.findall(r'<a href="([^"]*start=2[^"]*)"', page.text)[0])
+    page = browser.get(f"/lists{further}")
+    assert "Looked at 4 of 5 entries" in text_of(page)
+    further = unescape(re.findall(r'<a href="([^"]*start=4[^"]*)"', page.text)[0])
+    page = browser.get(f"/lists{further}")
+    assert re.findall(r'<td><a href="/lists/(\d+)"', page.text) == ["1"]
+    assert "start=" not in re.findall(r'<a href="([^"]*)">Look further', page.text)
+    assert "Too many entries to sort by this column" in text_of(browser.get("/lists?sort=who"))
+
+
+KERNEL_SAYS = [
+    ("13800138000x0", {}),
+    ("x*", {}),
+    ("1234567890123456*", {}),
+    ("0*", {}),
+    ("010123456789*", {}),
+    ("10*", {}),
+    ("02161239999-02161230000", {}),
+    ("1", {"list": "grey"}),
+    ("1", {"role": "both"}),
+    ("1", {"respond": 200}),
+    ("1", {"reason": " "}),
+    ("1", {"who": " "}),
+    ("1", {"expires": 1 << 40}),
+    ("110", {"role": "callee"}),
+]
+
+
+@pytest.mark.parametrize(("target", "fields"), KERNEL_SAYS)
+def test_what_the_lists_refuse_is_said_in_both_languages(target: str, fields: dict[str, object]) -> None:
+    texts = Frame([CALLS], TEXTS).texts
+    with pytest.raises(ListError) as raised:
+        draft(target, **{"reason": "r", "who": "w", **fields})  # type: ignore[arg-type]
+    zh, en = (say_error(texts, raised.value, lang) for lang in LANGUAGES)
+    assert re.search("[\u4e00-\u9fff]", zh.what)
+    assert re.search("[\u4e00-\u9fff]", zh.fix)
+    assert not re.search("[\u4e00-\u9fff]", en.what + en.fix)
 
 
 def test_a_number_is_looked_up_without_an_address_that_names_it(site: Site) -> None:
