@@ -10,7 +10,8 @@ import pytest
 
 from console_pages import CALLS, NOW, ConsoleSite
 from hutong.calls.console import trunks
-from hutong.calls.history import History
+from hutong.calls.console.spans import span_of
+from hutong.calls.history import History, Point
 from hutong.calls.live import TrunkCount
 from hutong.calls.live_view import LiveHistory
 from hutong.calls.trunks import UNLISTED, Trunk
@@ -123,3 +124,11 @@ def test_the_records_may_be_away(site: Site) -> None:
     with site.database.write() as connection:
         connection.exec_driver_sql("DROP TABLE calls_minutes")
     assert "The figures over time cannot be read at the moment" in text_of(browser.get("/trunks"))
+
+
+def test_a_step_that_still_runs_is_not_drawn() -> None:
+    span = span_of({"span": "24h"})
+    points = [Point(at * 600_000, 1, 0, 0) for at in range(4)]
+    assert [it.at_ms for it in span.ended(points, 3 * 600_000 - 1)] == [0, 600_000]
+    assert len(span.ended(points, 3 * 600_000)) == 3
+    assert span_of({"span": "century"}) == span, "24 hours where nothing sensible is asked"

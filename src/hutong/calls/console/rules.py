@@ -215,7 +215,7 @@ class RulePages:
     def _charts(self, request: AnyRequest, rule: Rule, span: Span) -> dict[str, Chart] | None:
         now = self._console.now_ms()
         try:
-            hits = self._history.series("rule", rule.id, span.since(now), now, span.step)
+            hits = span.ended(self._history.series("rule", rule.id, span.since(now), now, span.step), now)
             calls = self._history.many("action", _ACTIONS, span.since(now), now, span.step)
         except HutongError:
             return None

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
+
+    from hutong.calls.history import Point
 
 _MINUTE_MS: Final = 60_000
 
@@ -23,6 +25,10 @@ class Span(NamedTuple):
     def since(self, now_ms: int) -> int:
         """Ms at which the span begins that ends at `now_ms`."""
         return now_ms - self.minutes * _MINUTE_MS
+
+    def ended(self, points: Sequence[Point], now_ms: int) -> list[Point]:
+        """The steps that are over at `now_ms`: one that still runs would look like a fall."""
+        return [point for point in points if point.at_ms + self.step * _MINUTE_MS <= now_ms]
 
     def label(self, ms: int, zone: ZoneInfo) -> str:
         """A moment under a chart."""

@@ -184,9 +184,10 @@ class TrunkPages:
         try:
             totals = self._history.totals("trunk", since, now)
             busiest = sorted((it for it in names if it in totals), key=lambda it: -totals[it].attempts)[:MOST_DRAWN]
-            series = self._history.many("trunk", busiest, since, now, span.step)
+            found = self._history.many("trunk", busiest, since, now, span.step)
         except HutongError:
             return None
+        series = {name: span.ended(points, now) for name, points in found.items()}
         zone = self._console.zone(request)
 
         def say(key: str) -> str:
