@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from hutong.kernel.journal import Record
     from hutong.kernel.lists import Entry
     from hutong.kernel.rules import Rule, Ruleset
+    from hutong.kernel.rules.vocabulary import Language
 
-LANGUAGES = ("zh", "en")
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
 _LIST_SIDES = (("caller", "block"), ("caller", "allow"), ("callee", "block"), ("callee", "allow"))
 
 _OUTCOME_OF = struct.Struct("<qqqq")
@@ -153,34 +154,23 @@ class Verdicts:
         ruleset = self._ruleset(digest)
         return -1 if ruleset is None or rule >= len(ruleset.rules) else len(ruleset.features_of(rule))
 
-    def explain(self, verdict: Verdict) -> Story:
-        """Put a verdict into words."""
+    def explain(self, verdict: Verdict, *, values: bool = True) -> Story:
+        """Put a verdict into words; without `values` its rules do not say what fired them: a table has no room for that."""
         ruleset = self._ruleset(verdict.ruleset)
-        fired = [] if ruleset is None else [self._fired(ruleset, verdict, *one) for one in verdict.fired]
+        tell = self._fired if values else _named
+        fired = [] if ruleset is None else [tell(ruleset, verdict, *one) for one in verdict.fired]
         lists = [
             hit for side, number in zip(_LIST_SIDES, verdict.lists, strict=True) for hit in self._hit(side, number)
         ]
         return Story(verdict, fired, lists, {lang: _reason(verdict, fired, lists, lang) for lang in LANGUAGES})
 
     def _fired(self, ruleset: Ruleset, verdict: Verdict, index: int, values: tuple[float, ...]) -> FiredRule:
-        rule: Rule = ruleset.rules[index]
         features = np.array(ruleset.vocabulary.defaults())
         for place, value in zip(ruleset.features_of(index), values, strict=False):
             features[place] = value
         texts = {"trunk.name": verdict.trunk}
-        return FiredRule(
-            id=rule.id,
-            version=rule.version,
-            stage=rule.stage,
-            title=rule.title,
-            basis=rule.basis,
-            runbook=rule.runbook,
-            decided=index == verdict.rule,
-            because={
-                "zh": ruleset.explain(index, features.tolist(), "zh", texts),
-                "en": ruleset.explain(index, features.tolist(), "en", texts),
-            },
-        )
+        because = {lang: ruleset.explain(index, features.tolist(), lang, texts) for lang in LANGUAGES}
+        return msgspec.structs.replace(_named(ruleset, verdict, index, values), because=because)
 
     def _hit(self, side: tuple[str, str], number: int) -> Iterator[ListHit]:
         entry = self._entry(number) if number else None
@@ -196,6 +186,20 @@ class Verdicts:
                 return None
             self._lists = store
         return self._lists.entry(number)
+
+
+def _named(ruleset: Ruleset, verdict: Verdict, index: int, _values: tuple[float, ...]) -> FiredRule:
+    rule: Rule = ruleset.rules[index]
+    return FiredRule(
+        id=rule.id,
+        version=rule.version,
+        stage=rule.stage,
+        title=rule.title,
+        basis=rule.basis,
+        runbook=rule.runbook,
+        decided=index == verdict.rule,
+        because={},
+    )
 
 
 def _reason(verdict: Verdict, fired: list[FiredRule], lists: list[ListHit], lang: str) -> str:

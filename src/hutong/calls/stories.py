@@ -87,7 +87,7 @@ class Stories:
     def verdicts(self, seqs: Iterable[int]) -> list[VerdictView]:
         """The verdicts with these numbers, in this order, as far as they are kept and readable."""
         found = (self._decoded(row) for row in self._index.read(seqs) if row.kind == KIND_VERDICT)
-        return [self._view(self._verdicts.explain(verdict)) for verdict in found if verdict is not None]
+        return [self._view(self._verdicts.explain(it, values=False)) for it in found if it is not None]
 
     def _decoded(self, row: Row) -> Verdict | None:
         try:

@@ -151,14 +151,15 @@ def _charts(story: NumberStory, say: Callable[[str], str], zone: ZoneInfo, span:
             continue
         # A share of nothing is no share: without an end in the hour there is no line.
         known = story.windows["ended_1h"] if of_ends else [1.0] * len(moments)
-        series = [Series(say(f"numbers.chart.{it}"), _rounded(story.windows[it], known)) for it in features]
+        scale = 100 if name == "shares" else 1
+        series = [Series(say(f"numbers.chart.{it}"), _rounded(story.windows[it], known, scale)) for it in features]
         unit = say(f"numbers.chart.{name}_unit")
         charts.append((name, Chart("line", moments, series, unit=unit, x_text=when)))
     return charts
 
 
-def _rounded(values: list[float], known: list[float]) -> list[float | int | None]:
-    return [round(value, 3) if there else None for value, there in zip(values, known, strict=True)]
+def _rounded(values: list[float], known: list[float], scale: int) -> list[float | int | None]:
+    return [round(value * scale, 2) if there else None for value, there in zip(values, known, strict=True)]
 
 
 def _verdict_bars(story: NumberStory, moments: list[str], say: Callable[[str], str], when: str) -> Chart:
