@@ -165,7 +165,7 @@ class Site:
                 config=config,
                 file=it.file,
                 environ=os.environ,
-                digest=lambda: it.rules.book().ruleset.digest,
+                digest=it.rules.in_force,
                 trail=it.trail,
             ),
         ]
