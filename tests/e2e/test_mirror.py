@@ -10,7 +10,7 @@ import pytest
 from mirror_peers import MirroringKamailio, Tap, TimedCall, TimedCallee, TimedCaller, Truth, truths
 from processes import HutongNode, free_port, running
 from screened import verdicts
-from sip_peers import needs
+from sip_peers import Callee, Caller, needs
 
 from hutong.calls.live import LiveSource
 from hutong.calls.outcomes import decode_outcome
@@ -202,3 +202,22 @@ def test_without_the_key_nothing_is_believed(tmp_path: Path) -> None:
         assert verdicts(office.node) == []
         assert office.outcomes() == []
         assert len(office.tap.data) > 5
+
+
+def test_an_emergency_call_is_told_of_and_mirrored_and_still_one_call(tmp_path: Path) -> None:
+    office = MirroredOffice(tmp_path, only=False)
+    office.callee = Callee(tmp_path)
+    office.kamailio.command = [
+        word.replace(word.split('"')[1], office.callee.address) if word.startswith("NEXT_HOP=") else word
+        for word in office.kamailio.command
+    ]
+    with office.running():
+        caller = Caller("trunk", tmp_path, office.kamailio.port, [("13800138000", "110")], rate=1)
+        with running(caller):
+            caller.launch()
+            assert [it.code for it in caller.complete()] == [200]
+        office.node.wait_until(lambda: len(office.outcomes()) >= 2, 20)
+        office.node.stop()
+        (verdict,) = verdicts(office.node)
+        assert "emergency" in verdict.flags
+        assert [(it.phase, it.verdict_seq) for it in office.outcomes()] == [("answered", 1), ("ended", 1)]

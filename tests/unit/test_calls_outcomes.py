@@ -101,3 +101,11 @@ def test_an_outcome_of_forgotten_numbers_changes_nothing() -> None:
     made = windows.format_buffer(bytearray(windows.size_for(10)), 10, (1, 2))
     replay(made, written(out.PHASE_ANSWERED), written(out.PHASE_ENDED, talk=1), written(out.PHASE_LOST))
     assert windows.tracked(made) == 0
+
+
+def test_when_all_calls_are_lost_from_sight_none_goes_on() -> None:
+    made = table()
+    replay(made, written(out.PHASE_ANSWERED), out.all_lost(NOW * 1000))
+    assert [seen(made, key, "active_calls") for key in (CALLER, CALLEE, TRUNK)] == [0, 0, 0]
+    told = out.decode_outcome(3, out.all_lost(NOW * 1000)[8:])
+    assert (told.phase, told.caller_key, told.trunk, told.call_id) == ("lost", 0, "", "")
