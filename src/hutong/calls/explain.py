@@ -155,7 +155,7 @@ class Verdicts:
         return -1 if ruleset is None or rule >= len(ruleset.rules) else len(ruleset.features_of(rule))
 
     def explain(self, verdict: Verdict, *, values: bool = True) -> Story:
-        """Put a verdict into words; without `values`, for tables, its rules do not say what fired them."""
+        """Put a verdict into words; without `values` rules do not say what fired them: a table has no room for it."""
         ruleset = self._ruleset(verdict.ruleset)
         tell = self._fired if values else _named
         fired = [] if ruleset is None else [tell(ruleset, verdict, *one) for one in verdict.fired]
