@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from hutong.app import restore
+from hutong.app.backup import Backup
 from hutong.app.backup_records import export_records, import_records
+from hutong.app.config import load_config
+from hutong.app.restore import restore_backup
 from hutong.kernel.access.people import People
 from hutong.kernel.access.trail import Trail, TrailQuery
+from hutong.kernel.clock import ManualClock
+from hutong.kernel.errors import StateError
 from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.records.tables import metadata, trail
 
@@ -134,3 +140,60 @@ def test_a_column_or_table_of_a_later_version_is_refused(full: Database, empty: 
     (folder / f"{trail.name}.jsonl").write_text('{"table":"trail","columns":["id","later"]}\n')
     with pytest.raises(RecordsError, match=r"a column trail\.later"):
         import_records(empty, folder, counted, nothing)
+
+
+@pytest.mark.enable_socket
+def test_a_whole_backup_goes_from_either_engine_into_either(
+    full: Database, records_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    here, there = (tmp_path / name for name in ("here", "there"))
+    (here / "journal").mkdir(parents=True)
+    environ = {} if full.is_sqlite else {"HUTONG_RECORDS__URL": records_url}
+    if full.is_sqlite:
+        full.close()
+        (tmp_path / "records.db").rename(here / "records.db")
+    config = load_config(None, data=here, environ=environ)
+    Backup(config, ManualClock(NOW * 1_000_000), lambda *_: None, lambda: None).run(str(tmp_path / "a.tar"))
+    expected = rows_at(database_url(config.records.url, here))
+    server: Postgres = request.getfixturevalue("postgres")
+    for url in ("", server.url()):
+        to = there / (url.rpartition("/")[2] or "sqlite")
+        restore_backup(tmp_path / "a.tar", to, url, nothing)
+        assert (to / "records.db").exists() == (not url)
+        assert not (to / "records").exists()
+        found = rows_at(database_url(url, to))
+        assert {name: sorted(rows, key=repr) for name, rows in found.items()} == {
+            name: sorted(rows, key=repr) for name, rows in expected.items()
+        }
+
+
+@pytest.mark.enable_socket
+def test_a_server_keeps_no_rows_of_a_backup_whose_files_found_no_place(
+    full: Database, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not full.is_sqlite:
+        pytest.skip("where the rows come from makes no difference")
+    (tmp_path / "journal").mkdir()
+    full.close()
+    config = load_config(None, data=tmp_path, environ={})
+    Backup(config, ManualClock(NOW * 1_000_000), lambda *_: None, lambda: None).run(str(tmp_path / "a.tar"))
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.url()
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(restore, "_put_in_place", full_disk)
+    with pytest.raises(StateError, match="No space left"):
+        restore_backup(tmp_path / "a.tar", tmp_path / "to", url, nothing)
+    assert list((tmp_path / "to").iterdir()) == []
+    assert set(map(len, rows_at(url).values())) == {0}
+
+
+def rows_at(url: str) -> dict[str, list[tuple[object, ...]]]:
+    made = Database(url)
+    made.open()
+    try:
+        return rows_of(made)
+    finally:
+        made.close()

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from bench.load import Client, Result
-from nodes import IPV4, ScreenNode, until
+from nodes import IPV4, ScreenNode, settings_text, until
 from sip_clients import FORGED, UdpPeer, code_of, new_call
 from test_survival import Load, assert_kept, assert_windows_equal_the_journal
 
-from e2e.processes import HUTONG, Process, hutong, running
+from e2e.processes import HUTONG, Process, free_port, hutong, running
 from hutong.app.backup_parts import is_known
 from hutong.calls.explain import Verdicts, tell
 from hutong.calls.features import VOCABULARY
@@ -50,7 +50,7 @@ def node(tmp_path: Path) -> ScreenNode:
     return ScreenNode(tmp_path)
 
 
-def fill_beside_calls(data: Path) -> None:
+def fill_beside_calls(data: Path, *, first: bool = True) -> None:
     """What people keep: list and roaming entries, a stage, an own rule, accounts and a trail."""
     for words in (
         ["lists", "add", "13700001111", "--reason", "reported", "--who", "Wang"],
@@ -62,7 +62,7 @@ def fill_beside_calls(data: Path) -> None:
     database = Database(database_url("", data))
     database.open()
     now = SystemClock().wall() // 1_000_000
-    People(database).first(now)
+    assert (People(database).first(now) is not None) == first
     for at in range(50):
         Trail(database).record("admin", IPV4, "lists.add", f"entry {at}", after={"at": at}, now_ms=now + at)
     database.close()
@@ -304,10 +304,21 @@ def test_a_backup_of_a_node_that_is_stopped_by_a_signal_waits_for_nobody(node: S
         assert node.terminate() == 0
 
 
-def test_everything_in_a_data_folder_is_held_or_left_out_for_a_reason(node: ScreenNode) -> None:
-    with running(node), UdpPeer((IPV4, node.port)) as peer:
-        node.start()
-        fill_beside_calls(node.data)
+def test_everything_in_a_whole_node_s_data_folder_is_held_or_left_out_for_a_reason(tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(4)]
+    text = settings_text().replace("[sip]", f'[sip]\nlisten = ["udp:{IPV4}:{ports[0]}"]')
+    text += f'\n[serve]\nlisten = "{IPV4}:{ports[1]}"\npublic_listen = "{IPV4}:{ports[2]}"\n'
+    text += f'\n[mirror]\nlisten = ["udp:{IPV4}:{ports[3]}"]\n'
+    (tmp_path / "hutong.toml").write_text(text, encoding="utf-8")
+    data = tmp_path / "data"
+    whole = Process("up", [*HUTONG, "up", "--config", str(tmp_path / "hutong.toml"), "--data", str(data)], tmp_path)
+    with running(whole), UdpPeer((IPV4, ports[0])) as peer:
+        whole.launch()
+        whole.wait_until(lambda: b"all processes are ready" in whole.log.read_bytes())
         Load(peer, random.Random(8)).until_answered(50)
-        assert node.terminate() == 0
-    assert [path.name for path in node.data.iterdir() if not is_known(path.name)] == []
+        fill_beside_calls(data, first=False)
+        unknown = [path.name for path in data.iterdir() if not is_known(path.name)]
+        hutong("backup", str(tmp_path / "a.tar"), "--config", str(tmp_path / "hutong.toml"), "--data", str(data))
+    assert unknown == []
+    hutong("restore", str(tmp_path / "a.tar"), "--data", str(tmp_path / "new"))
+    assert_windows_equal_the_journal(tmp_path / "new")
