@@ -95,6 +95,15 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
                 [("sum(rate(hutong_calls_emergency_total{n}[5m]))", "呼叫 calls")],
             ),
             (
+                "放行名单、漫游查询/秒 Allow list, roaming look-ups",
+                "timeseries",
+                "cps",
+                [
+                    ("sum(rate(hutong_calls_allowed_total{n}[5m]))", "放行名单 allowed by list"),
+                    ("sum(rate(hutong_calls_roaming_asked_total{n}[5m]))", "漫游查询 roaming asked"),
+                ],
+            ),
+            (
                 "超时放行/秒 Failed open",
                 "timeseries",
                 "cps",
@@ -116,6 +125,28 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
                 ],
             ),
             (
+                "其他 SIP 报文/秒 Other SIP messages",
+                "timeseries",
+                "cps",
+                [
+                    ("sum(rate(hutong_sip_acks_total{n}[5m]))", "ACK"),
+                    ("sum(rate(hutong_sip_other_requests_total{n}[5m]))", "其他 other"),
+                    ("sum(rate(hutong_sip_full_codec_total{n}[5m]))", "完整解码 full codec"),
+                    ("sum(rate(hutong_sip_untrusted_source_total{n}[5m]))", "来源不可信 untrusted source"),
+                ],
+            ),
+            (
+                "应答重发、事务与连接 Answers again, transactions, connections",
+                "timeseries",
+                "short",
+                [
+                    ("sum(rate(hutong_sip_repeated_total{n}[5m]))", "重发/秒 repeated"),
+                    ("sum(rate(hutong_sip_unrepeated_total{n}[5m]))", "无处重发/秒 not repeatable"),
+                    ("sum(rate(hutong_sip_forgotten_total{n}[5m]))", "事务让位/秒 made room"),
+                    ("sum(hutong_sip_connections{n})", "连接 connections"),
+                ],
+            ),
+            (
                 "日志未能写入的批次 Batches that the journal did not take",
                 "timeseries",
                 "short",
@@ -130,6 +161,27 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
                     ("sum(rate(hutong_calls_ask_calls_total{n}[5m]))", "呼叫 calls"),
                     ("sum(rate(hutong_calls_ask_refused_total{n}[5m]))", "被拒 refused"),
                 ],
+            ),
+            (
+                "接口请求/秒 API requests",
+                "timeseries",
+                "cps",
+                [("sum by (route, status) (rate(hutong_api_requests_total{n}[5m]))", "{{route}} {{status}}")],
+            ),
+            (
+                "接口筛查结果/秒 API results",
+                "timeseries",
+                "cps",
+                [
+                    ("sum by (result) (rate(hutong_api_calls_total{n}[5m]))", "{{result}}"),
+                    ("sum by (limit) (rate(hutong_api_throttled_total{n}[5m]))", "限流 limited: {{limit}}"),
+                ],
+            ),
+            (
+                "经接口看完整号码 Whole numbers shown over the API",
+                "timeseries",
+                "short",
+                [("sum(increase(hutong_api_unmasked_total{n}[1h]))", "一小时内 within the hour")],
             ),
             (
                 "镜像信令包/秒 Mirrored packets",
