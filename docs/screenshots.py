@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urljoin
 
 from playwright.sync_api import sync_playwright
 
@@ -42,25 +43,23 @@ _DRAWN_MS = 2500  # charts are drawn, the stream has come
 
 
 class Shot(NamedTuple):
-    """A picture: its name, who sees the page, and where it is.
-
-    A path that begins with `a[` is a link on the page of the shot before it.
-    """
+    """A picture: its name, who sees the page, where it is, and links that lead on from there."""
 
     name: str
     role: str
     path: str
+    links: tuple[str, ...] = ()
     scheme: str = "light"
 
 
 SHOTS = (
     Shot("live", "operator", "/"),
-    Shot("live-dark", "operator", "/", "dark"),
-    Shot("wall-dark", "viewer", "/?wall=1", "dark"),
+    Shot("live-dark", "operator", "/", scheme="dark"),
+    Shot("wall-dark", "viewer", "/?wall=1", scheme="dark"),
     Shot("cities", "operator", "/live/cities"),
     Shot("verdicts", "operator", "/verdicts?action=block"),
-    Shot("call", "operator", "a[href^='/calls/']"),
-    Shot("number", "operator", "a[href^='/numbers/']"),
+    Shot("call", "operator", "/verdicts?rule=calls.domestic-caller-from-abroad", ("a[href^='/calls/']",)),
+    Shot("number", "operator", "/verdicts?rule=calls.many-callees-in-a-minute", ("a[href^='/numbers/']", ".ranges a")),
     Shot("lists", "operator", "/lists"),
     Shot("rules", "operator", "/rules"),
     Shot("rule", "operator", "/rules/calls.domestic-caller-from-abroad"),
@@ -114,11 +113,9 @@ def take_all(browser: Browser, console: str, password: str, language: str) -> No
             if shot.role:
                 _sign_in(seats[seat], console, shot.role, password)
         page = seats[seat]
-        if shot.path.startswith("a["):
-            page.locator(f"main {shot.path}").first.click()
-            page.wait_for_load_state("load")
-        else:
-            page.goto(console + shot.path)
+        page.goto(console + shot.path)
+        for link in shot.links:
+            page.goto(urljoin(page.url, page.locator(f"main {link}").first.get_attribute("href")))
         _take(page, IMAGES / f"{shot.name}-{language}.png")
     for page in seats.values():
         page.context.close()
