@@ -255,6 +255,15 @@ def test_a_call_that_was_asked_about_is_known_when_it_is_mirrored(tmp_path: Path
     assert table[mirror_calls.at_row(table, row) + mirror_calls.VERDICT] == first[1]
 
 
+def test_a_call_that_was_mirrored_first_is_judged_once(tmp_path: Path) -> None:
+    asked = Asked(Bench(tmp_path, followed=1024))
+    table, call_id = asked.bench.calls, np.frombuffer(b"call-1@192.0.2.99", dtype=np.uint8)
+    key = mirror_calls.text_hash(table, call_id, 0, len(call_id))
+    waiting = mirror_calls.insert(table, key, 1234, mirror_calls.WAITING, asked.bench.when.now_ms)
+    asked(attempt())
+    assert mirror_calls.state_of(table, waiting) != mirror_calls.WAITING
+
+
 def test_the_memory_of_repetitions_is_bounded(asked: Asked) -> None:
     for start in range(0, 5000, asking.MAX_CALLS):
         asked(*(attempt(call=f"b{n}") for n in range(start, start + asking.MAX_CALLS)))

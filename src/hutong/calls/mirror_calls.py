@@ -192,7 +192,8 @@ def find(t: NDArray[np.int64], key: int, one: int, other: int) -> int:
         one, other: hashes of a message's From and To tags (0 = none): its caller's tag is one of them.
 
     Returns:
-        The row, NONE where the call is not known. A row without a tag fits where no other does.
+        The row, NONE where the call is not known. A row without a tag fits where no other does; who names no tag, as
+        over HTTP, means any row of the Call-ID.
     """
     untold = NONE
     row = t[_bucket(t, key)] - 1
@@ -202,7 +203,7 @@ def find(t: NDArray[np.int64], key: int, one: int, other: int) -> int:
             tag = t[base + TAG]
             if tag == 0:
                 untold = row
-            elif tag in (one, other):
+            elif tag in (one, other) or (one == 0 and other == 0):
                 return int(row)
         row = t[base + _CHAIN] - 1
     return untold

@@ -78,11 +78,18 @@ def put_text(buffer: RecordBuffer, at: int, data: NDArray[np.uint8], start: int,
 
 
 @compiled
-def finish(buffer: RecordBuffer, start: int, at: int, kind: int) -> int:
-    """Pad the record that began at byte `start` and write its header; gives the next free byte (a multiple of 8)."""
+def pad(buffer: RecordBuffer, at: int) -> int:
+    """Zero what lies between byte `at` and the next multiple of 8, and give that: nothing of an earlier call stays."""
     padded = (at + 7) // 8 * 8
     for i in range(at, padded):
         buffer.bytes_[i] = 0
+    return padded
+
+
+@compiled
+def finish(buffer: RecordBuffer, start: int, at: int, kind: int) -> int:
+    """Pad the record that began at byte `start` and write its header; gives the next free byte (a multiple of 8)."""
+    padded = pad(buffer, at)
     buffer.halves[start // 4] = padded - start
     buffer.cells[start // 2 + 2] = kind
     buffer.cells[start // 2 + 3] = 0

@@ -427,13 +427,13 @@ def _write(
 def _write_fired(it: Judge, scratch: Scratch, buffer: rec.RecordBuffer, at: int) -> int:
     if scratch.verdict[V_FIRED] == 0:
         return at
-    at = (at + 7) // 8 * 8
+    at = rec.pad(buffer, at)
     count = it.rules.effects.shape[0]
     for rule in range(count):
         if scratch.fired[rule]:
             buffer.cells[at // 2] = rule
             at += 2
-    at = (at + 7) // 8 * 8
+    at = rec.pad(buffer, at)
     for rule in range(count):
         if scratch.fired[rule]:
             for i in range(it.rules.read_spans[rule, 0], it.rules.read_spans[rule, 1]):

@@ -107,7 +107,11 @@ PROCESS_RESTARTS = Metric(
     ("process",),
 )
 BACKUP_TIME = Metric(
-    "hutong_backup_time_seconds", "gauge", "seconds", "最近一次备份的时间(自 1970 年)", "When the newest backup was begun"
+    "hutong_backup_time_seconds",
+    "gauge",
+    "seconds",
+    "最近一次备份的时间(自 1970 年)",
+    "When the newest backup was begun",
 )
 BACKUP_DURATION = Metric(
     "hutong_backup_duration_seconds", "gauge", "seconds", "最近一次备份用时", "How long the newest backup took"
