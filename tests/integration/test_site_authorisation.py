@@ -15,6 +15,7 @@ from hutong.kernel.access.oidc import Identity
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES, permissions_of
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import Reporter
+from hutong.kernel.web.security import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,3 +94,23 @@ def _status(site: Site, path: str, port: int) -> int:
         await site.application(scope, receive, send)  # type: ignore[arg-type]
 
     return asyncio.run(authorisation.ask(through, "GET", path, {})).status
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/signin", "/nowhere", "/lists", "/v1/lists", "/static/console.css"]
+)
+def test_every_answer_has_the_security_headers(services: Services, path: str) -> None:
+    site = Site(services, 0)
+    answer = asyncio.run(authorisation.ask(site.console, "GET", path, {}))
+    assert {name.lower(): value for name, value in SECURITY_HEADERS.items()}.items() <= answer.headers.items()
+
+
+@pytest.mark.parametrize("path", ["/static/../texts.toml", "/static/%2e%2e/texts.toml", "/static//etc/passwd"])
+def test_static_files_stay_in_their_folders(services: Services, path: str) -> None:
+    assert asyncio.run(authorisation.ask(Site(services, 0).console, "GET", path, {})).status == 404
+
+
+def test_machines_are_told_how_it_stands(services: Services) -> None:
+    site = Site(services, 0)
+    for path in ("/healthz", "/readyz"):
+        assert asyncio.run(authorisation.ask(site.console, "GET", path, {})).status == 200

@@ -11,11 +11,13 @@ import msgspec
 from hutong.app.config import load_config
 from hutong.app.screen import node_settings
 from hutong.calls.ask_edge import SOCKET, AskEdge
+from hutong.calls.index import VerdictIndex
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
 from hutong.calls.mirror import MirrorEdge
 from hutong.calls.node import Node
 from hutong.calls.sip_server import SipServer
+from hutong.calls.stories import Stories
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.lists import read_target
 from hutong.kernel.reporter import Reporter
@@ -36,6 +38,7 @@ def main() -> None:
         SipServer(loop, [], look_ups).warm_up()
         AskEdge(loop, look_ups, Path(name) / SOCKET).warm_up()
         MirrorEdge(loop, [], key=b"", wait_ms=0).warm_up()
+        Stories(Path(name), VerdictIndex(Path(name)), str).warm_up()
         node.close()
     read_target("13800138000")  # what `hutong lists` needs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from hutong.kernel.access.refs import Refs
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.errors import HutongError
 from hutong.kernel.lists import ListStore
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records.database import Database, database_url
@@ -75,6 +77,12 @@ class Services:
         self.card.open()
         self.database.open()
         self.lists.open()
+
+    def warm_up(self) -> None:
+        """Load what is compiled, and read the rules, before somebody's first page waits for it."""
+        self.stories.warm_up()
+        with contextlib.suppress(HutongError):
+            self.rules.book()
 
     def close(self) -> None:
         """Let go of everything."""

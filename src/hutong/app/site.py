@@ -24,6 +24,7 @@ from hutong.calls.api import Api, ApiLimits, ApiParts
 from hutong.calls.console import call, lists, live, numbers, rules, search, trunks, verdicts
 from hutong.calls.live_feed import LiveFeed
 from hutong.kernel.access import pages as access
+from hutong.kernel.errors import HutongError
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.console import Console, NavItem
 from hutong.kernel.web.guard import OPEN, Guard, requires
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from hutong.app.services import Services
 
+_FRESH_S: Final = 1.0
 #: For the way to the screening process and back, beyond its own time budgets.
 _MORE_PATIENCE_S: Final = 1.0
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
@@ -217,13 +219,23 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def _life(self, _application: Litestar) -> AsyncIterator[None]:
-        beat = asyncio.create_task(self.feed.run())
+        beats = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keep_fresh())]
         try:
             yield
         finally:
             self.feed.close()
-            await beat
+            beats[1].cancel()
+            await asyncio.gather(*beats, return_exceptions=True)
             await self._api.close()
+
+    async def _keep_fresh(self) -> None:
+        """Take note of new verdicts every second, so that nobody's page pays for all of them at once."""
+        services = self._services
+        await asyncio.to_thread(services.warm_up)
+        while True:
+            with contextlib.suppress(HutongError, OSError):
+                await asyncio.to_thread(services.index.refresh)
+            await asyncio.sleep(_FRESH_S)
 
     async def _went_wrong(self, error: Exception, scope: Scope) -> None:
         if not isinstance(error, HTTPException):
