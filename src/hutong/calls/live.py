@@ -12,6 +12,7 @@ import msgspec
 from hutong.calls import board as at
 from hutong.calls.board import Board
 from hutong.calls.explain import Verdicts
+from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError, StateError
 from hutong.kernel.numbering import AREAS, mask
 
@@ -94,7 +95,7 @@ class SipCount(msgspec.Struct):
 
 
 class LatestVerdict(msgspec.Struct):
-    """One warned or blocked call; numbers are masked, reasons in both languages."""
+    """One warned or blocked call; numbers are masked, also within its Call-ID and its reasons in both languages."""
 
     seq: int
     time_ms: int
@@ -279,12 +280,12 @@ class LiveSource:
         return LatestVerdict(
             seq=seq,
             time_ms=verdict.time_ms,
-            call_id=verdict.call_id,
+            call_id=masked(verdict.call_id),
             caller=mask(verdict.caller),
             callee=mask(verdict.callee),
             trunk=verdict.trunk,
             action=verdict.action,
             code=verdict.code,
             rules=[fired.id for fired in story.fired],
-            reason=story.reason,
+            reason={lang: masked(text) for lang, text in story.reason.items()},
         )

@@ -32,9 +32,11 @@ _MASK = "****"
 _FEWEST, _MOST = 7, 17
 _NUMBER = re.compile(
     r"\+\d(?:[-. ()]{0,2}\d){6,15}"  # +86 (21) 6234-5678
-    r"|(?<![\w.])(?!000)\d{2,}(?:[-. ]\d{3,})*(?!\w|[-.]\w)"  # 021-6234-5678, but no date or UUID
+    # 021-6234-5678, but no date or UUID; in Chinese no space parts a number from the words around it
+    r"|(?<!(?a:\w))(?<![\d.])(?!000)\d{2,}(?:[-. ]\d{3,})*(?!(?a:\w)|\d|[-.](?a:\w))"
     r"|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"  # a mobile number stuck to letters
 )
+_RUN = re.compile(r"(?<!\d)\d{7,17}(?!\d)")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _USER_INFO = re.compile(r"://[^/@\s]+@")
 _MOBILE = re.compile(r"(\+?86|0086)?(1[3-9]\d{9})")
@@ -143,8 +145,11 @@ def rfc3339(wall: int) -> str:
 def _mask_match(match: re.Match[str]) -> str:
     found = match[0]
     digits = re.sub(r"[^\d+]", "", found)
-    if not _FEWEST <= len(digits.lstrip("+")) <= _MOST or _IPV4.fullmatch(found):
+    count = len(digits.lstrip("+"))
+    if count < _FEWEST or _IPV4.fullmatch(found):
         return found
+    if count > _MOST:  # several figures with a dash between them, of which each may be a number
+        return _RUN.sub(lambda run: mask_number(run[0]), found)
     return mask_number(digits)
 
 

@@ -19,11 +19,11 @@ from hutong.calls.api.bodies import ImportAnswer, ListEntry, ListPage, NewEntry,
 from hutong.calls.api.readers import AnyRequest, Desk, not_found, refused
 from hutong.calls.api.verdict_routes import Purpose, Unmask  # noqa: TC001  # Litestar reads the annotations
 from hutong.calls.console.list_table import masked, written
+from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import Entry, describe, draft
 from hutong.kernel.lists.csv_file import detect_encoding, import_file, read_time, show_time
 from hutong.kernel.lists.entries import LAST_ID, decode_entry
-from hutong.kernel.reporter import mask_text
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
@@ -222,8 +222,8 @@ class ListsDesk:
             kind=entry.kind,  # type: ignore[arg-type]  # one of KINDS
             target=written(entry, self._numbering) if whole else masked(entry, self._numbering),
             role=entry.role,  # type: ignore[arg-type]  # one of ROLES
-            reason=entry.reason if whole else mask_text(entry.reason),
-            source=entry.source if whole else mask_text(entry.source),
+            reason=entry.reason if whole else masked_text(entry.reason),
+            source=entry.source if whole else masked_text(entry.source),
             who=entry.who,
             created=show_time(entry.created),
             expires=show_time(entry.expires) or None,

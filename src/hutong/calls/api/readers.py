@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from litestar import Request
 
 from hutong.calls.api.screening import too_many
+from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web.problems import Problem
 
@@ -116,9 +117,9 @@ class Desk:
 
 
 def refused(error: HutongError, status: int = 422) -> Problem:
-    """Something that a person can put right, as a problem."""
+    """Something that a person can put right, as a problem. What was sent is repeated with its numbers masked."""
     where = f"{error.where}: " if error.where else ""
-    return Problem(status, "/problems/refused", "Refused", f"{where}{error.what} {error.fix}".strip())
+    return Problem(status, "/problems/refused", "Refused", masked(f"{where}{error.what} {error.fix}".strip()))
 
 
 def not_found(what: str) -> Problem:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutong.calls import record as rec
 from hutong.calls.api.bodies import FiredRule, Screened
 from hutong.calls.model import ACTIONS, FLAG_NAMES
+from hutong.calls.story_views import masked
 
 if TYPE_CHECKING:
     from hutong.calls.explain import Verdicts
@@ -73,4 +74,5 @@ class Teller:
     def _work_out(self, verdict: Verdict, flags: int) -> _Way:
         story = self._verdicts.explain(verdict)
         names = [name for bit, name in FLAG_NAMES.items() if flags & bit]
-        return _Way(story.reason, [FiredRule(it.id, it.decided) for it in story.fired], names)
+        reason = {lang: masked(text) for lang, text in story.reason.items()}
+        return _Way(reason, [FiredRule(it.id, it.decided) for it in story.fired], names)

@@ -22,9 +22,9 @@ from hutong.calls.api.readers import AnyRequest, Desk, not_found, read_ms, refus
 from hutong.calls.index import Filters
 from hutong.calls.index.query import LAST_MS
 from hutong.calls.record import KIND_VERDICT
+from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering import mask
-from hutong.kernel.reporter import mask_text
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
@@ -104,7 +104,7 @@ class VerdictDesk:
         return VerdictRow(
             seq=verdict.seq,
             time=show_ms(verdict.time_ms),
-            call_id=verdict.call_id,
+            call_id=masked(verdict.call_id),
             caller=mask(verdict.caller),
             callee=mask(verdict.callee),
             trunk=verdict.trunk,
@@ -131,7 +131,7 @@ class VerdictDesk:
             seq=seq,
             action=verdict.action,  # type: ignore[arg-type]  # as above
             code=verdict.code,
-            reason=story.reason,
+            reason={lang: masked(text) for lang, text in story.reason.items()},
             rules=[FiredRule(it.id, it.decided) for it in story.fired],
             trunk=verdict.trunk,
             flags=list(verdict.flags),
@@ -211,12 +211,13 @@ def _told(story: Story, earlier: list[int]) -> VerdictStory:
 def _masked(story: VerdictStory) -> VerdictStory:
     return structs.replace(
         story,
+        call_id=masked(story.call_id),
         caller=mask(story.caller),
         callee=mask(story.callee),
         from_=mask(story.from_) if story.from_ else "",
         diverter=mask(story.diverter) if story.diverter else "",
-        reason={lang: mask_text(text) for lang, text in story.reason.items()},
-        lists=[structs.replace(it, reason=mask_text(it.reason), source=mask_text(it.source)) for it in story.lists],
+        reason={lang: masked(text) for lang, text in story.reason.items()},
+        lists=[structs.replace(it, reason=masked(it.reason), source=masked(it.source)) for it in story.lists],
         masked=True,
     )
 

@@ -14,10 +14,10 @@ from litestar.params import URLEncodedBody
 
 from hutong.calls.console.list_import import ImportDesk
 from hutong.calls.console.list_table import Census, expiry_of, masked, written
+from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.lists import Entry, describe
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.lists.entries import LAST_ID
-from hutong.kernel.reporter import mask_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,8 +102,8 @@ class ListDesk:
         return Row(
             entry=entry,
             target=written(entry, self.numbering) if whole else masked(entry, self.numbering),
-            reason=entry.reason if whole else mask_text(entry.reason),
-            source=entry.source if whole else mask_text(entry.source),
+            reason=entry.reason if whole else masked_text(entry.reason),
+            source=entry.source if whole else masked_text(entry.source),
             expiry=expiry_of(entry, self.now()),
             ref=self.refs.ref(entry.key) if story else "",
         )
@@ -126,8 +126,8 @@ class ListDesk:
             "target": masked(entry, self.numbering),
             "list": entry.list,
             "role": entry.role,
-            "reason": mask_text(entry.reason),
-            "source": mask_text(entry.source),
+            "reason": masked_text(entry.reason),
+            "source": masked_text(entry.source),
             "who": entry.who,
             "expires": show_time(entry.expires) or None,
             "respond": entry.respond,

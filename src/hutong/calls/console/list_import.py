@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
+from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError, StateError
 from hutong.kernel.lists.csv_file import Imported, import_file
 
@@ -53,7 +54,7 @@ class Import(msgspec.Struct, frozen=True):
     Attributes:
         token: names it; 128 random bits.
         owner: who brought it; nobody else may see it or take it in.
-        name: the file's name. size: its bytes. digest: SHA-256, the first 16 hexadecimal digits.
+        name: the file's name, numbers in it masked. size: its bytes. digest: SHA-256, the first 16 hexadecimal digits.
         at: second when it came.
         state: what is being done with it.
         read: bytes read so far, while something is being done.
@@ -114,7 +115,7 @@ class ImportDesk:
         it = Import(
             token=secrets.token_hex(16),
             owner=owner,
-            name=name[:200],
+            name=masked(name[:200]),
             size=len(content),
             digest=hashlib.sha256(content).hexdigest()[:16],
             at=self._now(),

@@ -14,17 +14,17 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
 
-from hutong.calls.console.error_words import say_error
+from hutong.calls.console.error_words import say_words
 from hutong.calls.console.list_changes import DONE, SPANS, change_routes
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk, Row
 from hutong.calls.console.list_import_pages import import_routes
 from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find, masked
+from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe, read_target
 from hutong.kernel.lists.csv_file import COLUMNS, show_time
 from hutong.kernel.lists.entries import LAST_ID
 from hutong.kernel.numbering.keys import MAX_DIGITS
-from hutong.kernel.reporter import mask_text
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import Column, Filter, TableQuery, TableSpec, TableView, export_csv, read_query
 
@@ -135,7 +135,7 @@ def _lines(desk: ListDesk, entries: Iterable[Entry], viewer: Viewer) -> Iterator
     whole = viewer.can("lists.change")
     for entry in entries:
         target = describe(entry) if whole else masked(entry, desk.numbering)
-        reason, source = (text if whole else mask_text(text) for text in (entry.reason, entry.source))
+        reason, source = (text if whole else masked_text(text) for text in (entry.reason, entry.source))
         yield (
             entry.list,
             target.replace("+", "00"),
@@ -164,7 +164,8 @@ def _search(desk: ListDesk, request: AnyRequest, text: str) -> Response[str]:
         target = desk.numbering.show(key) if viewer.can("lists.change") else desk.numbering.mask(key)
         entries = desk.store.matching(key)
     except ListError as error:
-        trouble = say_error(desk.console.frame.texts, error, desk.language(request))
+        # What was typed may be a number but for a slip, and not everybody who searches may see whole ones.
+        trouble = say_words(desk.console.frame.texts, masked_text(error.what), error.fix, desk.language(request))
     rows = desk.rows(entries, viewer, request)
     acts = [row for row in rows if row.expiry != "over"]
     verdict = _outcome(acts) if trouble is None else ""

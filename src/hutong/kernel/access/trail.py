@@ -2,18 +2,20 @@
 
 A change and its row stand or fall together when both are made within one `database.write()`. Secrets never enter, and
 telephone numbers are masked, except where the deed is about the whole number: changes of lists keep what was listed,
-and an unmasking names the number by its reference (`refs`).
+and an unmasking names the number by its reference (`refs`). Purposes are kept word for word but for what is plainly a
+telephone number: case numbers must stay.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import sqlalchemy as sa
 
 from hutong.kernel.records import tables
-from hutong.kernel.reporter import mask_text, mask_value
+from hutong.kernel.reporter import mask_number, mask_text, mask_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Deeds whose target, before and after are kept as given.
 WHOLE: Final = ("lists.", "numbers.unmask")
+_TELEPHONE: Final = re.compile(
+    r"\+\d(?:[-. ()]{0,2}\d){6,15}|(?<!\d)(?:(?:00)?86)?(?:1[3-9](?:[- ]?\d){9}|0\d{2,3}(?:[- ]?\d){7,8})(?!\d)"
+)
 _PAGE = 500
 _LONGEST = 2000
 _TRAIL = tables.trail
@@ -102,6 +107,7 @@ class Trail:
         """
         if not deed.startswith(WHOLE):
             target, before, after = mask_text(target), mask_value("", _plain(before)), mask_value("", _plain(after))
+        purpose = _TELEPHONE.sub(lambda found: mask_number(re.sub(r"[^\d+]", "", found[0])), purpose)
         values = {"who": who, "address": address, "deed": deed, "target": target, "purpose": purpose}
         clean: dict[str, Any] = {name: _clean(text)[:_LONGEST] for name, text in values.items()}
         clean |= {"time_ms": now_ms, "before": _json(before), "after": _json(after)}

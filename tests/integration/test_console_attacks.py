@@ -1,0 +1,201 @@
+"""What people and programs try on console and API that they should not: nothing is shown, changed or broken by it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from nodes import ScreenNode
+
+from e2e.processes import running
+from engines import NEIGHBOUR, invite
+from hutong.app.config import load_config
+from hutong.app.services import Services
+from hutong.app.site import Site
+from hutong.calls.live import LiveSource
+from hutong.kernel.access.oidc import Identity
+from hutong.kernel.access.permissions import ROLES, permissions_of
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.numbering import Numbering
+from hutong.kernel.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hutong.kernel.access.permissions import Role
+
+pytestmark = pytest.mark.enable_socket
+
+CALLER, CALLEE = "13800138001", "01062345678"
+WITNESS, VICTIM, CASE = "02161239876", "13711112222", "13622223333"
+IN_CALL_ID, AT_ITS_END, NAMED, DIVERTER = "13533334444", "02087654321", "13977778888", "13412345678"
+NUMBERS = (CALLER, CALLEE, WITNESS, VICTIM, CASE, IN_CALL_ID, AT_ITS_END, NAMED, DIVERTER)
+_MS = 1_000_000
+_DAY_MS = 86_400_000
+
+
+def whole_numbers(answer: httpx.Response) -> list[str]:
+    """Numbers that stand whole in an answer, however their digits are divided; its headers count."""
+    plain = re.sub(r"[-\s./]", "", answer.text + str(answer.headers))
+    return [number for number in NUMBERS if number.lstrip("0") in plain]
+
+
+class Attacked:
+    """The site of a data folder, asked as somebody in a role."""
+
+    def __init__(self, data: Path) -> None:
+        config = load_config(None, data=data, environ={"HUTONG_CALLS__HOME_AREA": "021"})
+        self.services = Services(config, SystemClock(), Reporter("serve", level="error"))
+        self.services.open()
+        self.site = Site(self.services, 0)
+        self._tokens: dict[str, str] = {}
+        self._runner = asyncio.Runner()
+        self._life: asyncio.Queue[str] = asyncio.Queue()
+        self._lives = self._runner.run(self._begin())
+        for role in ROLES:
+            self.services.people.arrive(Identity(f"{role}-1", role, role, f"subject:{role}"), self.now_ms)
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.services.clock.wall() // _MS)
+
+    def page(self, role: Role, method: str, path: str, **form: str) -> httpx.Response:
+        """A page, asked with a session; forms are sent as the page itself would."""
+        it = self.services
+        cookie = it.sessions.start(it.people.account(f"{role}-1"), "127.0.0.1", self.now_ms)
+        found = it.sessions.viewer(cookie, "127.0.0.1", self.now_ms)
+        assert found is not None
+        headers = {"cookie": f"{self.site.guard.cookie_name}={cookie}", "accept": "text/html", "accept-language": "en"}
+        data = {"_csrf": found[0].csrf, **form} if method == "POST" else None
+        return self._ask(method, path, headers=headers, data=data)
+
+    def program(self, role: Role, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401  # as httpx's
+        """The API, asked with a token that may do all that the role may."""
+        it, now = self.services, self.now_ms
+        if role not in self._tokens:
+            self._tokens[role] = it.tokens.make(f"{role}-1", role, permissions_of(role), now + _DAY_MS, now)[1]
+        return self._ask(method, path, headers={"authorization": f"Bearer {self._tokens[role]}"}, **more)
+
+    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401  # as httpx's
+        async def ask() -> httpx.Response:
+            way = httpx.ASGITransport(self.site.console, raise_app_exceptions=False)  # type: ignore[arg-type]
+            async with httpx.AsyncClient(transport=way, base_url="http://localhost") as client:
+                return await client.request(method, path, **more)
+
+        return self._runner.run(ask())
+
+    async def _begin(self) -> asyncio.Task[None]:
+        begun = asyncio.Event()
+
+        async def receive() -> dict[str, str]:
+            return {"type": f"lifespan.{await self._life.get()}"}
+
+        async def send(_message: object) -> None:
+            begun.set()
+
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+        lives = asyncio.ensure_future(self.site.application(scope, receive, send))  # type: ignore[arg-type]
+        await self._life.put("startup")
+        await begun.wait()
+        return lives
+
+    async def _end(self) -> None:
+        await self._life.put("shutdown")
+        await self._lives
+
+    def deeds(self, deed: str) -> list[Any]:
+        return [it for it in self.services.trail.page(limit=500) if it.deed == deed]
+
+    def close(self) -> None:
+        self._runner.run(self._end())
+        self._runner.close()
+        self.services.close()
+
+
+@pytest.fixture(scope="module")
+def screened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+    """A node whose calls, names and list reasons are full of numbers."""
+    node = ScreenNode(tmp_path_factory.mktemp("attacked"))
+    store = ListStore(node.data / "lists")
+    node.data.mkdir(exist_ok=True)
+    store.open()
+    entry = draft(
+        CALLER,
+        numbering=Numbering("021"),
+        list="block",
+        role="caller",
+        reason=f"举报人{WITNESS}称被 {VICTIM} 所骗",
+        source=f"case{CASE}x",
+        who="tester",
+    )
+    store.add([entry], SystemClock().wall() // 10**9)
+    store.close()
+    with running(node):
+        node.start()
+        _call(node, f"{IN_CALL_ID}-1655123456789", "")
+        _call(node, f"x{AT_ITS_END}y", f'From: "{NAMED}" <sip:{NAMED}@192.0.2.99>;tag=q')
+        node.wait_until(lambda: LiveSource(node.data).snapshot().blocked >= 2)
+        it = Attacked(node.data)
+        yield it
+        it.close()
+
+
+def _call(node: ScreenNode, name: str, from_: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(20)
+        via = f"Via: SIP/2.0/UDP 127.0.0.1:{peer.getsockname()[1]};branch=z9hG4bK-{name}"
+        extra = f"P-Asserted-Identity: <sip:{CALLER}@192.0.2.99>\nDiversion: <sip:{DIVERTER}@192.0.2.99>"
+        data = invite(CALLER, CALLEE, source=NEIGHBOUR, call=name, via=via, from_=from_, extra=extra)
+        peer.sendto(data, ("127.0.0.1", node.port))
+        assert peer.recv(65536).startswith(b"SIP/2.0 608")
+
+
+class TestMasking:
+    @pytest.mark.parametrize("role", [role for role in ROLES if role != "operator"])
+    def test_no_page_shows_a_whole_number(self, screened: Attacked, role: Role) -> None:
+        """Operators work on lists with whole numbers, each look on the trail; all else is masked for them too."""
+        pages = ["/", "/?wall=1", "/verdicts", "/verdicts?format=csv", "/lists", "/lists?format=csv", "/lists/1"]
+        pages += ["/trail", "/trail?format=csv", "/live/cities", "/rules", "/trunks", "/health", "/calls/1", "/calls/2"]
+        assert {path: found for path in pages if (found := whole_numbers(screened.page(role, "GET", path)))} == {}
+
+    @pytest.mark.parametrize("path", ["/", "/verdicts", "/verdicts?format=csv", "/calls/1", "/calls/2", "/search"])
+    def test_no_page_of_calls_shows_an_operator_a_whole_number(self, screened: Attacked, path: str) -> None:
+        assert whole_numbers(screened.page("operator", "GET", path)) == []
+
+    @pytest.mark.parametrize("role", ["analyst", "operator", "auditor"])
+    def test_no_answer_of_the_api_holds_a_whole_number(self, screened: Attacked, role: Role) -> None:
+        for path in ("/v1/verdicts", "/v1/verdicts/1", "/v1/verdicts/2", "/v1/lists", "/v1/lists/1"):
+            answer = screened.program(role, "GET", path)
+            assert (answer.status_code, whole_numbers(answer)) == (200, []), path
+
+    def test_the_program_that_asks_about_a_call_is_not_told_other_peoples_numbers(self, screened: Attacked) -> None:
+        body = {"call_id": "asked", "caller": CALLER, "callee": CALLEE, "source": NEIGHBOUR}
+        for _ in range(2):  # the second time it is told what it was told before
+            answer = screened.program("operator", "POST", "/v1/calls/screen", json=body)
+            assert (answer.status_code, answer.json()["action"], whole_numbers(answer)) == (200, "block", [])
+
+    def test_an_error_does_not_repeat_the_number_that_was_wrong(self, screened: Attacked) -> None:
+        wrong = {"target": f"{VICTIM}x", "reason": "r", "list": "block"}
+        answer = screened.program("operator", "POST", "/v1/lists", json=wrong)
+        assert (answer.status_code, whole_numbers(answer)) == (422, [])
+        found = screened.page("auditor", "POST", "/lists/search", number=f"{VICTIM}x")
+        assert (found.status_code, whole_numbers(found)) == (422, [])
+
+    def test_a_number_in_a_purpose_is_masked_on_the_trail(self, screened: Attacked) -> None:
+        said = {
+            "purpose": "complaint",
+            "detail": f"投诉人{VICTIM}及 021-6123 9876、+86 136 2222 3333,案号 3101152022030001",
+        }
+        answer = screened.page("operator", "POST", "/calls/1", **said)
+        assert answer.status_code == 200
+        assert CALLER in answer.text  # that is what it was for
+        trail = screened.page("auditor", "GET", "/trail")
+        assert whole_numbers(trail) == []
+        assert "3101152022030001" in trail.text  # a case number is not a telephone's
