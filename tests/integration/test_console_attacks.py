@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,6 +19,7 @@ from hutong.app.services import Services
 from hutong.app.site import Site
 from hutong.calls.live import LiveSource
 from hutong.kernel.access.oidc import Identity
+from hutong.kernel.access.passwords import Passwords
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.lists import ListStore, draft
@@ -36,6 +38,8 @@ CALLER, CALLEE = "13800138001", "01062345678"
 WITNESS, VICTIM, CASE = "02161239876", "13711112222", "13622223333"
 IN_CALL_ID, AT_ITS_END, NAMED, DIVERTER = "13533334444", "02087654321", "13977778888", "13412345678"
 NUMBERS = (CALLER, CALLEE, WITNESS, VICTIM, CASE, IN_CALL_ID, AT_ITS_END, NAMED, DIVERTER)
+_ENTRY = {"target": VICTIM, "list": "block", "role": "caller", "reason": "r", "span": "7d"}
+_NO_MORE = "CREATE TRIGGER full BEFORE INSERT ON trail BEGIN SELECT RAISE(ABORT, 'full'); END"
 _MS = 1_000_000
 _DAY_MS = 86_400_000
 
@@ -65,7 +69,7 @@ class Attacked:
     def now_ms(self) -> int:
         return int(self.services.clock.wall() // _MS)
 
-    def page(self, role: Role, method: str, path: str, **form: str) -> httpx.Response:
+    def page(self, role: Role, method: str, path: str, /, **form: str) -> httpx.Response:
         """A page, asked with a session; forms are sent as the page itself would."""
         it = self.services
         cookie = it.sessions.start(it.people.account(f"{role}-1"), "127.0.0.1", self.now_ms)
@@ -79,7 +83,7 @@ class Attacked:
         """The API, asked with a token that may do all that the role may."""
         it, now = self.services, self.now_ms
         if role not in self._tokens:
-            self._tokens[role] = it.tokens.make(f"{role}-1", role, permissions_of(role), now + _DAY_MS, now)[1]
+            self._tokens[role] = it.tokens.make(f"{role}-1", "api", permissions_of(role), now + _DAY_MS, now)[1]
         return self._ask(method, path, headers={"authorization": f"Bearer {self._tokens[role]}"}, **more)
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401  # as httpx's
@@ -109,8 +113,27 @@ class Attacked:
         await self._life.put("shutdown")
         await self._lives
 
-    def deeds(self, deed: str) -> list[Any]:
-        return [it for it in self.services.trail.page(limit=500) if it.deed == deed]
+    def chosen_password(self, name: str, *, password: str = "", added: httpx.Response | None = None) -> httpx.Response:
+        """Somebody replaces a one-time password, shown in `added` unless it is named."""
+        if added is not None:
+            password = re.findall(r'id="secret">([^<]+)<', added.text)[0]
+        it, new = self.services, "umbrella-tide-97-lantern"
+        cookie = it.sessions.start(it.people.account(name), "127.0.0.1", self.now_ms)
+        found = it.sessions.viewer(cookie, "127.0.0.1", self.now_ms)
+        assert found is not None
+        form = {"_csrf": found[0].csrf, "old": password, "new": new, "again": new}
+        headers = {"cookie": f"{self.site.guard.cookie_name}={cookie}", "accept": "text/html"}
+        return self._ask("POST", "/account/password", headers=headers, data=form)
+
+    def state(self) -> tuple[object, ...]:
+        """All that a deed may change, but for sessions and times of sign-in."""
+        it = self.services
+        with it.database.read() as connection:
+            accounts = connection.exec_driver_sql("SELECT name, title, role, password, disabled, theme FROM accounts")
+            people = sorted(tuple(row) for row in accounts)
+        tokens = [(one.id, one.revoked_ms) for one in it.tokens.all() if one.title != "api"]
+        stages = it.config.data / "stages.jsonl"
+        return people, tokens, it.lists.count(), it.lists.entry(1), it.lists.version(), stages.exists()
 
     def close(self) -> None:
         self._runner.run(self._end())
@@ -199,3 +222,80 @@ class TestMasking:
         trail = screened.page("auditor", "GET", "/trail")
         assert whole_numbers(trail) == []
         assert "3101152022030001" in trail.text  # a case number is not a telephone's
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Attacked]:
+    it = Attacked(tmp_path / "data")
+    yield it
+    it.close()
+
+
+class TestRecords:
+    def test_nobody_holds_the_records_while_a_password_is_hashed(
+        self, empty: Attacked, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who signs in has a turn at hashing and waits for the records: the other way round both would wait for ever."""
+        hashing, waited = Passwords.hash, []
+
+        def write() -> None:
+            with empty.services.database.write():
+                pass
+
+        def hash_(self: Passwords, password: str) -> str:
+            other = threading.Thread(target=write)
+            other.start()
+            other.join(5)
+            waited.append(other.is_alive())
+            return hashing(self, password)
+
+        monkeypatch.setattr(Passwords, "hash", hash_)
+        added = empty.page("administrator", "POST", "/people", name="wang", title="Wang", role="viewer")
+        reset = empty.page("administrator", "POST", "/people/wang/password")
+        assert (added.status_code, reset.status_code) == (200, 200)
+        empty.chosen_password("wang", added=reset)
+        assert waited == [False, False, False]
+
+    @pytest.mark.parametrize("broken", ["DROP TABLE trail", _NO_MORE])
+    def test_nothing_is_changed_or_shown_that_the_trail_cannot_keep(self, empty: Attacked, broken: str) -> None:
+        it = empty.services
+        first = it.people.add("wang", "Wang", "operator", empty.now_ms)
+        token = it.tokens.make("viewer-1", "t", ["live.read"], empty.now_ms + _DAY_MS, empty.now_ms)[0]
+        entry = draft(CALLER, numbering=it.numbering, list="block", role="caller", reason="r", who="w")
+        it.lists.add([entry], empty.now_ms // 1000)
+        with it.database.write() as connection:
+            connection.exec_driver_sql(broken)
+        before = empty.state()
+        forms: list[tuple[Role, str, dict[str, str]]] = [
+            ("administrator", "/people", {"name": "li", "title": "Li", "role": "viewer"}),
+            ("administrator", "/people/viewer-1/standing", {"standing": "disabled"}),
+            ("administrator", "/people/wang/password", {}),
+            ("administrator", "/people/wang/role", {"role": "auditor"}),
+            ("administrator", f"/tokens/{token.id}/revoke", {}),
+            ("operator", "/tokens", {"title": "x", "scopes": "live.read", "days": "7"}),
+            ("operator", "/lists/new", {**_ENTRY, "confirmed": "yes"}),
+            ("operator", "/lists/1/remove", {"why": "x", "confirmed": "yes"}),
+            ("operator", "/lists/1/expiry", {"why": "x", "span": "7d", "confirmed": "yes"}),
+            ("operator", "/rules/calls.caller-listed", {"to": "observe", "why": "x", "confirmed": "yes"}),
+            ("operator", "/account", {"theme": "dark", "language": "en", "zone": ""}),
+            ("operator", "/lists/search", {"number": CALLER}),
+            ("operator", f"/numbers/{it.refs.ref(entry.key)}", {"purpose": "police", "detail": "letter 12"}),
+        ]
+        for role, path, form in forms:
+            answer = empty.page(role, "POST", path, **form)
+            assert (answer.status_code, whole_numbers(answer)) == (503, []), path
+        assert empty.chosen_password("wang", password=first).status_code == 503
+        for path in ("/lists", "/lists/1", "/lists?format=csv"):
+            answer = empty.page("operator", "GET", path)
+            assert (answer.status_code, whole_numbers(answer)) == (503, []), path
+        for method, path, more in (
+            ("GET", "/v1/lists?unmask=true&purpose=x", {}),
+            ("GET", "/v1/lists/1?unmask=true&purpose=x", {}),
+            ("POST", "/v1/lists", {"json": {"target": VICTIM, "reason": "r", "list": "block"}}),
+            ("DELETE", "/v1/lists/1?why=x", {}),
+            ("PUT", "/v1/rules/calls.caller-listed/stage", {"json": {"to": "observe", "why": "x"}}),
+            ("POST", "/v1/lists/import", {"content": f"target,reason,who\n{VICTIM},r,w\n".encode()}),
+        ):
+            answer = empty.program("operator", method, path, **more)
+            assert (answer.status_code, whole_numbers(answer)) == (503, []), path
+        assert empty.state() == before
