@@ -104,20 +104,24 @@ def add(
     data: DataFolder = None,
 ) -> None:
     """新增账号,显示一次性口令 / Add an account; prints its one-time password."""
-    with _opened(config, data, existing=False) as desk, desk.database.write():
-        password = desk.people.add(name, title, role, desk.now_ms)
-        account = desk.people.account(name)
-        desk.record("people.add", account.name, after={"title": account.title, "role": role})
+    with _opened(config, data, existing=False) as desk:
+        fresh = desk.people.one_time()
+        with desk.database.write():
+            password = desk.people.add(name, title, role, desk.now_ms, fresh)
+            account = desk.people.account(name)
+            desk.record("people.add", account.name, after={"title": account.title, "role": role})
     _hand_over(account.name, password)
 
 
 @app.command(name="reset-password")
 def reset_password(name: Name, /, *, config: ConfigFile = None, data: DataFolder = None) -> None:
     """重置口令,结束其所有会话,显示一次性口令 / Give a one-time password and end the account's sessions."""
-    with _opened(config, data) as desk, desk.database.write():
-        password = desk.people.reset_password(name, desk.now_ms)
-        account = desk.people.account(name)
-        desk.record("people.reset", account.name)
+    with _opened(config, data) as desk:
+        fresh = desk.people.one_time()
+        with desk.database.write():
+            password = desk.people.reset_password(name, desk.now_ms, fresh)
+            account = desk.people.account(name)
+            desk.record("people.reset", account.name)
     _hand_over(account.name, password)
 
 

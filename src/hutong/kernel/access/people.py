@@ -9,6 +9,7 @@ import zoneinfo
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
@@ -36,11 +37,26 @@ if TYPE_CHECKING:
     from hutong.kernel.access.permissions import Role
     from hutong.kernel.records import Connection, Database
 
-__all__ = ["FIRST", "Account", "People", "SignInRefused", "Throttled"]
+__all__ = ["FIRST", "Account", "NewPassword", "OneTime", "People", "SignInRefused", "Throttled"]
 
 FIRST = "admin"
 _FIRST_TITLE = "管理员 Administrator"
 _ACCOUNTS = tables.accounts
+
+
+class OneTime(msgspec.Struct, frozen=True):
+    """A one-time password, and what is kept of it."""
+
+    password: str
+    kept: str
+
+
+class NewPassword(msgspec.Struct, frozen=True):
+    """A password that somebody may have: whose, what is kept of it, and what was kept of the old one."""
+
+    name: str
+    kept: str
+    old: str
 
 
 class People:
@@ -81,35 +97,48 @@ class People:
         """
         if self._anybody():
             return None
-        password = one_time_password()
-        kept = self._kept(password)
+        fresh = self.one_time()
         with self._database.write() as connection:
             self._database.hold(connection, "people")
             if connection.execute(sa.select(sa.func.count()).select_from(_ACCOUNTS)).scalar_one():
                 return None
-            _insert(connection, FIRST, _FIRST_TITLE, "administrator", now_ms, password=kept, must_change=True)
-        return password
+            _insert(connection, FIRST, _FIRST_TITLE, "administrator", now_ms, password=fresh.kept, must_change=True)
+        return fresh.password
 
     def _anybody(self) -> bool:
         with self._database.read() as connection:
             return connection.execute(sa.select(_ACCOUNTS.c.name).limit(1)).first() is not None
 
-    def add(self, name: str, title: str, role: Role, now_ms: int) -> str:
+    def one_time(self) -> OneTime:
+        """A fresh one-time password. Takes its time, so it is asked for before a transaction that needs one.
+
+        Raises:
+            Throttled: too many passwords are being hashed already.
+        """
+        password = one_time_password()
+        with self._passwords.turn():
+            return OneTime(password, self._passwords.hash(password))
+
+    def add(  # an account's own parts
+        self, name: str, title: str, role: Role, now_ms: int, fresh: OneTime | None = None
+    ) -> str:
         """Make an account; returns its one-time password, this once.
+
+        Args:
+            fresh: made before by whoever asks within a transaction.
 
         Raises:
             AccessError: the name has no proper form or is taken, the title is empty, or there is no such role.
         """
         name, title = read_name(name), read_title(title)
         _check_role(role)
-        password = one_time_password()
-        kept = self._kept(password)
+        fresh = fresh or self.one_time()
         try:
             with self._database.write() as connection:
-                _insert(connection, name, title, role, now_ms, password=kept, must_change=True)
+                _insert(connection, name, title, role, now_ms, password=fresh.kept, must_change=True)
         except IntegrityError:
             raise AccessError("name-taken", f"There is an account {name!r} already.", fix="Choose another.") from None
-        return password
+        return fresh.password
 
     def arrive(self, identity: Identity, now_ms: int) -> Account:
         """The account of somebody whom the OpenID provider vouches for: made at first, brought up to date later.
@@ -217,23 +246,31 @@ class People:
                 connection.execute(sa.update(tables.tokens).where(live).values(revoked_ms=now_ms))
             return _update(connection, account.name, disabled=disabled)
 
-    def reset_password(self, name: str, now_ms: int) -> str:  # noqa: ARG002  # one form for all that makes a password
+    def reset_password(self, name: str, now_ms: int, fresh: OneTime | None = None) -> str:  # noqa: ARG002  # one form for all that makes a password
         """Give an account a one-time password, returned this once; ends its sessions, forgets failed attempts.
+
+        Args:
+            fresh: made before by whoever asks within a transaction.
 
         Raises:
             AccessError: no such account, or it signs in at the provider.
         """
-        password = one_time_password()
-        kept = self._kept(password)
+        fresh = fresh or self.one_time()
         with self._changing(name) as (connection, account):
             _refuse_external(account)
             _end_sessions(connection, account.name)
             self._attempts.forgive(connection, account.name)
-            _update(connection, account.name, password=kept, must_change=True)
-        return password
+            _update(connection, account.name, password=fresh.kept, must_change=True)
+        return fresh.password
 
     def set_password(self, name: str, old: str, new: str, now_ms: int, address: str = "") -> Account:
-        """Change one's own password; ends the account's sessions, this one too: start another.
+        """`new_password` and `put_password` in one, for who has nothing else to keep together with it."""
+        return self.put_password(self.new_password(name, old, new, now_ms, address), now_ms, address)
+
+    def new_password(  # what a proof needs
+        self, name: str, old: str, new: str, now_ms: int, address: str = ""
+    ) -> NewPassword:
+        """Check that somebody knows the old password and may have the new one; changes nothing yet.
 
         Args:
             address: where the request came from; a wrong `old` counts like a failed sign-in from there.
@@ -248,13 +285,20 @@ class People:
             kept = self._prove(name, old, address, now_ms)
             if self._passwords.fits(kept, new):
                 raise AccessError("password-same", "The new password is the old one.", fix="Choose another.")
-            renewed = self._passwords.hash(new)
-        with self._changing(name) as (connection, account):
-            if not _still(connection, name, kept):
-                raise SignInRefused(name)
+            return NewPassword(name, self._passwords.hash(new), kept)
+
+    def put_password(self, new: NewPassword, now_ms: int, address: str = "") -> Account:
+        """Change one's own password; ends the account's sessions, this one too: start another.
+
+        Raises:
+            SignInRefused: the account is not any more as it was when the password was checked.
+        """
+        with self._changing(new.name) as (connection, account):
+            if not _still(connection, new.name, new.old):
+                raise SignInRefused(new.name)
             self._attempts.passed(connection, account.name, address, now_ms)
             _end_sessions(connection, account.name)
-            return _update(connection, account.name, password=renewed, must_change=False)
+            return _update(connection, account.name, password=new.kept, must_change=False)
 
     def set_preferences(self, name: str, language: str, zone: str, theme: str) -> Account:
         """Keep how a person wants pages; an empty text leaves it to the browser.
@@ -266,10 +310,6 @@ class People:
             raise AccessError("preference-unknown", "There is no such language, time zone or theme.")
         with self._changing(name) as (connection, account):
             return _update(connection, account.name, language=language, zone=zone, theme=theme)
-
-    def _kept(self, password: str) -> str:
-        with self._passwords.turn():
-            return self._passwords.hash(password)
 
     @contextmanager
     def _changing(self, name: str) -> Iterator[tuple[Connection, Account]]:

@@ -105,15 +105,16 @@ def _password(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         if new != text_of(data, "again"):
             return form(request, status=422, wrong=console.say(request, "password.differ"), field="again")
         try:
-            account = desk.people.set_password(name, text_of(data, "old"), new, now_ms, address)
+            proven = desk.people.new_password(name, text_of(data, "old"), new, now_ms, address)
+            with desk.database.write():
+                account = desk.people.put_password(proven, now_ms, address)
+                cookie = desk.sessions.start(account, address, now_ms)
+                desk.record(request, "account.password", name)
         except SignInRefused:
             desk.record(request, "account.password_refused", name)
             return form(request, status=422, wrong=console.say(request, "password.old_wrong"), field="old")
         except AccessError as error:
             return form(request, status=status_of(error), wrong=words_for(console, request, error), field="new")
-        with desk.database.write():
-            cookie = desk.sessions.start(account, address, now_ms)
-            desk.record(request, "account.password", name)
         return see_other("/account?done=password", [desk.guard.cookie(cookie)])
 
     return [password, change]

@@ -108,8 +108,9 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
     def add(request: Request[Any, Any, Any], data: Fields) -> Response[str]:
         name, title, role = (text_of(data, it).strip() for it in ("name", "title", "role"))
         try:
+            fresh = desk.people.one_time()
             with desk.database.write():
-                password = desk.people.add(name, title, cast("Role", role), console.now_ms())
+                password = desk.people.add(name, title, cast("Role", role), console.now_ms(), fresh)
                 account = desk.people.account(name)
                 desk.record(request, "people.add", account.name, None, {"title": account.title, "role": account.role})
         except AccessError as error:
@@ -152,8 +153,9 @@ def _person(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
     def reset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
         before = _account(desk, name)
         try:
+            fresh = desk.people.one_time()
             with desk.database.write():
-                password = desk.people.reset_password(before.name, console.now_ms())
+                password = desk.people.reset_password(before.name, console.now_ms(), fresh)
                 desk.record(request, "people.reset", before.name)
         except AccessError as error:
             return _refused(console, desk, request, name, error)
