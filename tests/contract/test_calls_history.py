@@ -84,13 +84,44 @@ def test_series_have_every_step_and_add_up_to_the_totals(tmp_path: Path, databas
     ]
 
 
+def test_hours_and_the_minutes_around_them_add_up(tmp_path: Path, database: Database) -> None:
+    traffic(tmp_path, 2200)  # some two hours and a half
+    history = History(database, "n")
+    index = VerdictIndex(tmp_path)
+    while history.fold(index, rows_at_once=700):
+        pass
+    since, until = NOON_MS + 7 * MINUTE, NOON_MS + 143 * MINUTE
+    for kind in ("rule", "trunk", "action", "mirror"):
+        totals = history.totals(kind, since, until)
+        assert totals
+        for name, points in history.many(kind, list(totals), since, until, 1).items():
+            assert Counts(*(sum(column) for column in zip(*(it[1:] for it in points), strict=True))) == totals[name]
+        for name, points in history.many(kind, list(totals), NOON_MS, until, 60).items():
+            assert [it[1:] for it in points] == [
+                history.totals(kind, begin, min(begin + 60 * MINUTE, until)).get(name, (0, 0, 0))
+                for begin in range(NOON_MS, until, 60 * MINUTE)
+            ]
+
+
+def test_a_name_is_said_to_be_counted_last_in_its_last_minute(tmp_path: Path, database: Database) -> None:
+    traffic(tmp_path, 1000)
+    history = History(database, "n")
+    history.fold(VerdictIndex(tmp_path))
+    newest = NOON_MS + 999 * 4000 // MINUTE * MINUTE
+    assert history.last("trunk", NOON_MS) == {"one": newest, "two": newest}
+    assert history.last("action", newest + MINUTE) == {}
+    assert history.last("action", newest)["pass"] == newest
+
+
 def test_nodes_do_not_mix_and_old_minutes_are_forgotten(tmp_path: Path, database: Database) -> None:
-    traffic(tmp_path, 300)
+    traffic(tmp_path, 1000)
     history, other = History(database, "n"), History(database, "m")
     history.fold(VerdictIndex(tmp_path))
     other.fold(VerdictIndex(tmp_path))
-    assert history.forget(NOON_MS + 10 * MINUTE) > 0
-    assert history.forget(NOON_MS + 10 * MINUTE) == 0
-    kept = history.totals("action", 0, END)
-    assert sum(it.attempts for it in kept.values()) == 300 - 150
-    assert sum(it.attempts for it in other.totals("action", 0, END).values()) == 300
+    assert history.forget(NOON_MS + 59 * MINUTE) == 0  # an hour goes as a whole
+    assert history.forget(NOON_MS + 61 * MINUTE) > 0
+    assert history.forget(NOON_MS + 61 * MINUTE) == 0
+    for since in (0, NOON_MS + 60 * MINUTE, NOON_MS + 1):
+        kept = history.totals("action", since, END + 60 * MINUTE)
+        assert sum(it.attempts for it in kept.values()) == 1000 - 900
+    assert sum(it.attempts for it in other.totals("action", 0, END + 60 * MINUTE).values()) == 1000

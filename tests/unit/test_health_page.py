@@ -25,7 +25,6 @@ from hutong.calls.history import History
 from hutong.calls.live_view import LiveHistory
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.numbering import key_of_digits
-from hutong.kernel.records.tables import calls_minutes, calls_progress
 from hutong.kernel.web.frame import Frame
 from live_samples import mirror, snapshot
 
@@ -229,10 +228,8 @@ def test_figures_come_from_what_the_parts_leave(site: Site) -> None:
     site.lists.add(
         [Entry(list="block", kind="number", key=key_of_digits("86138"), role="any", reason="r", who="w")], NOW
     )
-    with site.database.write() as connection:
-        connection.execute(calls_progress.insert().values(node="node1", seq=4900))
-        row = {"node": "node1", "minute": NOW // 60 - 5, "kind": "action", "name": "pass"}
-        connection.execute(calls_minutes.insert().values(**row, attempts=3600, blocked=0, warned=0))
+    counts = {(NOW // 60 - 5, "action", "pass"): [3600, 0, 0]}
+    assert History(site.database, "node1")._keep(0, 4900, counts)  # noqa: SLF001  # as if they had been folded
     backup = BackupNote((NOW - 7200) * 1000, 1000, 4000, 123_456_789, "0" * 64, "-")
     (site.data / "run" / "backup.json").write_bytes(msgspec.json.encode(backup))
     said = text_of(site.browser().get("/health"))

@@ -15,7 +15,6 @@ from hutong.calls.history import History, Point
 from hutong.calls.live import TrunkCount
 from hutong.calls.live_view import LiveHistory
 from hutong.calls.trunks import UNLISTED, Trunk
-from hutong.kernel.records.tables import calls_minutes
 from live_samples import snapshot
 
 if TYPE_CHECKING:
@@ -48,9 +47,8 @@ class Site(ConsoleSite):
         )
 
     def count(self, minutes_ago: int, name: str, attempts: int, blocked: int = 0) -> None:
-        row = {"node": "node1", "minute": NOW // 60 - minutes_ago, "kind": "trunk", "name": name}
-        with self.database.write() as connection:
-            connection.execute(calls_minutes.insert().values(**row, attempts=attempts, blocked=blocked))
+        counts = {(NOW // 60 - minutes_ago, "trunk", name): [attempts, 0, blocked]}
+        assert History(self.database, "node1")._keep(0, 0, counts)  # noqa: SLF001  # as if they had been folded
 
 
 @pytest.fixture
