@@ -16,6 +16,7 @@ from hutong.app.process_states import read_note, start_of
 from hutong.calls import board as cells
 from hutong.calls.board import Board
 from hutong.kernel.errors import HutongError
+from hutong.kernel.journal import FileJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +76,7 @@ class Facts(msgspec.Struct, frozen=True):
         now_ms: the moment. live: the live figures.
         supervised: whether a supervisor runs. processes: what it runs, or what wrote its number.
         journal_seq: the newest record. counted_seq: up to where records are counted into history.
-        counted_lag_s: how long ago the newest counted record came, at the present rate.
+        counted_lag_s: how long the oldest record that is not counted yet has waited.
         unindexed: closed journal segments without an index.
         listed: entries in the lists. lists_differ_s: for how long screening has had another number of them.
         disk, memory, timekeeping: of the machine. database_ms: how long the records took to answer.
@@ -147,6 +148,7 @@ class HealthSource:
         clock: Clock,
     ) -> None:
         self._data = data
+        self._journal = FileJournal(data / "journal")
         self._keep_s = keep_hours * 3600
         self._names = tuple(names)
         self._mirrored = mirrored
@@ -173,10 +175,6 @@ class HealthSource:
         journal_seq = self._journal_seq()
         counted, per_second = self._counted(now_ms)
         rate = per_second or live.rate
-        lag = None
-        if journal_seq is not None and counted is not None:
-            behind = max(journal_seq - counted, 0)
-            lag = behind / rate if rate else 0.0
         listed = self._listed()
         database_ms, trouble = self._ask_database()
         snapshot = live.snapshot
@@ -187,7 +185,7 @@ class HealthSource:
             processes=processes,
             journal_seq=journal_seq,
             counted_seq=counted,
-            counted_lag_s=lag,
+            counted_lag_s=None if counted is None else self._waiting_s(counted + 1, now_ms),
             unindexed=self._unindexed(),
             listed=listed,
             lists_differ_s=self._differ(listed, snapshot.list_entries if snapshot else None),
@@ -278,6 +276,10 @@ class HealthSource:
         except HutongError:
             return None, 0.0
         return counted, sum(it.attempts for it in hour.values()) / 3600
+
+    def _waiting_s(self, seq: int, now_ms: int) -> float:
+        record = self._journal.record(seq)
+        return 0.0 if record is None else max(now_ms - record.time_ns // _MS, 0) / 1000
 
     def _unindexed(self) -> int:
         segments = sorted(file.stem for file in (self._data / "journal").glob(SEGMENTS))
