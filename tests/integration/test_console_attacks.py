@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlencode
 
 import httpx
 import pytest
@@ -235,7 +236,7 @@ class TestRecords:
     def test_nobody_holds_the_records_while_a_password_is_hashed(
         self, empty: Attacked, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Who signs in has a turn at hashing and waits for the records: the other way round both would wait for ever."""
+        """Who signs in has a turn at hashing and waits for the records; the other way round both wait for ever."""
         hashing, waited = Passwords.hash, []
 
         def write() -> None:
@@ -299,3 +300,44 @@ class TestRecords:
             answer = empty.program("operator", method, path, **more)
             assert (answer.status_code // 100, whole_numbers(answer)) == (5, []), path
         assert empty.state() == before
+
+
+class TestJunk:
+    @pytest.mark.parametrize("seq", [0, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, 1 << 64, 10**30])
+    def test_a_call_that_no_journal_can_hold_is_not_found(self, empty: Attacked, seq: int) -> None:
+        form = {"purpose": "police", "detail": "letter 12"}
+        assert empty.page("operator", "GET", f"/calls/{seq}").status_code == 404
+        assert empty.page("operator", "POST", f"/calls/{seq}", **form).status_code == 404
+
+    @pytest.mark.parametrize("seq", [1 << 31, (1 << 63) - 1, 1 << 63, 10**30])
+    def test_nor_in_a_journal_with_calls(self, screened: Attacked, seq: int) -> None:
+        assert screened.page("operator", "GET", f"/calls/{seq}").status_code == 404
+
+    @pytest.mark.parametrize("place", ["/verdicts?area=深圳", "/people/张", "/\N{GRINNING FACE}", "/ü"])
+    def test_one_is_led_on_to_addresses_in_any_script(self, empty: Attacked, place: str) -> None:
+        on = empty.page("operator", "POST", "/account/appearance", theme="dark", next=place)
+        assert (on.status_code, unquote(on.headers["location"])) == (303, place)
+        assert on.headers["location"].isascii()
+        signed_in = empty.page("operator", "GET", f"/signin?{urlencode({'next': place})}")
+        assert (signed_in.status_code, unquote(signed_in.headers["location"])) == (303, place)
+
+    @pytest.mark.parametrize("place", ["//evil", "/\\evil", "/\t/evil", "/a\r\nX-A: 1", "https://evil", "/\u2028"])
+    def test_one_is_led_nowhere_else(self, empty: Attacked, place: str) -> None:
+        on = empty.page("operator", "POST", "/account/appearance", theme="dark", next=place)
+        assert (on.status_code, on.headers["location"]) == (303, "/")
+
+    @pytest.mark.parametrize("form", [{"theme": "pink"}, {"language": "fr"}, {"theme": "\0"}])
+    def test_an_appearance_that_does_not_exist_is_refused(self, empty: Attacked, form: dict[str, str]) -> None:
+        assert empty.page("operator", "POST", "/account/appearance", **form).status_code == 422
+
+    @pytest.mark.parametrize("path", ["/signin", "/account", "/search", "/lists/new", "/tokens", "/calls/1"])
+    def test_no_form_is_as_long_as_a_book(self, empty: Attacked, path: str) -> None:
+        """Whoever is not signed in could otherwise fill the memory, ten megabytes with each connection."""
+        assert empty.page("operator", "POST", path, name="a" * 100_000).status_code == 413
+
+    def test_nor_is_a_body_of_the_api_but_for_lists_and_calls(self, empty: Attacked) -> None:
+        wanted = {"number": "1", "call_id": "a" * 100_000}
+        assert empty.program("operator", "POST", "/v1/verdicts/search", json=wanted).status_code == 413
+        rows = "".join(f"1391111{n:04d},r,w\n" for n in range(8000))
+        taken = empty.program("operator", "POST", "/v1/lists/import", content=f"target,reason,who\n{rows}".encode())
+        assert (taken.status_code, taken.json()["applied"]) == (200, 8000)

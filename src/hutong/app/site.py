@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _FRESH_S: Final = 1.0
 #: For the way to the screening process and back, beyond its own time budgets.
 _MORE_PATIENCE_S: Final = 1.0
+#: Bytes of a request; who takes files says so. What nobody has signed in for must not fill the memory.
+_LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
 NAV: Final = (
     NavItem("/", "nav.live", "live.read", "l"),
@@ -113,6 +115,7 @@ class Site:
             exception_handlers=error_handlers(self._console.failure),
             after_exception=[self._went_wrong],
             before_send=[self._api.before_send],
+            request_max_body_size=_LONGEST_BODY,
             openapi_config=None,
             logging_config=None,
         )

@@ -39,6 +39,7 @@ Found = TypeVar("Found")
 #: Rows that one question may look at beyond the page it is answered with, to count the rest.
 MOST_COUNTED = 60_000_000
 _MOST_BYTES = 1 << 20
+_LAST_SEQ = (1 << 63) - 1  # what a column can hold, and more than any journal will
 
 
 class Row(NamedTuple):
@@ -242,7 +243,7 @@ class VerdictIndex:
 
     def read(self, seqs: Iterable[int]) -> list[Row]:
         """The records with these numbers, in this order; those that are not kept any more are left out."""
-        wanted = list(seqs)
+        wanted = [seq for seq in seqs if seq <= _LAST_SEQ]
 
         def ask(parts: tuple[Part, ...]) -> list[Row]:
             firsts = [part.head.first_seq for part in parts]

@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -46,6 +46,7 @@ _FORMS: Final[dict[str, str]] = {
 _MICRO_DIGITS: Final = 3
 _NANOSECONDS_IN_MS: Final = 1_000_000
 _INTERNAL: Final = 500
+_URL_SIGNS: Final = "/?#[]@!$&'()*+,;=:%~"  # RFC 3986: what stands in an address for itself
 _HEADERS: Final = {"Cache-Control": "no-store", "Vary": "Accept-Language, Cookie, HX-Request"}
 
 
@@ -228,8 +229,8 @@ def _sign_in(request: Request[Any, Any, Any]) -> str:
 
 
 def see_other(place: str, cookies: Sequence[Cookie] = ()) -> Response[str]:
-    """Go on to another page after a form (303)."""
-    headers = {"Location": place, "Cache-Control": "no-store"}
+    """Go on to another page after a form (303). Other scripts than Latin are encoded: headers cannot hold them."""
+    headers = {"Location": quote(place, safe=_URL_SIGNS), "Cache-Control": "no-store"}
     return Response("", status_code=303, media_type=MediaType.TEXT, headers=headers, cookies=list(cookies))
 
 

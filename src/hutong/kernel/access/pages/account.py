@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import available_timezones
 
 from litestar import Request, Response, get, post
+from litestar.exceptions import HTTPException
 
 from hutong.kernel.access.errors import AccessError, SignInRefused
 from hutong.kernel.access.pages.desk import Fields, status_of, text_of, words_for
@@ -74,10 +75,17 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         """The switches of the frame: each sends only what it changes."""
         own = desk.people.account(request.user.name)
         wanted = {name: text_of(data, name) or getattr(own, name) for name in ("language", "theme")}
-        prefer(request, wanted["language"], own.zone, wanted["theme"])
+        try:
+            prefer(request, wanted["language"], own.zone, wanted["theme"])
+        except AccessError as error:
+            raise HTTPException(words_for(console, request, error), status_code=status_of(error)) from error
         desk.sessions.renew(desk.guard.cookie_of(request))
         return see_other(local_path(text_of(data, "next") or "/"))
 
+    return [account, save, appearance, _other_sessions(desk), *_password(console, desk)]
+
+
+def _other_sessions(desk: Desk) -> HTTPRouteHandler:
     @post("/account/sessions/end", sync_to_thread=True, opt=_OWN)
     def end_others(request: Request[Any, Any, Any]) -> Response[str]:
         with desk.database.write():
@@ -85,7 +93,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
             desk.record(request, "session.end_others", request.user.name, after={"ended": ended})
         return see_other("/account?done=ended")
 
-    return [account, save, appearance, end_others, *_password(console, desk)]
+    return end_others
 
 
 def _password(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
