@@ -193,6 +193,25 @@ def test_a_link_in_a_backup_is_refused(file: Path, tmp_path: Path) -> None:
     assert_refused(rewritten(file, tmp_path / "b.tar", change), tmp_path, "which no backup does")
 
 
+def test_a_member_of_holes_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
+    """A few bytes of a sparse member stand for as many as one likes; backups are written without."""
+    hollow = tarfile.TarInfo("rules/hollow.yaml")
+    hollow.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.size": str(1 << 40), "GNU.sparse.map": "0,0"}
+    with tarfile.open(tmp_path / "hollow.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(hollow)
+    with tarfile.open(tmp_path / "hollow.tar") as tar:
+        assert [(it.isreg(), it.size) for it in tar] == [(True, 1 << 40)]
+    assert_refused(tmp_path / "hollow.tar", tmp_path, "which no backup does")
+
+
+def test_a_manifest_is_not_read_for_ever(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "long.tar.gz", "w:gz", compresslevel=1) as tar:
+        long = tarfile.TarInfo("manifest.json")
+        long.size = 65 << 20
+        tar.addfile(long, io.BytesIO(bytes(long.size)))
+    assert_refused(tmp_path / "long.tar.gz", tmp_path, "its manifest is too long")
+
+
 @pytest.mark.parametrize("name", ["windows.bin", "records/trail.jsonl", "keys/redress-es256.pem", "manifest.json"])
 def test_a_member_that_is_missing_is_noticed(file: Path, tmp_path: Path, name: str) -> None:
     without = rewritten(file, tmp_path / "b.tar", lambda info, content: None if info.name == name else (info, content))

@@ -25,6 +25,8 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 ZIPPED: Final = (".tar.gz", ".tgz")
 _PIECE: Final = 1 << 20
+#: Bytes; enough for half a million members.
+_LONGEST_MANIFEST: Final = 1 << 26
 #: Journals hardly shrink further at higher levels, and each costs the time again.
 _LEVEL: Final = 1
 _DAMAGED = (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError)
@@ -175,11 +177,14 @@ def unpack(file: Path, folder: Path, wanted: Callable[[str], bool], progress: Ca
     try:
         with tarfile.open(file, "r:*") as tar:
             for info in tar:
-                if not info.isreg() or info.name in found or not (info.name == MANIFEST or wanted(info.name)):
+                known = info.name == MANIFEST or (wanted(info.name) and info.name not in found)
+                if not known or not info.isreg() or info.sparse is not None:
                     raise _refused(file, f"it holds {info.name!r}, which no backup does")
                 source = tar.extractfile(info)
                 assert source is not None  # noqa: S101  # a regular file has content
                 if info.name == MANIFEST:
+                    if info.size > _LONGEST_MANIFEST:
+                        raise _refused(file, "its manifest is too long")
                     manifest = source.read()
                 else:
                     found[info.name] = _unpack_one(source, info, folder, progress)
