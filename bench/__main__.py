@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [speed latency mirror http watchers memory start] [--write]`."""
+"""Runs the benchmarks: `python -m bench [speed latency mirror http pages watchers memory start] [--write]`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import http_calls, mirror, speed, start, tables, watchers, windows
+from bench import http_calls, mirror, pages, speed, start, tables, watchers, windows
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-SECTIONS = ("speed", "latency", "mirror", "http", "watchers", "memory", "start")
+SECTIONS = ("speed", "latency", "mirror", "http", "pages", "watchers", "memory", "start")
 ROUNDS = 5
 SECONDS = 3.0
 LATENCY_ROUNDS = 3
@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
+    parser.add_argument("--verdicts", type=int, default=pages.VERDICTS, help="on record while pages are measured")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
@@ -41,7 +42,7 @@ def main() -> None:
     print(found["machine"], flush=True)
     with tempfile.TemporaryDirectory(prefix="hutong-bench-") as name:
         folder = Path(name)
-        for section, text in _measure(chosen, folder):
+        for section, text in _measure(chosen, folder, arguments.verdicts):
             found[section] = text
             print(f"\n{section}\n{text}", flush=True)
     if arguments.write:
@@ -49,13 +50,15 @@ def main() -> None:
             tables.replace(PAGE, section, text)
 
 
-def _measure(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
+def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tuple[str, str]]:
     if {"speed", "latency"} & set(chosen):
         yield from _compared(chosen, folder)
     if "mirror" in chosen:
         yield "mirror", mirror.mirror_table(folder, memory_mb=MEMORY_MB)
     if "http" in chosen:
         yield "http", http_calls.measure(folder, memory_mb=MEMORY_MB, rounds=ROUNDS, seconds=SECONDS)
+    if "pages" in chosen:
+        yield "pages", pages.measure(folder, verdicts=verdicts, memory_mb=MEMORY_MB)
     if "watchers" in chosen:
         rounds = watchers.measure(folder, memory_mb=MEMORY_MB, rounds=ROUNDS, seconds=SECONDS)
         yield "watchers", watchers.watchers_table(rounds)

@@ -1,223 +1,371 @@
-"""The console's questions with ten million verdicts on record: a generator of such a record, and what answers take.
+"""Every page of the console over HTTP with ten million verdicts on record, from `hutong serve` to the last byte.
 
-.venv/bin/python -m bench.pages [VERDICTS] [--keep FOLDER]
+The folder holds a day's verdicts, their minutes of a month, a million list entries, people and a trail (`bench.node`).
+Pages take turns, round after round; numbers, calls and times in their addresses change from round to round.
 """
 
 from __future__ import annotations
 
-import argparse
-import struct
-import tempfile
+import http.client
+import os
+import threading
 import time
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from bench import tables
+from bench import node
+from bench.day import CENTRES, OTHERS, RESTLESS, SPAN_MS, TRUNKS, mobile_key, whole
+from bench.http_calls import HttpServer, free_tcp_port
+from bench.load import Client
+from bench.peers import HUTONG, Hutong
+from bench.tables import table
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
-from hutong.calls.index import Filters, VerdictIndex
-from hutong.calls.model import ACTIONS, FLAG_NIGHT
-from hutong.calls.record import HEAD_WORDS, KIND_VERDICT
-from hutong.kernel.journal import FileJournal
-from hutong.kernel.numbering import AREAS, pack_key, trunk_key
+from hutong.calls.model import FLAG_NAMES
+from hutong.kernel.access.refs import Refs
+from hutong.kernel.numbering import AREAS
 from hutong.kernel.rules import load_ruleset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from hutong.kernel.rules import Ruleset
+    from bench.node import Doors
 
 VERDICTS = 10_000_000
-_FRAME = 256
-_FRAMES = 128  # written in one go
-_TRUNKS = ("intl-1", "intl-2", "unicom-sh", "mobile-sh", "telecom-gd", "bank-pbx", "unlisted")
-_END_MS = 1_772_416_800_000
-_SPAN_MS = 24 * 3600 * 1000
-_CALL_ID = 34
-_DIGITS = 11
-_MOBILE = 138_00000000
-_RESTLESS = 2_000  # numbers that make a fifth of all calls
+ROUNDS = 40
+MOST_MS = 200
+RATE = 1_000
+"""Calls a second while pages are measured beside a screening process at work."""
+
+_HOUR_MS = 3_600_000
+_STEP_MS = 600_000  # what times in addresses move on by, round by round
+_EXPECTED = {200, 303}
+_KEPT_S = 3
+_RULES = tuple(rule.id for rule in load_ruleset([SHIPPED_RULES], VOCABULARY).rules)
+_ZONE = ZoneInfo("Asia/Shanghai")
+_SERVE = """
+[serve]
+listen = "127.0.0.1:{port}"
+public_listen = "127.0.0.1:{public}"
+"""
+_TRUNK = """
+[[trunks]]
+name = "{name}"
+kind = "inter-network"
+networks = ["192.0.2.{at}/32"]
+"""
 
 
-class _Template(NamedTuple):
-    """One frame of records: its bytes, and where each record's parts lie, in bytes."""
+class Page(NamedTuple):
+    """A page: its name in the table, who asks, its address in each round, and a form or a JSON body to post."""
 
-    data: NDArray[np.uint8]
-    starts: NDArray[np.int64]
-
-
-def _record(ruleset: Ruleset, fired: list[int], action: str) -> bytes:
-    """A record with everything in place but what is filled in for each call."""
-    strongest = fired[0] if fired and action in {"warn", "block"} else 0xFFFF
-    trunk = b"mobile-sh"
-    texts = [bytes(_CALL_ID), bytes(_DIGITS), bytes(_DIGITS), b"", b"", trunk]
-    digest = int(ruleset.digest[:16], 16)
-    signed_digest = digest - 2**64 if digest >= 2**63 else digest
-    code = 608 if action == "block" else 302
-    head = struct.pack(
-        "<IHHqqqqqqqqqHBBHHHHHHHHHH",
-        *(0, KIND_VERDICT, 0),
-        *(0, 0, 0, trunk_key("mobile-sh"), 0, 0, signed_digest, 0, 0xFFFF_C000_0241),
-        *(code, ACTIONS.index(action), 0, strongest, len(fired), 0, 2),
-        *map(len, texts),
-    )
-    body = head + b"".join(texts)
-    body += bytes(-len(body) % 8)
-    if fired:
-        body += struct.pack(f"<{len(fired)}H", *fired)
-        body += bytes(-len(body) % 8)
-        body += b"".join(struct.pack("<d", 12.0) for rule in fired for _ in ruleset.features_of(rule))
-    return struct.pack("<I", len(body)) + body[4:]
+    name: str
+    who: str
+    path: Callable[[int], str]
+    form: Callable[[int], dict[str, str]] | None = None
+    json: Callable[[int], str] | None = None
 
 
-def _template(ruleset: Ruleset, random: np.random.Generator) -> _Template:
-    """Of 100 calls about 4 are blocked, 3 warned about, 8 observed."""
-    records = []
-    rules = len(ruleset.rules)
-    for draw in random.random(_FRAME):
-        action = "block" if draw < 0.04 else "warn" if draw < 0.07 else "pass"
-        drawn = random.integers(0, rules, 1 + int(draw * 100) % 2) if draw < 0.15 else ()
-        fired = sorted({int(rule) for rule in drawn})
-        records.append(_record(ruleset, fired, action))
-    sizes = np.array([len(record) for record in records])
-    return _Template(np.frombuffer(b"".join(records), np.uint8).copy(), np.cumsum(sizes) - sizes)
+class Taken(NamedTuple):
+    """What a page took in ms: the first time, and in each round after; or what was wrong."""
+
+    first: float
+    rounds: list[float]
+    wrong: str
 
 
-def write_verdicts(data: Path, verdicts: int, *, seed: int = 7) -> int:
-    """Fill DATA/journal with made-up verdicts of one day; gives the seconds it took, rounded."""
-    begun = time.monotonic()
-    random = np.random.default_rng(seed)
-    ruleset = load_ruleset([SHIPPED_RULES], VOCABULARY)
-    ruleset.save(data / "rulesets")
-    templates = [_template(ruleset, random) for _ in range(8)]
-    journal = FileJournal(data / "journal", writable=True)
-    journal.open()
-    per_round = _FRAMES * _FRAME
-    for start in range(0, verdicts, per_round):
-        template = templates[start // per_round % len(templates)]
-        begin = _END_MS - _SPAN_MS + start * _SPAN_MS // verdicts
-        times = begin + np.arange(per_round, dtype=np.int64).reshape(_FRAMES, _FRAME) * _SPAN_MS // verdicts
-        for number, payload in enumerate(_filled(template, times, random)):
-            wall = int(times[number, -1]) * 1_000_000
-            journal.append_records(payload.data, _FRAME, wall)
-    journal.close()
-    return round(time.monotonic() - begun)
+class Site(HttpServer):
+    """`hutong serve` on the folder."""
+
+    def __init__(self, screen: Hutong, folder: Path) -> None:
+        super().__init__("pages-serve", folder)
+        self._data = screen.data
+        self._config = folder / "pages-serve.toml"
+        trunks = "".join(_TRUNK.format(name=name, at=at + 1) for at, name in enumerate(TRUNKS))
+        ports = _SERVE.format(port=self.port, public=free_tcp_port())
+        self._config.write_text(screen.settings + trunks + ports, "utf-8")
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._launch([*HUTONG, "serve", "--config", str(self._config), "--data", str(self._data)])
+        self._await_port()
 
 
-def _filled(template: _Template, times: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.uint8]:
-    data = np.broadcast_to(template.data, (_FRAMES, template.data.size)).copy()
-    words = data.view(np.int64)
-    cells = data.view(np.uint16)
-    starts, shape = template.starts, times.shape
-    restless = random.random(shape) < 0.2
-    callers = _MOBILE + np.where(restless, random.integers(0, _RESTLESS, shape), random.integers(0, 10**8, shape))
-    callees = _MOBILE + random.integers(0, 2 * 10**7, shape)
-    one = int(pack_key(0, _DIGITS + 2, 1)) + 86 * 10**_DIGITS
-    words[:, starts // 8 + 1] = times
-    words[:, starts // 8 + 2] = callers + one
-    words[:, starts // 8 + 3] = callees + one
-    kept = np.array([trunk_key(name) for name in _TRUNKS])
-    words[:, starts // 8 + 4] = kept[random.integers(0, len(_TRUNKS), shape)]
-    cells[:, starts // 2 + 44] = random.integers(1, len(AREAS), shape)
-    night = (times // 3_600_000 + 8) % 24
-    actions = cells[:, starts // 2 + 41]
-    cells[:, starts // 2 + 41] = actions | np.where((night >= 22) | (night < 8), FLAG_NIGHT << 8, 0).astype(np.uint16)
-    texts = starts + HEAD_WORDS * 8
-    _digits(data, texts + _CALL_ID, callers)
-    _digits(data, texts + _CALL_ID + _DIGITS, callees)
-    letters = np.frombuffer(b"0123456789abcdef", np.uint8)
-    for at in range(_CALL_ID):
-        data[:, texts + at] = letters[random.integers(0, 16, shape)]
-    return data
+class Visitor:
+    """One browser or program: a connection that is kept open."""
+
+    def __init__(self, port: int, headers: dict[str, str], csrf: str = "") -> None:
+        self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._headers = headers
+        self._csrf = csrf
+        self._used = 0.0
+
+    def ask(self, page: Page, turn: int) -> tuple[float, int]:
+        """Ms from sending the request to the answer's last byte, and its status."""
+        path, headers, body = page.path(turn), dict(self._headers), None
+        if page.form is not None:
+            body = urlencode({**page.form(turn), "_csrf": self._csrf})
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        elif page.json is not None:
+            body = page.json(turn)
+            headers["Content-Type"] = "application/json"
+        if time.monotonic() - self._used > _KEPT_S:
+            self._line.close()  # the server has done so, or is about to; the request opens another
+        began = time.perf_counter_ns()
+        self._line.request("GET" if body is None else "POST", path, body, headers)
+        answer = self._line.getresponse()
+        answer.read()
+        self._used = time.monotonic()
+        return (time.perf_counter_ns() - began) / 1e6, answer.status
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
 
 
-def _digits(data: NDArray[np.uint8], at: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
-    rest = numbers.copy()
-    for place in range(_DIGITS - 1, -1, -1):
-        data[:, at + place] = 48 + rest % 10
-        rest //= 10
+def pages(data: Path, verdicts: int, end_ms: int) -> list[Page]:
+    """Every page of the console, and the API's questions about verdicts."""
+    return [*_verdict_pages(verdicts, end_ms), *_story_pages(data, verdicts), *_other_pages(), *_api_pages(verdicts)]
 
 
-def questions(index: VerdictIndex) -> dict[str, Callable[[int], object]]:
-    """What pages ask, each varied by a counter so that no answer is a remembered one."""
-    base = _END_MS - _SPAN_MS
-    rule = load_ruleset([SHIPPED_RULES], VOCABULARY).rules[3].id
-    one = int(pack_key(0, _DIGITS + 2, 1)) + 86 * 10**_DIGITS + _MOBILE
+def _verdict_pages(verdicts: int, end_ms: int) -> list[Page]:
+    def moment(turn: int, more_ms: int = 0) -> str:
+        at = end_ms - SPAN_MS + turn * _STEP_MS % (SPAN_MS - 2 * _HOUR_MS) + more_ms
+        return datetime.fromtimestamp(at / 1000, _ZONE).strftime("%Y-%m-%dT%H:%M")
 
-    def read(seqs: list[int]) -> object:
-        return index.read(seqs)
+    def asked(**said: str | Callable[[int], str]) -> Callable[[int], str]:
+        def path(turn: int) -> str:
+            given = {name: value if isinstance(value, str) else value(turn) for name, value in said.items()}
+            return f"/verdicts?{urlencode(given)}"
 
-    return {
-        "newest 50": lambda _: read(index.page(Filters()).seqs),
-        "page 100,000 of 50": lambda n: read(index.page(Filters(), offset=5_000_000 + n).seqs),
-        "blocked, any one hour": lambda n: read(
-            index.page(Filters(action="block", since_ms=base + n * 40_000, until_ms=base + n * 40_000 + 3_600_000)).seqs
+        return path
+
+    def hour(turn: int) -> str:
+        return moment(turn, _HOUR_MS)
+
+    flags = list(FLAG_NAMES.values())
+    last = str(-(-verdicts // 25))
+    found = {
+        "": lambda _: "/verdicts",
+        "100 rows": asked(size="100"),
+        "middle page": asked(page=lambda turn: str(verdicts // 50 + turn)),
+        "last page": asked(page=last),
+        "since": asked(since=moment),
+        "until": asked(until=moment),
+        "one hour": asked(since=moment, until=hour),
+        "action": asked(action=lambda turn: ("block", "warn", "pass")[turn % 3]),
+        "action since": asked(action="block", since=moment),
+        "rule": asked(rule=lambda turn: _RULES[turn % len(_RULES)]),
+        "rule since": asked(rule=_RULES[3], since=moment),
+        "trunk": asked(trunk=lambda turn: TRUNKS[turn % len(TRUNKS)]),
+        "area": asked(area=lambda turn: AREAS[1 + turn * 7 % 300]),
+        "flags": asked(flags=lambda turn: flags[turn % len(flags)]),
+        "all filters": asked(
+            since=moment, until=hour, action="block", rule=_RULES[3], trunk=TRUNKS[3], area="0755", flags="night"
         ),
-        "blocked since a moment, counted": lambda n: read(index.page(Filters(action="block", since_ms=base + n)).seqs),
-        "one rule fired, since a moment": lambda n: read(index.page(Filters(rule=rule, since_ms=base + n)).seqs),
-        "trunk, area, night, since a moment": lambda n: read(
-            index.page(Filters(trunk="intl-1", areas=(1 + n % 300,), flags=FLAG_NIGHT, since_ms=base + n)).seqs
-        ),
-        "sorted by trunk, since a moment": lambda n: read(
-            index.page(Filters(since_ms=base + n), sort="trunk", offset=1_000_000).seqs
-        ),
-        "sorted by rule, blocked": lambda n: read(
-            index.page(Filters(action="block", since_ms=base + n), sort="rule").seqs
-        ),
-        "an ordinary number": lambda n: read(index.by_number(one + 5_000_000 + n, limit=50)),
-        "a restless number": lambda n: read(index.by_number(one + n % _RESTLESS, limit=50)),
-        "a restless number's columns": lambda n: index.columns_of_number(
-            one + n % _RESTLESS, ("time", "caller", "callee", "area", "flags")
-        ),
-        "a Call-ID that is not there": lambda n: index.by_call_id(f"{n:034x}"),
+        "all but time": asked(action="block", rule=_RULES[3], trunk=TRUNKS[3], area=lambda turn: AREAS[1 + turn]),
+        "oldest first": asked(sort="time"),
+        "by action": asked(sort="-action"),
+        "by area": asked(sort="area"),
+        "by trunk": asked(sort="trunk"),
+        "by rule": asked(sort="-rule"),
+        "by rule, since": asked(sort="-rule", since=moment),
+        "by area, middle page": asked(sort="area", page=lambda turn: str(verdicts // 50 + turn)),
     }
+    return [
+        *(Page(f"/verdicts {name}".strip(), "operator", path) for name, path in found.items()),
+        Page("/verdicts", "auditor", found[""]),
+    ]
 
 
-def measure(index: VerdictIndex, rounds: int) -> list[list[str]]:
-    """A row for each question: median, 95th percentile and worst, in ms."""
+def _story_pages(data: Path, verdicts: int) -> list[Page]:
+    refs = Refs(data / "keys" / "refs.key")
+
+    def one_of(first: int, count: int) -> Callable[[int], str]:
+        return lambda turn: f"/numbers/{refs.ref(mobile_key(first + turn * 7 % count))}"
+
+    def written(first: int, count: int) -> Callable[[int], dict[str, str]]:
+        return lambda turn: {"q": f"{138_00000000 + first + turn * 7 % count}"}
+
+    kinds = {
+        "centre": (0, CENTRES),
+        "busy": (CENTRES, RESTLESS - CENTRES),
+        "ordinary": (RESTLESS, OTHERS - RESTLESS),
+        "unknown": (30 * OTHERS, OTHERS),
+    }
+    found = []
+    for name, some in kinds.items():
+        plain = one_of(*some)
+        found += [
+            Page(f"/numbers/{{{name}}} {span}", "operator", lambda turn, of=plain, span=span: f"{of(turn)}?span={span}")  # type: ignore[misc]
+            for span in ("1h", "24h", "72h")
+        ]
+    centre = one_of(*kinds["centre"])
+    found += [
+        Page("/numbers/{centre} blocked", "operator", lambda turn: f"{centre(turn)}?vaction=block"),
+        Page("/numbers/{centre} by area", "operator", lambda turn: f"{centre(turn)}?vsort=area"),
+        Page("/calls/{seq}", "operator", lambda turn: f"/calls/{1 + turn * 7919 * 31 % (verdicts - 1)}"),
+        Page("/search", "operator", lambda _: "/search"),
+    ]
+    found += [
+        Page(f"/search POST {name}", "operator", lambda _: "/search", form=written(*kinds[name]))
+        for name in ("centre", "ordinary", "unknown")
+    ]
+    return found
+
+
+def _other_pages() -> list[Page]:
+    lists = {
+        "": "",
+        "middle page": "?page=20000",
+        "last page": f"?page={node.ENTRIES // 25}",
+        "allow": "?list=allow",
+        "prefixes": "?kind=prefix",
+        "expiring": "?expiry=soon",
+        "text": "?text=case+77",
+        "text nowhere": "?text=nowhere",
+        "source and who": "?source=police&who=person7",
+        "by target": "?sort=target",
+        "by who": "?sort=who",
+    }
+    operator = {
+        "/": "/",
+        "/live/cities": "/live/cities",
+        **{f"/lists {name}".strip(): f"/lists{query}" for name, query in lists.items()},
+        "/lists/new": "/lists/new",
+        "/lists/import": "/lists/import",
+        "/rules": "/rules",
+        "/rules by hits": "/rules?sort=-hits_24h",
+        "/trunks": "/trunks",
+        "/trunks 30d": "/trunks?span=30d",
+        "/settings": "/settings",
+        "/health": "/health",
+        "/account": "/account",
+        "/tokens": "/tokens",
+    }
+    auditor = {
+        "/lists": "/lists",
+        "/trail": "/trail",
+        "/trail last page": f"/trail?page={node.DEEDS // 25}",
+        "/trail text": "/trail?text=case+77",
+        "/trail by target": "/trail?sort=target",
+        "/people": "/people",
+        "/people/{name}": "/people/operator",
+    }
+    both = (("operator", operator), ("auditor", auditor))
+    return [
+        *(Page(name, who, lambda _, path=path: path) for who, some in both for name, path in some.items()),  # type: ignore[misc]
+        Page("/lists/{id}", "operator", lambda turn: f"/lists/{1 + turn * 7919 % node.ENTRIES}"),
+        Page("/lists/search POST", "operator", lambda _: "/lists/search", form=lambda n: {"number": f"1380000{n:04}"}),
+        *(
+            Page(
+                f"/rules/{{id}} {span}",
+                "operator",
+                lambda turn, span=span: f"/rules/{quote(_RULES[turn % len(_RULES)])}?span={span}",  # type: ignore[misc]
+            )
+            for span in ("24h", "30d")
+        ),
+    ]
+
+
+def _api_pages(verdicts: int) -> list[Page]:
+    def number(first: int) -> Callable[[int], str]:
+        return lambda turn: f'{{"number": "{138_00000000 + first + turn * 7 % CENTRES}"}}'
+
+    search = "/v1/verdicts/search"
+    return [
+        Page("/v1/verdicts", "token", lambda _: "/v1/verdicts?limit=500"),
+        Page("/v1/verdicts blocked", "token", lambda _: "/v1/verdicts?action=block"),
+        Page("/v1/verdicts rule", "token", lambda turn: f"/v1/verdicts?rule={quote(_RULES[turn % len(_RULES)])}"),
+        Page("/v1/verdicts Call-ID", "token", lambda turn: f"/v1/verdicts?call_id={turn:034x}"),
+        Page("/v1/verdicts/{seq}", "token", lambda turn: f"/v1/verdicts/{1 + turn * 7919 * 31 % (verdicts - 1)}"),
+        Page(f"{search} centre", "token", lambda _: search, json=number(0)),
+        Page(f"{search} ordinary", "token", lambda _: search, json=number(5_000_000)),
+        Page("/v1/lists", "token", lambda _: "/v1/lists"),
+        Page("/v1/rules", "token", lambda _: "/v1/rules"),
+    ]
+
+
+def measure(folder: Path, *, verdicts: int, memory_mb: int, rounds: int = ROUNDS) -> str:
+    """Fill a folder, measure every page alone and beside a screening process at work; gives the table."""
+    screen = Hutong(folder, memory_mb=memory_mb, name="pages")
+    end_ms = time.time_ns() // 1_000_000
+    doors = node.fill(screen.data, verdicts, end_ms)
+    some = pages(screen.data, whole(verdicts), end_ms)
+    screen.start()  # makes the windows out of the journal, which a page of a number reads
+    screen.stop()
+    alone, quiet = _measure(screen, folder, doors, some, rounds)
+    with ExitStack() as stack:
+        stack.callback(screen.stop)
+        screen.start()
+        stack.enter_context(_calls(screen))
+        beside, busy = _measure(screen, folder, doors, some, rounds)
+    told = f"Load average (1 min) {quiet:.1f} at the end of the rounds alone, {busy:.1f} beside screening."
+    return f"{pages_table(some, alone, beside)}\n\n{told}"
+
+
+def _measure(
+    screen: Hutong, folder: Path, doors: Doors, some: Sequence[Page], rounds: int
+) -> tuple[list[Taken], float]:
+    """What each page takes, and the machine's load average (1 min) at the end."""
+    site = Site(screen, folder)
+    with ExitStack() as stack:
+        stack.callback(site.stop)
+        site.start()
+        visitors = {
+            "operator": Visitor(site.port, {"Cookie": f"hutong={doors.operator.cookie}"}, doors.operator.csrf),
+            "auditor": Visitor(site.port, {"Cookie": f"hutong={doors.auditor.cookie}"}, doors.auditor.csrf),
+            "token": Visitor(site.port, {"Authorization": f"Bearer {doors.token}"}),
+        }
+        for visitor in visitors.values():
+            stack.callback(visitor.close)
+        answers: list[list[tuple[float, int]]] = [[] for _ in some]
+        for turn in range(rounds + 1):
+            for page, got in zip(some, answers, strict=True):
+                got.append(visitors[page.who].ask(page, turn))
+        return [_taken(got) for got in answers], os.getloadavg()[0]
+
+
+def _taken(answers: list[tuple[float, int]]) -> Taken:
+    times = [ms for ms, _ in answers]
+    wrong = sorted({status for _, status in answers} - _EXPECTED)
+    return Taken(times[0], times[1:], f"status {', '.join(map(str, wrong))}" if wrong else "")
+
+
+@contextmanager
+def _calls(screen: Hutong) -> Iterator[None]:
+    """RATE calls a second while the block runs."""
+    over = threading.Event()
+
+    def call() -> None:
+        client = Client(screen.port)
+        while not over.is_set():
+            client.open(1.0, rate=RATE)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        caller.join()
+
+
+def pages_table(some: Sequence[Page], alone: Sequence[Taken], beside: Sequence[Taken]) -> str:
+    """A row a page; whatever is slower than MOST_MS at the 95th percentile, or wrong, says so in capitals."""
     rows = []
-    for name, ask in questions(index).items():
-        taken = []
-        for n in range(rounds):
-            begun = time.perf_counter()
-            ask(n)
-            taken.append((time.perf_counter() - begun) * 1000)
-        half, most, worst = np.percentile(taken, [50, 95, 100])
-        rows.append([name, f"{half:.1f}", f"{most:.1f}", f"{worst:.1f}"])
-    return rows
-
-
-def _own_memory_mb() -> int:
-    status = Path("/proc/self/status").read_text("ascii")
-    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("RssAnon"))
-
-
-def main() -> None:
-    """Write the record, build the index, ask."""
-    parser = argparse.ArgumentParser(prog="bench.pages", description=__doc__)
-    parser.add_argument("verdicts", nargs="?", type=int, default=VERDICTS)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--keep", type=Path, help="use this data folder, and write to it only if it has no journal")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hutong-bench-") as name:
-        data = arguments.keep or Path(name)
-        data.mkdir(parents=True, exist_ok=True)
-        if not (data / "journal").exists():
-            seconds = write_verdicts(data, arguments.verdicts)
-            print(f"{arguments.verdicts:,} verdicts written in {seconds} s", flush=True)
-        begun = time.perf_counter()
-        built = VerdictIndex(data).build()
-        print(f"{built} sidecars in {time.perf_counter() - begun:.1f} s", flush=True)
-        index = VerdictIndex(data)
-        begun = time.perf_counter()
-        rows = index.refresh()
-        print(f"{rows:,} rows opened in {(time.perf_counter() - begun) * 1000:.0f} ms", flush=True)
-        print(tables.table(["question", "median ms", "95 % ms", "worst ms"], measure(index, arguments.rounds)))
-        print(f"memory of its own {_own_memory_mb()} MiB, beside what is mapped")
-
-
-if __name__ == "__main__":
-    main()
+    for page, *both in zip(some, alone, beside, strict=True):
+        cells, faults = [], []
+        for taken in both:
+            half, most, worst = np.percentile(taken.rounds, [50, 95, 100])
+            cells += [f"{half:.0f}", f"{most:.0f}", f"{worst:.0f}"]
+            faults += [taken.wrong.upper()] if taken.wrong else ["SLOW"] if most > MOST_MS else []
+        name = f"`{page.name}`" + ("" if page.who in {"operator", "token"} else f" ({page.who})")
+        rows.append((name, f"{both[0].first:.0f}", *cells, f"**{', '.join(faults)}**" if faults else "ok"))
+    more = [f"{name} {RATE:,}/s" for name in ("median", "p95", "max")]
+    return table(("page, ms", "first", "median", "p95", "max", *more, f"p95 ≤ {MOST_MS}"), rows)
