@@ -283,7 +283,7 @@ class TestLists:
         assert [(it["line"], it["column"]) for it in told["errors"]] == [(4, "target"), (6, "target")]
         newest = good(client.get("/v1/lists", params={"limit": 1}))["entries"][0]
         assert newest["who"] == "operator", "whatever the file says"
-        assert [it.deed for it in server.deeds()[:2]] == ["lists.import.done", "lists.import"]
+        assert [it.deed for it in server.deeds()[:2]] == ["lists.import_done", "lists.import"]
         assert server.deeds()[0].after == {"applied": 28, "bad": 2}
 
     @pytest.mark.parametrize(

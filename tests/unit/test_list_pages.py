@@ -347,14 +347,14 @@ def test_a_file_is_looked_through_first_and_taken_in_when_confirmed(
     assert browser.post(page, why=" ").status_code == 422
     assert site.deeds("lists.import") == []
     assert browser.post(page, why="letter 12").status_code == 303
-    wait_until(lambda: site.deeds("lists.import.done"))
+    wait_until(lambda: site.deeds("lists.import_done"))
     assert "2 rows imported, 4 refused" in text_of(browser.get(page))
     assert {entry.who for entry in site.store.entries()} == {"李"}
     began = site.deeds("lists.import")[-1]
     assert (began.purpose, began.target) == ("letter 12", "三月.csv")
     assert (began.after["accepted"], began.after["refused"]) == (2, 4)
     assert browser.post(page, why="letter 12").status_code == 303
-    assert len(site.deeds("lists.import.done")) == 1, "a second confirmation does nothing"
+    assert len(site.deeds("lists.import_done")) == 1, "a second confirmation does nothing"
 
 
 def test_a_file_that_is_none_says_why(site: Site, wait_until: Callable[..., Any]) -> None:

@@ -184,7 +184,7 @@ class ListsDesk:
             except ListError as error:
                 raise refused(ListError(error.what, where="" if name in error.where else error.where)) from None
             errors = _errors(folder / "errors.csv")
-        self._desk.record(request, "lists.import.done", target=digest, after={"applied": done.applied, "bad": done.bad})
+        self._desk.record(request, "lists.import_done", target=digest, after={"applied": done.applied, "bad": done.bad})
         return ImportAnswer(done.rows, done.applied, done.bad, done.stopped, errors)
 
     def _change(self, request: AnyRequest, deed: str, work: Callable[[], Result], **what: Any) -> Result:  # noqa: ANN401  # as `Trail.record`
@@ -193,7 +193,7 @@ class ListsDesk:
         try:
             return work()
         except HutongError as error:
-            self._desk.record(request, f"{deed}.failed", target=what["target"], purpose=error.what)
+            self._desk.record(request, f"{deed}_failed", target=what["target"], purpose=error.what)
             raise
 
     def _known(self, number: int) -> Entry:

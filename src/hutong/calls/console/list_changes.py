@@ -106,7 +106,7 @@ def _change(desk: ListDesk, viewer: Viewer, deed: str, work: Any, **what: Any) -
     try:
         return work()
     except HutongError as error:
-        desk.record(viewer, f"{deed}.failed", target=what.get("target", ""), purpose=error.what)
+        desk.record(viewer, f"{deed}_failed", target=what.get("target", ""), purpose=error.what)
         raise
 
 

@@ -109,7 +109,7 @@ def _confirm(desk: ListDesk, request: AnyRequest, token: str, form: dict[str, st
 
         def finished(end: Import) -> None:
             done = {"applied": end.done.applied, "refused": end.done.bad} if end.done else None
-            deed = "lists.import.done" if end.state == "done" else "lists.import.failed"
+            deed = "lists.import_done" if end.state == "done" else "lists.import_failed"
             desk.record(
                 viewer,
                 deed,

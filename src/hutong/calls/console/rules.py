@@ -274,7 +274,7 @@ class RulePages:
         try:
             promote(self._shelf.stages, book.ruleset, rule.id, to=to, by=viewer.name, why=why, time_ms=now)
         except (HutongError, OSError) as error:
-            record("rules.promote.failed", str(error))
+            record("rules.promote_failed", str(error))
             raise
 
 
