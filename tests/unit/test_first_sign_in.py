@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hutong.app.first_sign_in import NOTE, announce_first
+from hutong.app.first_sign_in import NOTE, announce_first, forget_first
 from hutong.kernel.access.people import People
 from hutong.kernel.records.database import Database, database_url
 from hutong.kernel.reporter import Reporter
@@ -61,3 +61,14 @@ def test_where_nobody_watches_it_goes_to_a_file_and_no_log(people: People, tmp_p
     assert err.getvalue() == ""
     assert password[1] not in log
     assert NOTE in log
+
+
+def test_the_file_goes_once_its_password_is_replaced(people: People, tmp_path: Path) -> None:
+    assert forget_first(people, tmp_path) == 0
+    _announce(people, tmp_path, io.StringIO())
+    file = tmp_path / NOTE
+    password = file.read_text(encoding="utf-8").split("one-time password ")[1].split()[0]
+    people.sign_in("admin", password, "127.0.0.1", 2_000)
+    assert (forget_first(people, tmp_path), file.exists()) == (0, True)
+    people.set_password("admin", password, "umbrella-tide-97-lantern", 3_000)
+    assert (forget_first(people, tmp_path), file.exists()) == (1, False)

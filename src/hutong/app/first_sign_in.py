@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TextIO
 
+from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.people import FIRST
 
 if TYPE_CHECKING:
@@ -44,3 +45,17 @@ def announce_first(people: People, run_folder: Path, terminal: TextIO, reporter:
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         out.write(text)
     reporter.log.warning("first sign-in", account=FIRST, file=str(file), fix="Read the file, sign in, remove it.")
+
+
+def forget_first(people: People, run_folder: Path) -> int:
+    """Delete the file with the one-time password once it opens nothing any more; returns how many files went."""
+    file = run_folder / NOTE
+    if not file.exists():
+        return 0
+    try:
+        if people.account(FIRST).must_change:
+            return 0
+    except AccessError:
+        pass  # nobody to sign in with it
+    file.unlink(missing_ok=True)
+    return 1

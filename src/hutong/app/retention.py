@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from hutong.app.first_sign_in import forget_first
 from hutong.calls.history import KEPT_MINUTES
 from hutong.kernel.access.forgetting import forget
+from hutong.kernel.access.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hutong.calls.history import History
     from hutong.calls.index import VerdictIndex
@@ -72,6 +75,12 @@ def forget_access(database: Database, now: int) -> int:
     """Delete ended sessions and faded attempts at `now` (nanoseconds since 1970); returns how many rows went."""
     database.open()
     return forget(database, now // 1_000_000)
+
+
+def forget_one_time(database: Database, run_folder: Path) -> int:
+    """Delete the file with the first one-time password once that is replaced; returns how many files went."""
+    database.open()
+    return forget_first(People(database), run_folder)
 
 
 def _expired(snapshot: Snapshot, seconds: int) -> Iterator[int]:

@@ -13,6 +13,7 @@ from hutong.app.retention import (
     count_calls,
     forget_access,
     forget_minutes,
+    forget_one_time,
     forget_removed_entries,
     remove_expired_entries,
 )
@@ -108,6 +109,7 @@ def jobs_of(config: Config) -> list[Job]:
         Job("roaming-forgetting", 10 * _MINUTE, lambda now: forget_removed_entries(roaming, now - keep)),
         Job("history-forgetting", 10 * _MINUTE, lambda now: forget_minutes(database, history, now)),
         Job("access-forgetting", 10 * _MINUTE, lambda now: forget_access(database, now)),
+        Job("one-time-forgetting", 10 * _MINUTE, lambda _now: forget_one_time(database, config.data / "run")),
     ]
 
 
