@@ -21,7 +21,7 @@ import numpy as np
 from bench import node
 from bench.day import CENTRES, OTHERS, RESTLESS, SPAN_MS, TRUNKS, mobile_key, whole
 from bench.http_calls import HttpServer, free_tcp_port
-from bench.load import Client
+from bench.load import Client, Result
 from bench.peers import HUTONG, Hutong
 from bench.tables import table
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
@@ -46,6 +46,7 @@ _HOUR_MS = 3_600_000
 _STEP_MS = 600_000  # what times in addresses move on by, round by round
 _EXPECTED = {200, 303}
 _KEPT_S = 3
+_RUN_S = 10.0
 _RULES = tuple(rule.id for rule in load_ruleset([SHIPPED_RULES], VOCABULARY).rules)
 _ZONE = ZoneInfo("Asia/Shanghai")
 _SERVE = """
@@ -303,9 +304,12 @@ def measure(folder: Path, *, verdicts: int, memory_mb: int, rounds: int = ROUNDS
     with ExitStack() as stack:
         stack.callback(screen.stop)
         screen.start()
-        stack.enter_context(_calls(screen))
+        calls = stack.enter_context(_calls(screen))
         beside, busy = _measure(screen, folder, doors, some, rounds)
-    told = f"Load average (1 min) {quiet:.1f} at the end of the rounds alone, {busy:.1f} beside screening."
+    told = (
+        f"Load average (1 min) {quiet:.1f} at the end of the rounds alone, {busy:.1f} beside screening, "
+        f"which answered {sum(it.answered for it in calls):,} calls and lost {sum(it.lost for it in calls):,}."
+    )
     return f"{pages_table(some, alone, beside)}\n\n{told}"
 
 
@@ -338,19 +342,21 @@ def _taken(answers: list[tuple[float, int]]) -> Taken:
 
 
 @contextmanager
-def _calls(screen: Hutong) -> Iterator[None]:
-    """RATE calls a second while the block runs."""
+def _calls(screen: Hutong) -> Iterator[list[Result]]:
+    """RATE calls a second while the block runs; what became of them once it is over."""
+    results: list[Result] = []
+    client = Client(screen.port)
+    client.open(0.1, rate=RATE)  # compiles it
     over = threading.Event()
 
     def call() -> None:
-        client = Client(screen.port)
         while not over.is_set():
-            client.open(1.0, rate=RATE)
+            results.append(client.open(_RUN_S, rate=RATE))
 
     caller = threading.Thread(target=call)
     caller.start()
     try:
-        yield
+        yield results
     finally:
         over.set()
         caller.join()
