@@ -11,7 +11,7 @@ import pytest
 
 from console_pages import CALLS, NOW, ConsoleSite
 from hutong.calls import console as package
-from hutong.calls.console import list_table, lists
+from hutong.calls.console import list_import, list_table, lists
 from hutong.calls.console.error_words import say_error
 from hutong.calls.console.list_import import LARGEST
 from hutong.kernel.errors import ListError
@@ -367,6 +367,19 @@ def test_a_file_that_is_none_says_why(site: Site, wait_until: Callable[..., Any]
     assert "Column “number” is unknown." in text_of(browser.get(page))
     assert browser.post(page, do="give-up").headers["location"] == "/lists"
     assert browser.get(page).status_code == 404
+
+
+def test_what_is_told_of_bad_rows_does_not_fill_the_disk(
+    site: Site, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(list_import, "MOST_REFUSED", 200_000)
+    browser = site.browser()
+    content = b"target,reason,who\n" + b"a\n" * 100_000
+    page = browser.post("/lists/import", files={"file": ("a.csv", content, "text/csv")}).headers["location"]
+    wait_until(lambda: "every 1s" not in browser.get(page).text)
+    assert "Too many rows of this file are wrong." in text_of(browser.get(page))
+    imports = Path(site.data) / "run" / "imports"
+    assert sum(file.stat().st_size for file in imports.iterdir()) < 2_000_000
 
 
 def test_too_large_a_file_is_refused(site: Site) -> None:

@@ -40,6 +40,7 @@ _KNOWN: Final = tuple(
         (r"The header lacks (?P<text>.*)\.", "header_lacks"),
         (r"This file is neither UTF-8 nor GB 18030\.", "encoding"),
         (r"Too many files wait to be imported\.", "imports_full"),
+        (r"Too many rows of this file are wrong\.", "rows_wrong"),
         (r"there is no rule '(?P<text>.*)'\.", "no_rule"),
         (r"there is no stage '(?P<text>.*)'\.", "no_stage"),
         (r"(?P<text>\S+) may at most (?P<most>\w+), not (?P<wanted>\w+)\.", "stage_above_action"),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 20 * 1024 * 1024
 """Bytes of a file; larger ones go through `hutong lists import`."""
+MOST_REFUSED: Final = LARGEST
+"""Bytes of rows with what is wrong in each: two letters that are no row grow to a hundred, on the journal's disk."""
 KEPT_S: Final = 3600
 MOST_KEPT: Final = 8
 SHOWN_REFUSED: Final = 200
@@ -197,7 +199,11 @@ class ImportDesk:
         finished(it)
 
     def _read(self, token: str, store: ListStore | _Nowhere, after: Callable[[Import, Imported], Import]) -> None:
+        refused = self.refused_file(self._kept[token])
+
         def progress(position: int) -> None:
+            if refused.exists() and refused.stat().st_size > MOST_REFUSED:
+                raise StateError("Too many rows of this file are wrong.", fix="Check its columns and their order.")
             with self._lock:
                 self._kept[token] = msgspec.structs.replace(self._kept[token], read=position)
 
@@ -207,7 +213,7 @@ class ImportDesk:
                 self._file(token),
                 numbering=self._numbering,
                 now=self._now(),
-                errors=self.refused_file(self._kept[token]),
+                errors=refused,
                 stop_at=_ALL,
                 progress=progress,
             )
