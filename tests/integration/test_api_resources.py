@@ -356,7 +356,8 @@ class TestWindows:
             place(client, f"w{n}", caller, f"1376666{n:04d}")
         told = good(client.post("/v1/windows", json={"number": f"+86{caller}"}))
         assert (told["number"], told["tracked"]) == ("138****0001", True)
-        assert (told["values"]["attempts_10m"], told["values"]["distinct_callees_10m"]) == (7, 7)
+        assert told["values"]["attempts_10m"] == 7
+        assert 4 <= told["values"]["distinct_callees_10m"] <= 7  # an estimate: callees may share a bin
 
     def test_a_number_that_nobody_knows(self, client: httpx.Client) -> None:
         told = good(client.post("/v1/windows", json={"number": "13800009999"}))
