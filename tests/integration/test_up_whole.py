@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-import urllib.error
-import urllib.request
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from nodes import IPV4, PATIENCE, ScreenNode, settings_text, until
 from sip_clients import FORGED, HONEST, UdpPeer, code_of, header_of
 
 from e2e.processes import HUTONG, STARTING, free_port, running
+from hutong.kernel.access.people import FIRST
+from hutong.kernel.access.tokens import Tokens
+from hutong.kernel.records.database import Database, database_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.enable_socket
 
-#: Without the environment's proxies: the page is on loopback.
-_BROWSER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 NAMES = ("screen", "serve", "work")
 
 
@@ -32,7 +33,9 @@ class WholeNode(ScreenNode):
         super().__init__(folder)
         self.page = f"http://{IPV4}:{free_port()}"
         listen = [f"{transport}:{IPV4}:{self.port}" for transport in ("udp", "tcp")]
-        text = settings_text(more=f'[serve]\nlisten = "{self.page.removeprefix("http://")}"')
+        public = f"{IPV4}:{free_port()}"
+        more = f'[serve]\nlisten = "{self.page.removeprefix("http://")}"\npublic_listen = "{public}"'
+        text = settings_text(more=more)
         self.config.write_text(text.replace("[sip]\n", f"[sip]\nlisten = {listen}\n"), encoding="utf-8")
         self.command = [*HUTONG, "up", *self._common(self.config)]
 
@@ -49,13 +52,23 @@ class WholeNode(ScreenNode):
         """All three."""
         return {name: self.pid_of(name) for name in NAMES}
 
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and text of a page."""
+    def token(self) -> str:
+        """A token of the first administrator's that reads metrics."""
+        database = Database(database_url("", self.data))
+        database.open()
         try:
-            with _BROWSER.open(self.page + path, timeout=PATIENCE) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            now = time.time_ns() // 1_000_000
+            return Tokens(database, 1).make(FIRST, "test", frozenset({"metrics.read"}), now + 3_600_000, now)[1]
+        finally:
+            database.close()
+
+    def get(self, path: str, token: str = "") -> tuple[int, str]:
+        """Status and text of a page."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # Without the environment's proxies: the page is on loopback.
+        with httpx.Client(trust_env=False, timeout=PATIENCE, follow_redirects=True) as browser:
+            answer = browser.get(self.page + path, headers=headers)
+        return answer.status_code, answer.text
 
 
 @pytest.fixture
@@ -96,7 +109,9 @@ def test_a_whole_node_lives_through_the_loss_of_each_process_and_ends_cleanly(no
     assert status == 200
     assert "护通" in page
     assert node.get("/readyz")[0] == 200
-    until(lambda: "hutong_" in node.get("/metrics")[1], PATIENCE, "metrics")
+    assert node.get("/metrics")[0] == 401
+    token = node.token()
+    until(lambda: "hutong_" in node.get("/metrics", token)[1], PATIENCE, "metrics")
 
     # Screening dies, and comes back alone.
     os.kill(first["screen"], signal.SIGKILL)
@@ -127,7 +142,7 @@ def test_a_whole_node_lives_through_the_loss_of_each_process_and_ends_cleanly(no
 def _serves(node: WholeNode) -> bool:
     try:
         return node.get("/")[0] == 200
-    except urllib.error.URLError:
+    except httpx.TransportError:
         return False
 
 
