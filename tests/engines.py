@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +69,9 @@ class Bench:
         roaming = ListStore(folder / "roaming")
         roaming.open()
         roaming_index = ListIndex(roaming)
+        # Hypothesis makes hundreds of benches: each lets go of its files when nobody holds it any more.
+        for store in (self.lists, roaming):
+            weakref.finalize(self, store.close)
         roaming_index.load()
         policy = Policy(
             next_hop="192.0.2.249:5080",

@@ -53,10 +53,10 @@ class Segment:
     """One segment file as a reader sees it; `first_seq` is from its name."""
 
     def __init__(self, path: Path) -> None:
+        self._file = -1
         self.path = path
         self.first_seq = int(path.stem)
         self.sealed = False
-        self._file = -1
         self._info = SegmentInfo(self.first_seq, 0, 0)
         self._map: mmap.mmap | None = None
         self._view = memoryview(b"")
@@ -88,6 +88,10 @@ class Segment:
         self._file = -1
         self._map = None
         self._view = memoryview(b"")
+
+    def __del__(self) -> None:
+        """A reader that was dropped keeps no file, as one that was closed: readers come and go with every question."""
+        self.close()
 
     @property
     def created_ns(self) -> int:
