@@ -387,7 +387,7 @@ def test_the_trail_is_filtered_sorted_and_shows_what_changed(site: AccessSite) -
     assert page.count("<tr>") == 2
     assert "<del>warn</del> <ins>block</ins>" in page
     assert "<dt>same</dt>" not in page
-    assert "promoted a rule" in page
+    assert "moved a rule to another stage" in page
     assert "Rows 1–50 of 61" in ann.get("/trail").text
     assert "rule-00" in ann.get("/trail?sort=time").text
     assert "rule-00" not in ann.get("/trail?since=1970-01-01T08:01").text
