@@ -236,7 +236,7 @@ def test_figures_come_from_what_the_parts_leave(site: Site) -> None:
     assert "1 things are wrong and need you now" in said
     assert "One that" not in said
     assert "hutong config check" in said
-    assert re.search(r"serve pages and API running \d+ 2 h 1 [\d.]+ MiB", said)
+    assert re.search(r"serve pages and API running \d+ 2 h 1 [\d.]+ [MG]iB", said)
     assert re.search(r"work scheduled jobs refused to start – – 3", said)
     assert "Newest journal record 5,000" in said
     assert "Counted into history 4,900 100 behind" in said

@@ -114,7 +114,7 @@ def discs(rows: Sequence[AreaRow], language: str) -> list[Disc]:
     known = [(cities()[row.area], row) for row in rows if row.area in cities()]
     known.sort(key=lambda pair: (-pair[1].recent, pair[1].area))
     most = max((row.recent for _, row in known), default=1)
-    radii = [max(LARGEST_DISC * math.sqrt(row.recent / most), SMALLEST_DISC) for _, row in known]
+    radii = [round(max(LARGEST_DISC * math.sqrt(row.recent / most), SMALLEST_DISC), 1) for _, row in known]
     # Names keep clear of one another and of discs that are large enough to hide a letter.
     boxes = [_around(city, radius) for (city, _), radius in zip(known, radii, strict=True) if radius > _LETTER]
     found: list[Disc] = []
@@ -124,7 +124,7 @@ def discs(rows: Sequence[AreaRow], language: str) -> list[Disc]:
             side = ""
         if side:
             boxes.append(box)
-        found.append(Disc(city, row, round(radius, 1), round(radius * math.sqrt(row.blocked_share), 1), side))
+        found.append(Disc(city, row, radius, round(radius * math.sqrt(row.blocked_share), 1), side))
     return found
 
 
