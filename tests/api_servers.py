@@ -18,6 +18,7 @@ from hutong.calls import console
 from hutong.calls.api import Api, ApiLimits, ApiParts
 from hutong.calls.api.port import BoundedHttp
 from hutong.calls.index import VerdictIndex
+from hutong.calls.rule_book import RuleShelf
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.access.refs import Refs
@@ -70,7 +71,7 @@ class ApiServer:
         self.api = Api(
             ApiParts(
                 data=data,
-                rule_folders=(),
+                rules=RuleShelf(data),
                 index=VerdictIndex(data),
                 lists=self.lists,
                 numbering=self.numbering,

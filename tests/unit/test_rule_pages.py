@@ -10,10 +10,10 @@ import pytest
 
 from console_pages import CALLS, NOW, ConsoleSite
 from hutong.calls.console import rules
-from hutong.calls.console.rule_book import RuleShelf, runbook_section
 from hutong.calls.console.rule_words import in_colours, words_of
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.history import History
+from hutong.calls.rule_book import RuleShelf, runbook_section
 from hutong.kernel.errors import RuleError
 from hutong.kernel.rules import load_ruleset, read_stages
 from hutong.kernel.rules.language import parse

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hutong.app.config import load_config
-from hutong.calls.console.rule_book import STAGES_FILE, rule_paths
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
+from hutong.calls.rule_book import STAGES_FILE, rule_paths
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
 from hutong.kernel.rules import (

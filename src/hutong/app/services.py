@@ -6,11 +6,11 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hutong.calls.console.rule_book import RuleShelf
 from hutong.calls.history import History
 from hutong.calls.index import VerdictIndex
 from hutong.calls.live import LiveSource
 from hutong.calls.redress import RedressCard
+from hutong.calls.rule_book import RuleShelf
 from hutong.calls.stories import Stories
 from hutong.kernel.access.oidc import OidcSettings, Provider
 from hutong.kernel.access.people import People
@@ -59,8 +59,7 @@ class Services:
         self.refs = Refs(config.data / "keys" / "refs.key")
         self.numbering = Numbering(config.calls.home_area)
         self.lists = ListStore(config.data / "lists")
-        self.rule_folders = (Path(config.calls.rules_dir),) if config.calls.rules_dir else ()
-        self.rules = RuleShelf(config.data, self.rule_folders)
+        self.rules = RuleShelf(config.data, (Path(config.calls.rules_dir),) if config.calls.rules_dir else ())
         self.index = VerdictIndex(config.data)
         self.history = History(self.database, config.node.name)
         self.stories = Stories(config.data, self.index, self.refs.ref, config.calls.home_area)

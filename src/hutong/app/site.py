@@ -181,7 +181,7 @@ class Site:
         return Api(
             ApiParts(
                 data=config.data,
-                rule_folders=it.rule_folders,
+                rules=it.rules,
                 index=it.index,
                 lists=it.lists,
                 numbering=it.numbering,

@@ -22,9 +22,7 @@ from hutong.calls.api.window_routes import window_routes
 from hutong.calls.ask_client import AskClient
 from hutong.calls.ask_edge import SOCKET
 from hutong.calls.explain import Verdicts
-from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.windows_reader import WindowsReader
-from hutong.kernel.rules import RuleWatcher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 
     from hutong.calls.api.bodies import Screened
     from hutong.calls.index import VerdictIndex
+    from hutong.calls.rule_book import RuleShelf
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.clock import Clock
     from hutong.kernel.lists import ListStore
@@ -55,7 +54,7 @@ class ApiParts(msgspec.Struct, frozen=True):
 
     Attributes:
         data: the data folder.
-        rule_folders: further folders of rule files (`calls.rules_dir`).
+        rules: the rules as their files say.
         index: finds verdicts. lists: the lists, open before the API serves.
         numbering: reads numbers as this node does.
         trail: deeds go there first. refs: names numbers there.
@@ -66,7 +65,7 @@ class ApiParts(msgspec.Struct, frozen=True):
     """
 
     data: Path
-    rule_folders: tuple[Path, ...]
+    rules: RuleShelf
     index: VerdictIndex
     lists: ListStore
     numbering: Numbering
@@ -102,13 +101,11 @@ class Api:
             calls=Buckets(limits.calls_per_second, limits.max_calls),
             meters=self._meters,
         )
-        stages = parts.data / "stages.jsonl"
-        watcher = RuleWatcher(VOCABULARY, [SHIPPED_RULES, parts.data / "rules", *parts.rule_folders], stages)
         described: list[HTTPRouteHandler] = [
             screening_routes(screening, asker_of, limits.max_calls),
             *verdict_routes(self._verdicts, desk),
             *list_routes(ListsDesk(parts.lists, parts.numbering, parts.refs, desk), desk),
-            *rule_routes(RulesDesk(watcher, stages, clock, desk), desk),
+            *rule_routes(RulesDesk(parts.rules, desk), desk),
             *window_routes(WindowsReader(parts.data), parts.numbering, desk),
         ]
         self.document: dict[str, Any] = document(described, version("hutong"))

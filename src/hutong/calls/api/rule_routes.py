@@ -10,18 +10,16 @@ from litestar.params import JSONBody, PathParameter
 
 from hutong.calls.api.bodies import NewStage, RuleList, RuleView
 from hutong.calls.api.readers import AnyRequest, Desk, not_found, refused
-from hutong.kernel.errors import HutongError, RuleError
-from hutong.kernel.rules import LEVELS, RuleWatcher, promote
+from hutong.kernel.errors import HutongError
+from hutong.kernel.rules import LEVELS, promote
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from litestar.handlers import HTTPRouteHandler
 
+    from hutong.calls.rule_book import RuleShelf
     from hutong.kernel.access.viewer import Viewer
-    from hutong.kernel.clock import Clock
     from hutong.kernel.rules import Rule, Ruleset
 
 
@@ -29,13 +27,12 @@ class RulesDesk:
     """Reads and promotes rules; safe for many threads.
 
     Args:
-        watcher: reads the rule files when they change.
-        stages: the stages file.
-        clock: the time. desk: limits and the trail.
+        shelf: the rules; the last good set where their files are refused.
+        desk: limits and the trail.
     """
 
-    def __init__(self, watcher: RuleWatcher, stages: Path, clock: Clock, desk: Desk) -> None:
-        self._watcher, self._stages, self._clock, self._desk = watcher, stages, clock, desk
+    def __init__(self, shelf: RuleShelf, desk: Desk) -> None:
+        self._shelf, self._desk = shelf, desk
         self._lock = threading.Lock()
 
     def rules(self) -> Ruleset:
@@ -44,18 +41,7 @@ class RulesDesk:
         Raises:
             RuleError: they are refused, and there was no good one.
         """
-        with self._lock:
-            try:
-                return self._watcher.poll(self._clock.monotonic()) or self._current()
-            except RuleError:
-                if self._watcher.current is None:
-                    raise
-                return self._watcher.current
-
-    def _current(self) -> Ruleset:
-        if self._watcher.current is None:
-            raise RuleError("the rules are refused.", fix="`hutong rules lint` says why.")
-        return self._watcher.current
+        return self._shelf.book().ruleset
 
     def rule(self, rule_id: str) -> Rule:
         """A rule by its id.
@@ -94,7 +80,13 @@ class RulesDesk:
         time_ms = self._desk.now_ms()
         with self._lock:
             promote(
-                self._stages, self._current(), rule_id, to=new.to, by=who.name, why=new.why.strip(), time_ms=time_ms
+                self._shelf.stages,
+                self.rules(),
+                rule_id,
+                to=new.to,
+                by=who.name,
+                why=new.why.strip(),
+                time_ms=time_ms,
             )
         return view_of(rule, stage=new.to)
 

@@ -1,7 +1,7 @@
 """`/rules`: every rule, how often it fires, and one rule wholly: text, words, samples, stage with history, hits.
 
-Belongs here: routes, figures beside rules, moving a rule to another stage. Not here: reading rule files (`rule_book`),
-words and colours (`rule_words`), what a stage change demands (`kernel.rules.stages`).
+Belongs here: routes, figures beside rules, moving a rule to another stage. Not here: reading rule files
+(`calls.rule_book`), words and colours (`rule_words`), what a stage change demands (`kernel.rules.stages`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Redirect
 
 from hutong.calls.console.error_words import Said, say_error
-from hutong.calls.console.rule_book import Book, RuleShelf, Written, runbook_section
 from hutong.calls.console.rule_words import given_words, in_colours, words_of
 from hutong.calls.console.spans import SPANS, Span, span_of
+from hutong.calls.rule_book import Book, RuleShelf, Written, runbook_section
 from hutong.kernel.errors import HutongError, RuleError
 from hutong.kernel.rules import LEVELS, STAGES, Rule, Ruleset, promote, run_rules
 from hutong.kernel.rules.lint import sample_vector

@@ -1,7 +1,7 @@
 """The rules as files give them now: set, texts as written, decisions on stages, and what refuses them.
 
 Belongs here: reading all of it when a file changed. Not here: what screening has in force (it reads the same files by
-itself), words for conditions (`rule_words`), routes (`rules`).
+itself), words for conditions (`console.rule_words`), routes (`console.rules`, `api`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ORDER = re.compile(r"^\d+-")
 _PLACE = re.compile(r"(?P<file>.*):(?P<line>\d+):\d+")
 _HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$")
 _NOT_SLUG = re.compile(r"[^\w\- ]")
-_SOURCE_TREE = Path(__file__).resolve().parents[4]
+_SOURCE_TREE = Path(__file__).resolve().parents[3]
 
 
 class Written(NamedTuple):
