@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql
+DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql openjdk-17-jre-headless
 DEMO_SECONDS ?= 0
 
 .PHONY: setup debian demo up test lint bench lock
