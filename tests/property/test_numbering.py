@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hutong.kernel.numbering import (
@@ -100,6 +100,10 @@ def test_bare_and_carrier_prefixed_forms_have_that_key_too(national: str, carrie
 
 @settings(max_examples=300, deadline=None)
 @given(numbering=numberings, text=written, abroad=st.booleans())
+@example(numbering=NUMBERINGS[0], text="860", abroad=True)
+@example(numbering=NUMBERINGS[1], text="8601", abroad=True)
+@example(numbering=NUMBERINGS[0], text="860000000000000", abroad=False)
+@example(numbering=NUMBERINGS[0], text="10110", abroad=False)
 def test_a_shown_number_reads_back_to_its_key(numbering: Numbering, text: str, *, abroad: bool) -> None:
     number = numbering.read(text, abroad=abroad)
     if number.digits:

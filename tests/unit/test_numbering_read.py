@@ -287,6 +287,13 @@ def test_at_home_a_bare_1_is_never_north_america() -> None:
     assert (abroad.country, abroad.form, abroad.fault) == ("US", "bare", "none")
 
 
+@pytest.mark.parametrize("text", ["86", "860", "8601", "8612", "86000000001", "860000000000000"])
+def test_on_an_international_trunk_bare_86_is_china_as_after_a_plus(text: str) -> None:
+    bare, plus = _read(text, abroad=True), _read(f"+{text}")
+    assert (bare.key, bare.klass, bare.country, bare.fault) == (plus.key, plus.klass, plus.country, plus.fault)
+    assert (bare.klass, bare.country, bare.form) == ("unknown", "CN", "bare")
+
+
 def test_what_a_handset_shows_as_chinese_is_chinese_on_an_international_trunk_too() -> None:
     number = _read("13052345678", abroad=True)
     assert (number.country, number.klass, number.form) == ("CN", "mobile", "national")

@@ -41,6 +41,7 @@ TABLES = {
         ("01096156", "010-96156"),
         ("0014155550123", "+14155550123"),
         ("62345678", "62345678"),
+        ("10110", "10110"),
     ],
 )
 def test_numbers_show_as_people_write_them(text: str, shown: str) -> None:

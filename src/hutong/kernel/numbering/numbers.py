@@ -101,18 +101,33 @@ class Numbering:
             return f"+{digits}"
         national = digits.removeprefix(CHINA)
         number = self.read(f"+{digits}")
-        shown = national
+        forms = [national]
         if number.area != "none":
             code = number.area.removeprefix("0")
-            shown = f"0{code}-{national.removeprefix(code)}"
-        # A number that cannot be dialled so (no such range, or a neighbour's local number) shows in full.
-        return shown if self.read(shown).key == key else f"+{digits}"
+            forms.insert(0, f"0{code}-{national.removeprefix(code)}")
+        # A number that cannot be dialled so (no such range, or a neighbour's local number) shows in full; one whose
+        # first digits are an area's and the rest a service's (10110) is that service after 0 and +86, so it stays bare.
+        return next((shown for shown in forms if self.read(shown).key == key), f"+{digits}")
 
-    def mask(self, key: int) -> str:
-        """The number as shown, with four digits hidden (138****8000) unless it is a service line's."""
-        shown = self.show(key)
+    def is_service(self, key: int) -> bool:
+        """Whether the number is a service's (110, 12345, 10086, 95…, 96…, 400…, 800…), which points to no person."""
         digits = digits_of(key)
-        return shown if digits and self.read(f"+{digits}").klass in _SERVICES else mask(shown)
+        return bool(digits) and self.read(f"+{digits}").klass in _SERVICES
+
+    def mask(self, key: int, text: str = "") -> str:
+        """A number for who has stated no purpose; the one rule of every page, export and answer.
+
+        The number as shown, with four digits hidden (138****8000) unless it is a service's. `text`: what was written,
+        masked in its place where the key is that of no number (a name, too many digits).
+        """
+        shown = self.show(key)
+        if self.is_service(key):
+            return shown
+        return mask(shown if digits_of(key) else text or shown)
+
+    def mask_written(self, text: str) -> str:
+        """The same for a number of which only the writing is known."""
+        return self.mask(self.read(text).key, text) if text else ""
 
 
 def _show_hash(key: int) -> str:
@@ -123,7 +138,7 @@ def _show_hash(key: int) -> str:
 
 
 def mask(shown: str) -> str:
-    """Hide the four digits before the last four; service lines stay readable, text keeps its first letter.
+    """Hide the four digits before the last four; short lines stay readable, text keeps its first letter.
 
     021-62345678 becomes 021-****5678, and alice becomes a****.
     """

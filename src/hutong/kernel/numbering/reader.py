@@ -410,7 +410,8 @@ def _fill_misfit(
 ) -> None:
     """Bare digits that are no number of any plan: name the fault of the reading that is nearest."""
     after, rest = _past_86(text, at, count)
-    if rest > _LONGEST_SHORT:
+    # Where a local reading is out of the question, 86 stands for China here as it does after +.
+    if rest > _LONGEST_SHORT or (rest >= 0 and (abroad != 0 or count + _CHINA_DIGITS > MAX_DIGITS)):
         _read_china(table, text, after, end, rest, FORM_BARE, 0, out)
         return
     _read_foreign(table, text, at, end, count, FORM_BARE, out)
