@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -22,15 +23,18 @@ _FAILED = 1
 _SECONDS = 60
 
 
-def screen(*arguments: str) -> list[str]:
-    """Start a node that must refuse to start; the lines of its standard error."""
-    done = subprocess.run(
-        [*HUTONG, "calls", "screen", *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False
-    )
+def refused(*arguments: str) -> list[str]:
+    """Run a command that must refuse to start; the lines of its standard error."""
+    done = subprocess.run([*HUTONG, *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)
     assert done.returncode == _FAILED, done
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     return done.stderr.splitlines()
+
+
+def screen(*arguments: str) -> list[str]:
+    """The same of a screening process."""
+    return refused("calls", "screen", *arguments)
 
 
 BAD = {
@@ -120,3 +124,14 @@ def test_a_bad_rule_file_at_the_first_start_is_named_with_its_line(tmp_path: Pat
     (rules / "own.yaml").write_text("id: own.x\nversion: one\n", encoding="utf-8")
     lines = screen("--data", str(tmp_path / "data"), "--listen", f"udp:{IPV4}:0")
     assert any(f"{rules / 'own.yaml'}:2" in line for line in lines)
+
+
+def test_pages_are_not_served_where_somebody_else_listens(tmp_path: Path) -> None:
+    file = tmp_path / "hutong.toml"
+    with socket.create_server((IPV4, 0)) as other:
+        taken = f"{IPV4}:{other.getsockname()[1]}"
+        file.write_text(f'[serve]\nlisten = "{taken}"\n', encoding="utf-8")
+        *_, line = refused("serve", "--config", str(file), "--data", str(tmp_path / "data"))
+    assert taken in line
+    assert "in use" in line
+    assert "[serve]" in line

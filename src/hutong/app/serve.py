@@ -59,6 +59,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 lifespan="on",
                 limit_concurrency=_MAX_CONNECTIONS,
+                backlog=_BACKLOG,
                 timeout_graceful_shutdown=_GRACE_S,
                 ssl_certfile=serve.tls_certificate or None,
                 ssl_keyfile=serve.tls_key or None,
@@ -118,7 +119,7 @@ def run(services: Services) -> int:
         run_folder = config.data / "run"
         run_folder.mkdir(exist_ok=True)
         announce_first(services.people, run_folder, sys.stderr, reporter, services.clock.wall() // _MS)
-        with _listen(config.serve.listen) as console, _listen(config.serve.public_listen) as public:
+        with _bound(config.serve.listen) as console, _bound(config.serve.public_listen) as public:
             site = Site(services, int(public.getsockname()[1]))
             Server(site, config, reporter).run([console, public])
     finally:
@@ -126,12 +127,18 @@ def run(services: Services) -> int:
     return 0
 
 
-def _listen(text: str) -> socket.socket:
+def _bound(text: str) -> socket.socket:
+    """The address is taken now, so that a start fails early; nobody is let in before there is something to serve."""
     address = parse_host_port(text)
-    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    listener = socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET)
     try:
-        return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.is_ipv6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((address.host, address.port))
     except OSError as error:
+        listener.close()
         raise StateError(
             f"the pages cannot be served here: {error.strerror}.", where=text, fix="Choose another address in [serve]."
         ) from None
+    return listener

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hutong.calls.history import History
-from hutong.calls.index import VerdictIndex
+from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.live import LiveSource
 from hutong.calls.redress import RedressCard
 from hutong.calls.rule_book import RuleShelf
@@ -78,10 +78,12 @@ class Services:
         self.lists.open()
 
     def warm_up(self) -> None:
-        """Load what is compiled, and read the rules, before somebody's first page waits for it."""
+        """Load what is compiled, read the rules and look through the index, before a first page waits for it."""
         self.stories.warm_up()
         with contextlib.suppress(HutongError):
             self.rules.book()
+        with contextlib.suppress(HutongError, OSError):
+            self.index.groups(Filters(), "action")
 
     def close(self) -> None:
         """Let go of everything."""

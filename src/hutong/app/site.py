@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from hutong.app.services import Services
 
 _FRESH_S: Final = 1.0
+#: How long serving waits to be warm. Code that has to be compiled, or a journal without index, takes longer: people
+#: must not be kept out by it.
+_WARM_S: Final = 3.0
 #: For the way to the screening process and back, beyond its own time budgets.
 _MORE_PATIENCE_S: Final = 1.0
 #: Bytes of a request; who takes files says so. What nobody has signed in for must not fill the memory.
@@ -222,8 +225,10 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def _life(self, _application: Litestar) -> AsyncIterator[None]:
-        beats = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keep_fresh())]
+        warm = asyncio.create_task(asyncio.to_thread(self._services.warm_up))
+        beats = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keep_fresh(warm))]
         try:
+            await asyncio.wait([warm], timeout=_WARM_S)
             yield
         finally:
             self.feed.close()
@@ -231,10 +236,10 @@ class Site:
             await asyncio.gather(*beats, return_exceptions=True)
             await self._api.close()
 
-    async def _keep_fresh(self) -> None:
+    async def _keep_fresh(self, warm: asyncio.Task[None]) -> None:
         """Take note of new verdicts every second, so that nobody's page pays for all of them at once."""
         services = self._services
-        await asyncio.to_thread(services.warm_up)
+        await warm
         while True:
             with contextlib.suppress(HutongError, OSError):
                 await asyncio.to_thread(services.index.refresh)

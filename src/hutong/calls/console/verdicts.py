@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
+from hutong.calls.model import ACTIONS as CODES
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import wants_export
 
@@ -40,4 +40,5 @@ def _counts(index: VerdictIndex, wanted: Filters, total: int | None) -> dict[str
     """Verdicts by action, of those that the filters leave; nothing where there are too many to count."""
     if total is None or wanted.action:
         return {}
-    return {it: index.count(msgspec.structs.replace(wanted, action=it)) for it in ACTIONS}
+    by_code = index.groups(wanted, "action")
+    return {it: by_code.get(CODES.index(it), 0) for it in ACTIONS}
