@@ -35,6 +35,7 @@ _STAGE_NAMES: dict[Stage, dict[str, str]] = {
     "observe": {"zh": "观察", "en": "observe"},
     "warn": {"zh": "提示", "en": "warn"},
     "block": {"zh": "拦截", "en": "block"},
+    "alert": {"zh": "告警", "en": "alert"},
 }
 _HEADINGS = {
     "zh": ("编号", "版本", "名称", "最高动作", "阶段"),

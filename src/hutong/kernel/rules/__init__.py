@@ -10,12 +10,13 @@ from __future__ import annotations
 from hutong.kernel.rules.findings import Finding, RulesetError
 from hutong.kernel.rules.loader import check_paths, load_ruleset, read_anchors, rule_files
 from hutong.kernel.rules.machine import Program, run_rules
-from hutong.kernel.rules.ruleset import LEVELS, STAGES, Rule, Ruleset, Sample, Stage, load_saved
+from hutong.kernel.rules.ruleset import ALERT_STAGES, LEVELS, STAGES, Rule, Ruleset, Sample, Stage, load_saved
 from hutong.kernel.rules.stages import StageChange, promote, read_stages, stages_in_force
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary, open_code
 from hutong.kernel.rules.watcher import RuleWatcher
 
 __all__ = [
+    "ALERT_STAGES",
     "LEVELS",
     "STAGES",
     "Enumeration",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hutong.kernel.errors import RuleError
 from hutong.kernel.rules.findings import Finding
 from hutong.kernel.rules.language import read_expression
-from hutong.kernel.rules.ruleset import LEVELS, RESPONDS, STAGES, Rule, Sample, Stage
+from hutong.kernel.rules.ruleset import LEVELS, RESPONDS, Rule, Sample, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,13 +191,14 @@ class _Reader:
         return titles
 
     def stage(self, name: str, default: Stage, *, required: bool) -> Stage:
-        item = self.field(name, f"One of {', '.join(STAGES)}.") if required else self.fields.get(name)
+        fix = f"One of {', '.join(self.vocabulary.stages)}."
+        item = self.field(name, fix) if required else self.fields.get(name)
         if item is None:
             return default
-        for stage in STAGES:
-            if item.value == stage:
+        for stage in LEVELS:
+            if item.value == stage and stage in self.vocabulary.stages:
                 return stage
-        self.wrong(item.where, f"{name} cannot be {item.value!r}.", f"One of {', '.join(STAGES)}.")
+        self.wrong(item.where, f"{name} cannot be {item.value!r}.", fix)
         return default
 
     def respond(self) -> int:

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from hutong.kernel.rules.machine import Program
 
-Stage = Literal["observe", "warn", "block"]
-STAGES: tuple[Stage, ...] = ("observe", "warn", "block")  # the index is the level
-LEVELS: dict[Stage, int] = {stage: level for level, stage in enumerate(STAGES)}
+Stage = Literal["observe", "warn", "block", "alert"]
+STAGES: tuple[Stage, ...] = ("observe", "warn", "block")  # of rules that judge; the index is the level
+ALERT_STAGES: tuple[Stage, ...] = ("observe", "alert")  # of conditions that tell people and touch nobody
+LEVELS: dict[Stage, int] = {"observe": 0, "warn": 1, "block": 2, "alert": 1}
 RESPONDS = (603, 607, 608)  # Decline; Unwanted, RFC 8197; Rejected, RFC 8688
 
 _FORMAT = 1
@@ -76,7 +77,7 @@ class Rule(msgspec.Struct, frozen=True):
 
     @property
     def level(self) -> int:
-        """0 observe, 1 warn, 2 block: what firing does now."""
+        """0 observe, 1 warn or alert, 2 block: what firing does now."""
         return LEVELS[self.stage]
 
 
@@ -96,7 +97,7 @@ class Ruleset:
         rules: the rules.
         vocabulary: the names and places of the feature vector.
         program: what `machine.run_rules` executes.
-        levels: int64[rules]: 0 observe, 1 warn, 2 block.
+        levels: int64[rules]: 0 observe, 1 warn or alert, 2 block.
         responds: int64[rules]: SIP status of each rule's block.
         digest: of everything that decides a verdict or explains it: rules, stages, vocabulary.
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules.ruleset import LEVELS, STAGES, Ruleset, Stage
+from hutong.kernel.rules.ruleset import LEVELS, Ruleset, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +77,7 @@ def promote(path: Path, ruleset: Ruleset, rule_id: str, *, to: str, by: str, why
         path: the stages file.
         ruleset: the rules with their stages in force.
         rule_id: which rule.
-        to: observe, warn or block.
+        to: one of the vocabulary's stages.
         by: the person who decides.
         why: the evidence.
         time_ms: wall time of the decision.
@@ -92,9 +92,10 @@ def promote(path: Path, ruleset: Ruleset, rule_id: str, *, to: str, by: str, why
         fix = f"Did you mean {near[0]}?" if near else "`hutong rules list` shows all ids."
         raise RuleError(f"there is no rule {rule_id!r}.", fix=fix)
     rule = ruleset.rules[index]
-    stage = next((stage for stage in STAGES if stage == to), None)
+    known = ruleset.vocabulary.stages
+    stage = next((stage for stage in LEVELS if stage == to and stage in known), None)
     if stage is None:
-        raise RuleError(f"there is no stage {to!r}.", fix=f"One of {', '.join(STAGES)}.")
+        raise RuleError(f"there is no stage {to!r}.", fix=f"One of {', '.join(known)}.")
     if LEVELS[stage] > LEVELS[rule.action]:
         raise RuleError(
             f"{rule_id} may at most {rule.action}, not {stage}.",

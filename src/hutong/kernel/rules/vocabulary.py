@@ -90,11 +90,22 @@ class Feature(msgspec.Struct, frozen=True):
 class Vocabulary:
     """Ordered features with their enumerations. A feature's index is its place in the feature vector.
 
+    Args:
+        features: in order.
+        enumerations: of the features that are enums.
+        stages: those that rules over these names may be in, lowest first; `ruleset.STAGES` are the usual ones.
+
     Raises:
         RuleError: two features have one name, or a feature's enumeration is missing.
     """
 
-    def __init__(self, features: Sequence[Feature], enumerations: Iterable[Enumeration] = ()) -> None:
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        enumerations: Iterable[Enumeration] = (),
+        stages: tuple[str, ...] = ("observe", "warn", "block"),
+    ) -> None:
+        self.stages = stages
         self.features = tuple(features)
         self.enumerations = {e.name: e for e in enumerations}
         self._index = {f.name: i for i, f in enumerate(self.features)}
