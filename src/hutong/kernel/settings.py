@@ -81,14 +81,16 @@ def load(
     file: Path | None,
     environ: Mapping[str, str],
     check: Callable[[_TREE], Iterable[Problem]] = lambda _: (),
+    base: _TREE | None = None,
 ) -> _TREE:
     """Read settings from the file (none: defaults only) and the environment.
 
     Args:
-        tree: struct of sections, every value of which has a default.
+        tree: struct of sections, every value of which has a default, here or in `base`.
         file: TOML file.
         environ: environment variables; those named HUTONG_SECTION__KEY are read, others are left alone.
         check: what must hold between values; called when each of them is right by itself.
+        base: a whole tree; its values stand where neither file nor environment says anything.
 
     Raises:
         SettingsError: one error for each thing that is wrong.
@@ -101,7 +103,8 @@ def load(
             reader.unknown((name,), name, list(sections), "section")
     overrides = reader.read_environment(sections, environ)
     values = {
-        name: reader.section(name, kind, table.get(name), overrides.get(name, {})) for name, kind in sections.items()
+        name: reader.section(name, kind, table.get(name), overrides.get(name, {}), getattr(base, name, None))
+        for name, kind in sections.items()
     }
     reader.stop_on_errors()
     built = tree(**values)
@@ -188,10 +191,12 @@ class _Reader:
                 found.setdefault(section, {})[key] = text
         return found
 
-    def section(self, name: str, kind: type, raw: object, overrides: Mapping[str, str]) -> object:
+    def section(
+        self, name: str, kind: type, raw: object, overrides: Mapping[str, str], base: msgspec.Struct | None = None
+    ) -> object:
         item = _item_struct(kind)
         if item is None:
-            return self._struct((name,), kind, {} if raw is None else raw, overrides)
+            return self._struct((name,), kind, {} if raw is None else raw, overrides, base)
         if raw is None:
             return ()
         if not isinstance(raw, list):
@@ -200,7 +205,12 @@ class _Reader:
         return tuple(self._struct((name, at), item, one, {}) for at, one in enumerate(raw))
 
     def _struct(
-        self, place: Place, kind: type[msgspec.Struct], raw: object, overrides: Mapping[str, str]
+        self,
+        place: Place,
+        kind: type[msgspec.Struct],
+        raw: object,
+        overrides: Mapping[str, str],
+        base: msgspec.Struct | None = None,
     ) -> msgspec.Struct | None:
         if not isinstance(raw, dict):
             self.error(place, f"{place[0]} must be a table.", f"Write [{place[0]}] above its keys.")
@@ -216,6 +226,8 @@ class _Reader:
                 values[key] = self._value((*place, key), value_type, doc, given, strict=False)
             elif key in raw:
                 values[key] = self._value((*place, key), value_type, doc, raw[key], strict=True)
+            elif base is not None:
+                values[key] = getattr(base, key)
             elif field.default is msgspec.NODEFAULT:
                 self.error(place, f"{place[0]} has no {key!r}.", f"Add {key} = … ({doc.en}).")
         return kind(**values) if len(self._errors) == 0 else None
@@ -266,13 +278,15 @@ def _type_name(value_type: object) -> str:
     bare = get_args(value_type)[0]
     _, *extras = get_args(value_type)
     meta = next((extra for extra in extras if isinstance(extra, msgspec.Meta)), None)
+    if get_origin(bare) is tuple and get_args(bare)[0] is float:
+        return "list of numbers" if meta is None or meta.min_length is None else f"list of {meta.min_length} numbers"
     if get_origin(bare) is tuple:
         return "list of text" if meta is None else "non-empty list of text"
     if get_origin(bare) is typing.Literal:
         return " | ".join(get_args(bare))
     if isinstance(bare, types.GenericAlias):
         raise TypeError(f"no name for {bare}")
-    name = {int: "integer", bool: "true | false", str: "text"}[bare]
+    name = {int: "integer", float: "number", bool: "true | false", str: "text"}[bare]
     if meta is not None and meta.ge is not None:
         return f"{name} from {meta.ge} to {meta.le}"
     return name
