@@ -8,11 +8,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hutong.kernel.compiled import compiled
 from hutong.kernel.rules import run_rules
 from hutong.kernel.rules.analysis import TooManyAlternatives, always_holds, never_holds
+from hutong.kernel.rules.bits import lowest_bit
 from hutong.kernel.rules.compiler import compile_rules
+from hutong.kernel.rules.gates import least
 from hutong.kernel.rules.language import read_expression
 from hutong.kernel.rules.loader import check_sources
+from hutong.kernel.rules.machine import leave_possible
 from hutong.kernel.rules.source import Source
 from hutong.kernel.rules.tree import evaluate, features_read, pushed
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary
@@ -79,6 +83,12 @@ conditions = st.recursive(
     max_leaves=8,
 )
 
+
+@compiled
+def _compiled_lowest_bit(word: np.uint64) -> int:
+    return lowest_bit(word)
+
+
 values = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0, 3.0, 22.9, 1e6, 1e300])
 code = st.sampled_from([0.0, 1.0, 2.0, 3.0])
 vectors = st.tuples(
@@ -107,6 +117,37 @@ def test_machine_and_reference_agree(texts: list[str], vector: NDArray[np.float6
         assert count == sum(expected)
         assert [bool(f) for f in fired[:-1]] == expected
         assert fired[-1] == 9
+    for leave in (leave_possible, cast("Any", leave_possible).py_func):
+        possible = np.zeros(1, dtype=np.uint64)
+        leave(program, vector, possible)
+        assert all(int(possible[0]) >> rule & 1 for rule, fires in enumerate(expected) if fires)
+
+
+@settings(max_examples=400, deadline=None)
+@given(conditions, vectors)
+def test_no_condition_holds_below_what_it_needs(text: str, vector: NDArray[np.float64]) -> None:
+    expr = read_expression(text, VOCABULARY).expr
+    if expr is not None and evaluate(expr, vector):
+        assert all(vector[feature] >= least(expr, feature) for feature in range(len(VOCABULARY)))
+
+
+@given(st.integers(1, 2**64 - 1))
+def test_the_lowest_bit_is_found(word: int) -> None:
+    assert 1 << lowest_bit(np.uint64(word)) == word & -word
+    assert _compiled_lowest_bit(np.uint64(word)) == lowest_bit(np.uint64(word))
+
+
+def test_gates_rule_out_what_they_see() -> None:
+    texts = ['e.class == "x" and n.a > 3', 'e.class in ("y", "z") and not f.a', "n.a > 3 or f.b", "f.a and n.a >= 7"]
+    trees = [expr for text in texts for expr in [read_expression(text, VOCABULARY).expr] if expr is not None]
+    program, possible = compile_rules(trees), np.zeros(1, dtype=np.uint64)
+    for kind, flag, left in (("none", 0, 0b0100), ("x", 0, 0b0101), ("z", 0, 0b0110), ("y", 1, 0b1100)):
+        vector = VOCABULARY.defaults()
+        vector[VOCABULARY.index("e.class")], vector[VOCABULARY.index("f.a")] = VOCABULARY.code("e.class", kind), flag
+        leave_possible(program, vector, possible)
+        assert int(possible[0]) == left
+    assert least(trees[3], VOCABULARY.index("n.a")) == 7
+    assert least(trees[2], VOCABULARY.index("n.a")) == -np.inf
 
 
 @settings(max_examples=200, deadline=None)

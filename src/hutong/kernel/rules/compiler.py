@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hutong.kernel.rules import machine
+from hutong.kernel.rules.gates import build_gates
 from hutong.kernel.rules.tree import (
     MIRRORED,
     And,
@@ -197,4 +198,5 @@ def compile_rules(expressions: Sequence[Boolean]) -> machine.Program:
         steps=np.array([step[:2] for step in writer.steps], dtype=np.uint64).reshape(-1, 2),
         step_constants=np.array([step[2] for step in writer.steps], dtype=np.float64),
         starts=np.array(starts, dtype=np.uint64),
+        gates=build_gates(expressions),
     )

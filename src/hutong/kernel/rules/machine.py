@@ -2,7 +2,8 @@
 
 Every condition is one instruction with two successors, so `and`, `or` and `not` cost nothing and a rule
 whose first condition fails costs one instruction. Jumps only go forward, so a rule ends after at most as many
-steps as it has instructions. Nothing allocates and nothing is shared: any number of threads may run a program.
+steps as it has instructions. Most rules never start: gates (see `gates`) leave few of them possible. Nothing
+allocates and nothing is shared: any number of threads may run a program.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hutong.kernel.compiled import compiled
+from hutong.kernel.rules.gates import WORD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from hutong.kernel.rules.gates import Gates
 
 # Instructions.
 COMPARE = 0  # features[LEFT] against constant
@@ -36,6 +40,8 @@ PUSH_CONSTANT, PUSH_FEATURE, ADD, MULTIPLY, SUBTRACT, DIVIDE = 0, 1, 2, 3, 4, 5
 SUBTRACT_FROM, DIVIDE_INTO = 6, 7  # the right side was pushed first
 REGISTERS = 8
 
+_ALL, _NONE = np.uint64(0xFFFF_FFFF_FFFF_FFFF), np.uint64(0)
+
 
 class Program(NamedTuple):
     """Compiled rules. Built by `compiler.compile_rules` only: the machine trusts it.
@@ -44,7 +50,7 @@ class Program(NamedTuple):
 
     ops: uint64[n] instructions. args: uint64[n, 5] their arguments. constants: float64[n]. tables: uint8[t]
     set tables. steps: uint64[s, 2] postfix code (step, feature). step_constants: float64[s]. starts:
-    uint64[rules] first instructions of the rules.
+    uint64[rules] first instructions of the rules. gates: what rules most of them out.
     """
 
     ops: NDArray[np.uint64]
@@ -54,6 +60,7 @@ class Program(NamedTuple):
     steps: NDArray[np.uint64]
     step_constants: NDArray[np.float64]
     starts: NDArray[np.uint64]
+    gates: Gates
 
 
 @compiled
@@ -95,6 +102,63 @@ def _free(
 
 
 @compiled
+def leave_possible(program: Program, features: NDArray[np.float64], possible: NDArray[np.uint64]) -> None:
+    """Write the set of rules that may fire, as far as the gates tell.
+
+    Args:
+        program: compiled rules.
+        features: float64[len(vocabulary)]; only those of the gates are read.
+        possible: uint64[words]; bit r % 64 of word r // 64 is set where rule r may fire.
+    """
+    gates = program.gates
+    words = gates.sets.shape[1]
+    rules = program.starts.shape[0]
+    for word in range(words):
+        here = min(max(rules - word * WORD, 0), WORD)
+        possible[word] = _ALL >> np.uint64(WORD - here) if here > 0 else _NONE
+    for gate in range(gates.features.shape[0]):
+        value = features[gates.features[gate]]
+        row = gates.sizes[gate]
+        if 0.0 <= value < row:
+            place = np.uint64(value)
+            row = place if np.float64(place) == value else row
+        row += gates.starts[gate]
+        for word in range(words):
+            possible[word] &= gates.sets[row, word]
+
+
+@compiled
+def run_rule(program: Program, rule: int, features: NDArray[np.float64]) -> bool:
+    """Whether one rule fires.
+
+    Args:
+        program: compiled rules.
+        rule: which.
+        features: float64[len(vocabulary)].
+    """
+    ops, args, constants, tables = program.ops, program.args, program.constants, program.tables
+    steps, step_constants = program.steps, program.step_constants
+    at = program.starts[np.uint64(rule)]
+    while at < FIRED:
+        op = ops[at]
+        left = features[args[at, LEFT]] if op != FREE else 0.0
+        holds = False
+        if op == MEMBER:
+            if 0.0 <= left < args[at, MASK]:
+                place = np.uint64(left)
+                holds = np.float64(place) == left and tables[args[at, RIGHT] + place] != 0
+        else:
+            right = constants[at]
+            if op == PAIR:
+                right *= features[args[at, RIGHT]]
+            elif op == FREE:
+                left, right = _free(steps, step_constants, args[at, LEFT], args[at, RIGHT], features)
+            holds = _relation(left, right, args[at, MASK])
+        at = args[at, YES] if holds else args[at, NO]
+    return bool(at == FIRED)
+
+
+@compiled
 def run_rules(program: Program, features: NDArray[np.float64], fired: NDArray[np.uint8]) -> int:
     """Judge one feature vector.
 
@@ -106,29 +170,8 @@ def run_rules(program: Program, features: NDArray[np.float64], fired: NDArray[np
     Returns:
         How many rules fired.
     """
-    ops, args, constants, tables = program.ops, program.args, program.constants, program.tables
-    steps, step_constants, starts = program.steps, program.step_constants, program.starts
     count = 0
-    # Each rule starts from a place of its own, not from where the one before ended: a processor that guesses how a
-    # rule ends works on the next ones meanwhile.
-    for rule in range(starts.shape[0]):
-        at = starts[rule]
-        while at < FIRED:
-            op = ops[at]
-            left = features[args[at, LEFT]] if op != FREE else 0.0
-            holds = False
-            if op == MEMBER:
-                if 0.0 <= left < args[at, MASK]:
-                    place = np.uint64(left)
-                    holds = np.float64(place) == left and tables[args[at, RIGHT] + place] != 0
-            else:
-                right = constants[at]
-                if op == PAIR:
-                    right *= features[args[at, RIGHT]]
-                elif op == FREE:
-                    left, right = _free(steps, step_constants, args[at, LEFT], args[at, RIGHT], features)
-                holds = _relation(left, right, args[at, MASK])
-            at = args[at, YES] if holds else args[at, NO]
-        fired[rule] = at == FIRED
-        count += at == FIRED
+    for rule in range(program.starts.shape[0]):
+        fired[rule] = run_rule(program, rule, features)
+        count += fired[rule]
     return count
