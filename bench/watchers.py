@@ -1,7 +1,7 @@
 """What watchers of the live wall cost screening: verdicts a second at full load without and with them, in turn.
 
-Run as a program (`python -m bench.watchers PORT COOKIE COUNT`) it is the watchers: it reads the stream that many times
-over until SIGTERM, then prints what came.
+Run as a program (`python -m bench.watchers PORT COOKIES COUNT`) it is the watchers: it reads the stream that many times
+over until SIGTERM, with each of the cookies (divided by commas) in turn, then prints what came.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bench.load import Client
 from bench.peers import HUTONG, STARTING, Hutong
 from bench.speed import WINDOW
 from bench.tables import table
+from hutong.calls.live_feed import MOST_OF_ONE
 from hutong.kernel.access.people import People
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.records.database import Database, database_url
@@ -61,7 +62,7 @@ class Round(NamedTuple):
 
 
 class Console:
-    """`hutong serve` on the data folder of a screening node, and a session to watch with."""
+    """`hutong serve` on the data folder of a screening node, and sessions to watch with."""
 
     def __init__(self, server: Hutong, folder: Path) -> None:
         self._server = server
@@ -70,10 +71,10 @@ class Console:
         self.port, public = _free(), _free()
         self._config.write_text(_CONFIG.format(port=self.port, public=public))
         self._child: subprocess.Popen[bytes] | None = None
-        self.cookie = ""
+        self.cookies: list[str] = []
 
     def start(self) -> None:
-        """Start it, wait until it answers, and sign a viewer in."""
+        """Start it, wait until it answers, and sign viewers in."""
         data = self._server.data
         command = [*HUTONG, "serve", "--data", str(data), "--config", str(self._config)]
         with self._log.open("ab") as log:
@@ -87,9 +88,11 @@ class Console:
         try:
             now = time.time_ns() // 1_000_000
             people = People(database)
-            password = people.add("bench", "Bench", "viewer", now)
-            account = people.set_password("bench", password, "umbrella-tide-97-lantern", now)
-            self.cookie = Sessions(database, 12, 60).start(account, "127.0.0.1", now)
+            for number in range(-(-WATCHERS // MOST_OF_ONE)):
+                name = f"bench{number}"
+                password = people.add(name, "Bench", "viewer", now)
+                account = people.set_password(name, password, "umbrella-tide-97-lantern", now)
+                self.cookies.append(Sessions(database, 12, 60).start(account, "127.0.0.1", now))
         finally:
             database.close()
 
@@ -163,7 +166,7 @@ class _Crowd:
     """The watchers' process; made when each of them has had an event."""
 
     def __init__(self, console: Console) -> None:
-        command = [sys.executable, "-m", "bench.watchers", str(console.port), console.cookie, str(WATCHERS)]
+        command = [sys.executable, "-m", "bench.watchers", str(console.port), ",".join(console.cookies), str(WATCHERS)]
         here = Path(__file__).resolve().parents[1]
         self._child = subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True)
         if self._line() != "watching":
@@ -199,16 +202,16 @@ def _answers(port: int) -> bool:
         return False
 
 
-def watch(port: int, cookie: str, count: int) -> None:
-    """Read the stream `count` times over until SIGTERM."""
+def watch(port: int, cookies: list[str], count: int) -> None:
+    """Read the stream `count` times over until SIGTERM, with the cookies in turn."""
     over: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: over.append(1))
     selector = selectors.DefaultSelector()
     fresh = set()
-    request = f"GET /live/stream?lang=zh HTTP/1.1\r\nHost: localhost\r\nCookie: hutong={cookie}\r\n\r\n".encode()
-    for _ in range(count):
+    request = "GET /live/stream?lang=zh HTTP/1.1\r\nHost: localhost\r\nCookie: hutong={}\r\n\r\n"
+    for number in range(count):
         stream = socket.create_connection(("127.0.0.1", port))
-        stream.sendall(request)
+        stream.sendall(request.format(cookies[number % len(cookies)]).encode())
         selector.register(stream, selectors.EVENT_READ)
         fresh.add(stream)
     events = size = 0
@@ -231,4 +234,4 @@ def watch(port: int, cookie: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    watch(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    watch(int(sys.argv[1]), sys.argv[2].split(","), int(sys.argv[3]))

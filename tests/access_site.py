@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar
@@ -18,6 +19,7 @@ from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.records import Database
+from hutong.kernel.reporter import Reporter
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.console import Console, NavItem
 from hutong.kernel.web.guard import OPEN, Guard
@@ -75,10 +77,19 @@ class AccessSite:
         self.tokens = Tokens(self.database, 365)
         self.trail = Trail(self.database)
         self.guard = Guard(self.sessions, self.tokens, [HOST, *hosts], https, proxies, self.clock)
+        self.log = io.StringIO()
+        self.reporter = Reporter("serve", stream=self.log, clock=self.clock)
         self.frame = web.Frame([pages.HOME, *folders])
         self.console = Console(self.frame, NAV, "node-1", self.clock)
         desk = pages.Desk(
-            self.database, self.people, self.sessions, self.tokens, self.trail, self.guard, token_days=365
+            self.database,
+            self.people,
+            self.sessions,
+            self.tokens,
+            self.trail,
+            self.guard,
+            self.reporter,
+            token_days=365,
         )
         self.errors: list[Exception] = []
         self.litestar = Litestar(

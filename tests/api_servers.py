@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -16,7 +17,6 @@ from litestar import Litestar
 from ask_servers import until
 from hutong.calls import console
 from hutong.calls.api import Api, ApiLimits, ApiParts
-from hutong.calls.api.port import BoundedHttp
 from hutong.calls.index import VerdictIndex
 from hutong.calls.rule_book import RuleShelf
 from hutong.kernel.access.people import People
@@ -32,10 +32,11 @@ from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database
 from hutong.kernel.web.frame import Frame
 from hutong.kernel.web.guard import Guard
+from hutong.kernel.web.port import BoundedHttp, Connections
 from hutong.kernel.web.problems import error_handlers, problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from hutong.kernel.access.permissions import Role
@@ -56,7 +57,8 @@ class ApiServer:
         limits: ApiLimits = LIMITS,
         clock: Clock | None = None,
         patience_s: float = 20.0,
-        http: type[asyncio.Protocol] = BoundedHttp,
+        most_connections: int = 10_000,
+        proxies: Sequence[str] = (),
     ) -> None:
         self.clock = clock or SystemClock()
         self.data = data
@@ -100,7 +102,7 @@ class ApiServer:
             openapi_config=None,
             logging_config=None,
         )
-        self._http = http
+        self._http = partial(BoundedHttp, connections=Connections(proxies, self.metrics, most_connections))
         self._server: uvicorn.Server | None = None
         self._secrets: dict[tuple[str, frozenset[str]], str] = {}
 
@@ -133,7 +135,12 @@ class ApiServer:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(listener.getsockname()[1])
         config = uvicorn.Config(
-            self.app, http=self._http, log_config=None, access_log=False, server_header=False, ws="none"
+            self.app,
+            http=self._http,  # type: ignore[arg-type]  # makes a protocol
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
         )
         server = uvicorn.Server(config)
         self._listener, self._server = listener, server

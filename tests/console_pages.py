@@ -70,7 +70,7 @@ class ConsoleSite:
         self.cookies = {}
         now = self.console_now
         for role in ROLES:
-            account = people.arrive(Identity(f"{role}-1", f"{role} one", role, f"subject:{role}"), now)
+            account = people.arrive(Identity(f"{role}-1", f"{role} one", role, f"subject:{role}"), now).account
             self.cookies[role] = self.sessions.start(account, "127.0.0.1", now)
         self.frame = web.Frame([CALLS, *folders], texts)
         self.console = Console(self.frame, nav, "node1", self.clock, "Asia/Shanghai")

@@ -16,6 +16,7 @@ from hutong.kernel.access.viewer import Viewer
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.console import Console, NavItem
 from hutong.kernel.web.guard import OPEN, Guard
+from hutong.kernel.web.problems import error_handlers
 from hutong.kernel.web.security import with_security_headers
 
 if TYPE_CHECKING:
@@ -36,10 +37,17 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Everybody:
-    """Sessions whose cookie is a role, and after a colon a zone; tokens that nobody has."""
+    """Sessions whose cookie is a role, and after a colon a zone; tokens that nobody has.
+
+    Args:
+        people: further cookies, with the role that each stands for at the moment.
+    """
+
+    def __init__(self, people: dict[str, str]) -> None:
+        self._people = people
 
     def viewer(self, cookie: str, address: str, _now_ms: int) -> Any:  # noqa: ANN401  # of sessions and of tokens
-        role, _, zone = cookie.partition(":")
+        role, _, zone = self._people.get(cookie, cookie).partition(":")
         for known in ROLES:
             if role == known:
                 viewer = Viewer(role, role.title(), known, permissions_of(known), "session", "csrf", address)
@@ -63,18 +71,20 @@ class WallSite:
     def __init__(self, clock: Clock, *, mirrored: bool = False) -> None:
         self.source = MemoryLive()
         self.trail = Written()
+        self.people: dict[str, str] = {}
         frame = web.Frame([HOME])
         wall = live.Wall(frame, live.WallFacts("udp:127.0.0.1:5060", mirrored, "Asia/Shanghai"))
         self.feed = LiveFeed(self.source, clock, wall.draw)
         console = Console(frame, NAV, "test-node", clock)
-        everybody = Everybody()
+        everybody = Everybody(self.people)
         static = create_static_files_router(
             path="/static", directories=[web.STATIC, STATIC], cache_control=None, opt=OPEN
         )
+        guard = Guard(everybody, everybody, [], https=False, proxies=[], clock=clock)
         litestar = Litestar(
-            route_handlers=[*live.routes(console, self.feed, wall, self.trail), static],  # type: ignore[arg-type]
-            plugins=[Guard(everybody, everybody, [], https=False, proxies=[], clock=clock)],
-            exception_handlers={Exception: console.failure},
+            route_handlers=[*live.routes(console, guard, self.feed, wall, self.trail), static],  # type: ignore[arg-type]
+            plugins=[guard],
+            exception_handlers=error_handlers(console.failure),
             openapi_config=None,
             logging_config=None,
         )

@@ -184,6 +184,16 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
                 [("sum(increase(hutong_api_unmasked_total{n}[1h]))", "一小时内 within the hour")],
             ),
             (
+                "网页与接口受限/秒 Pages and API held back",
+                "timeseries",
+                "cps",
+                [
+                    ("sum(rate(hutong_http_connections_refused_total{n}[5m]))", "连接 connections"),
+                    ("sum(rate(hutong_http_requests_put_off_total{n}[5m]))", "请求 requests"),
+                    ("sum by (deed) (rate(hutong_records_lost_total{n}[5m]))", "未记录 not recorded: {{deed}}"),
+                ],
+            ),
+            (
                 "镜像信令包/秒 Mirrored packets",
                 "timeseries",
                 "cps",

@@ -12,14 +12,15 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
+from ask_servers import until
 from hutong.kernel.access.errors import AccessError, OidcRefused
 from hutong.kernel.access.forgetting import forget
 from hutong.kernel.access.oidc_identity import Identity
-from hutong.kernel.access.passwords import NOBODY, Passwords
+from hutong.kernel.access.passwords import NOBODY, Passwords, Rank
 from hutong.kernel.access.people import People, SignInRefused, Throttled
 from hutong.kernel.access.permissions import ROLES
 from hutong.kernel.access.sessions import Sessions
-from hutong.kernel.access.throttle import CAP_MS, FREE, KNOWN_MS
+from hutong.kernel.access.throttle import CAP_MS, FREE, KNOWN_MS, Attempts
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.records import Database, tables
 
@@ -217,6 +218,47 @@ def test_too_many_at_once_are_told_to_come_again(database: Database) -> None:
         people.sign_in("wang", OWN, HERE, NOW)
     assert refused.value.retry_after_s == 1
     assert people.sign_in("wang", OWN, HERE, NOW).name == "wang", "and it did not count as a failure"
+
+
+def test_a_flood_of_strangers_puts_off_strangers_alone(database: Database) -> None:
+    """While every turn and every place in the line is a stranger's, who was here before is looked at next."""
+    passwords = Passwords(at_once=1, waiting=1)
+    people = People(database, passwords)
+    settled(people)
+    people.sign_in("wang", OWN, HERE, NOW)
+    outcomes: list[str] = []
+
+    def sign_in(name: str, address: str) -> None:
+        try:
+            outcomes.append(people.sign_in(name, OWN, address, NOW).name)
+        except Throttled:
+            outcomes.append(f"{name} put off")
+        except SignInRefused:
+            outcomes.append(f"{name} refused")
+
+    stranger = threading.Thread(target=sign_in, args=("stranger", THERE))
+    known = threading.Thread(target=sign_in, args=("wang", HERE))
+    with passwords.turn():
+        stranger.start()
+        until(lambda: passwords.line == 1)
+        known.start()
+        stranger.join(20)
+        assert outcomes == ["stranger put off"]
+    known.join(20)
+    assert outcomes == ["stranger put off", "wang"]
+
+
+def test_among_strangers_who_has_failed_comes_last(people: People, database: Database) -> None:
+    settled(people)
+    attempts = Attempts(database)
+    assert attempts.rank("wang", THERE, NOW) is Rank.CLEAN
+    fail(people, "wang", THERE, NOW)
+    assert attempts.rank("wang", THERE, NOW) is attempts.rank("zhao", THERE, NOW) is Rank.DOUBTFUL
+    assert attempts.rank("wang", HERE, NOW) is Rank.CLEAN, "what others do elsewhere is not held against anybody"
+    people.sign_in("wang", OWN, HERE, NOW)
+    fail(people, "wang", HERE, NOW)
+    assert attempts.rank("wang", HERE, NOW) is Rank.KNOWN
+    assert attempts.rank("zhao", HERE, NOW) is Rank.DOUBTFUL, "a known place is one of an account"
 
 
 # Throttling
@@ -492,9 +534,13 @@ def test_hostile_passwords_fit_nobody(people: People, password: str) -> None:
 
 
 def test_a_provider_makes_and_keeps_its_accounts(people: People) -> None:
-    made = people.arrive(Identity("Zhao@example.cn", "赵敏", "analyst", "iss 1"), NOW)
+    came = people.arrive(Identity("Zhao@example.cn", "赵敏", "analyst", "iss 1"), NOW)
+    assert came.before is None
+    made = came.account
     assert (made.name, made.role, made.external, made.must_change) == ("zhao@example.cn", "analyst", True, False)
-    again = people.arrive(Identity("renamed@example.cn", "赵敏敏", "viewer", "iss 1"), NOW + 9)
+    came = people.arrive(Identity("renamed@example.cn", "赵敏敏", "viewer", "iss 1"), NOW + 9)
+    assert came.before == made
+    again = came.account
     assert (again.name, again.title, again.role, again.signed_in_ms) == ("zhao@example.cn", "赵敏敏", "viewer", NOW + 9)
     for change in (
         lambda: people.set_role("zhao@example.cn", "operator"),
@@ -529,7 +575,7 @@ def test_who_is_disabled_here_does_not_come_in_by_the_provider(people: People) -
 
 def test_another_role_at_the_provider_ends_the_sessions(people: People, database: Database) -> None:
     sessions = Sessions(database, 12, 60)
-    cookie = sessions.start(people.arrive(Identity("zhao", "赵", "analyst", "iss 1"), NOW), HERE, NOW)
+    cookie = sessions.start(people.arrive(Identity("zhao", "赵", "analyst", "iss 1"), NOW).account, HERE, NOW)
     people.arrive(Identity("zhao", "赵", "analyst", "iss 1"), NOW)
     assert Sessions(database, 12, 60).viewer(cookie, HERE, NOW) is not None
     people.arrive(Identity("zhao", "赵", "viewer", "iss 1"), NOW)

@@ -15,6 +15,7 @@ from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.pages.trail import changes
 from hutong.kernel.access.permissions import ROLE_TITLES, ROLES
 from hutong.kernel.clock import ManualClock
+from hutong.kernel.metrics import RECORDS_LOST
 from hutong.kernel.web.guard import permission_of
 from hutong.kernel.web.texts import LANGUAGES
 
@@ -159,6 +160,38 @@ def test_signing_out_ends_the_session_and_takes_the_cookie(site: AccessSite) -> 
     assert [deed for _, deed, _ in deeds(site)] == ["session.start", "session.end"]
 
 
+@pytest.mark.parametrize("fails", ["trail", "sessions"])
+def test_signing_out_ends_the_session_whatever_the_records_do(site: AccessSite, fails: str) -> None:
+    site.person("ann", "auditor")
+    visitor = sign_in(site, "ann")
+    cookie = visitor.cookie
+    with site.database.write() as connection:
+        deed = "INSERT" if fails == "trail" else "DELETE"
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER full BEFORE {deed} ON {fails} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    reply = visitor.post("/signout")
+    assert (reply.status_code, reply.headers["location"]) == (303, "/signin?done=out")
+    assert "Max-Age=0" in reply.headers["set-cookie"]
+    assert isinstance(site.clock, ManualClock)
+    site.clock.advance(2_000_000_000)
+    assert site.visitor(cookie).get("/account").status_code == 303, "not even for who kept the cookie"
+    assert site.reporter.metrics.value(RECORDS_LOST, deed="session.end") == 1
+    assert "records failed" in site.log.getvalue()
+
+
+def test_records_that_cannot_be_written_can_still_be_read(site: AccessSite) -> None:
+    """Noting that a session is used must not take the pages away while the disk is full, signing out least of all."""
+    site.person("ann", "auditor")
+    visitor = sign_in(site, "ann")
+    assert isinstance(site.clock, ManualClock)
+    site.clock.advance(120_000_000_000)
+    with site.database.write() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT no_such_function(); END")
+    assert visitor.get("/trail").status_code == 200
+    assert visitor.post("/signout").status_code == 303
+
+
 def test_who_comes_back_after_the_end_is_told_so(site: AccessSite) -> None:
     site.person("ann", "auditor")
     visitor = sign_in(site, "ann")
@@ -186,6 +219,41 @@ def test_a_provider_vouches_for_people(site: AccessSite, provider: MemoryProvide
     again.get("/signin/oidc")
     refused = again.get("/signin/oidc/callback?state=s1&code=c")
     assert (refused.status_code, "None of your groups has a role" in refused.text) == (422, True)
+
+
+def test_what_a_provider_changes_of_an_account_is_on_the_trail_as_its_deed(
+    site: AccessSite, provider: MemoryProvider
+) -> None:
+    def arrive() -> None:
+        visitor = site.visitor()
+        visitor.get("/signin/oidc")
+        assert visitor.get("/signin/oidc/callback?state=s1&code=c").status_code == 303
+
+    provider.identity = Identity("kim", "Kim", "analyst", "https://id.example/realms/office 7")
+    arrive()
+    arrive()
+    provider.identity = Identity("kim", "Kim Min", "viewer", "https://id.example/realms/office 7")
+    arrive()
+    by = "oidc:id.example/realms/office"
+    told = [(it.who, it.deed, it.target, it.before, it.after) for it in reversed(site.trail.page())]
+    signed_in = ("kim", "session.start", "", None, {"by": "provider"})
+    assert told == [
+        (by, "people.add", "kim", None, {"title": "Kim", "role": "analyst"}),
+        signed_in,
+        signed_in,
+        (by, "people.role", "kim", "analyst", "viewer"),
+        (by, "account.title", "kim", "Kim", "Kim Min"),
+        signed_in,
+    ]
+
+
+def test_a_provider_changes_nothing_that_the_trail_cannot_keep(site: AccessSite) -> None:
+    with site.database.write() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON trail BEGIN SELECT RAISE(ABORT, 'full'); END")
+    visitor = site.visitor()
+    visitor.get("/signin/oidc")
+    assert visitor.get("/signin/oidc/callback?state=s1&code=c").status_code == 500
+    assert site.people.all() == []
 
 
 # --- one's own account ---

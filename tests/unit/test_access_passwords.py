@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ask_servers import until
 from hutong.kernel.access.errors import AccessError, Throttled
-from hutong.kernel.access.passwords import NOBODY, Passwords, check_password, one_time_password
+from hutong.kernel.access.passwords import NOBODY, Passwords, Rank, check_password, one_time_password
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,34 @@ def test_nobodys_hash_costs_what_a_real_one_costs() -> None:
     passwords = Passwords()
     assert not passwords.is_outdated(NOBODY)
     assert not passwords.fits(NOBODY, "")
+
+
+@given(st.lists(st.sampled_from(list(Rank)), max_size=12), st.integers(0, 4))
+def test_turns_go_by_rank_and_then_in_order_and_the_last_are_put_off(ranks: list[Rank], places: int) -> None:
+    """As a plain sort would have it: of those who come while one works, the best `places` get their turn."""
+    passwords = Passwords(at_once=1, waiting=places)
+    served: list[int] = []
+    put_off: list[int] = []
+
+    def come(number: int) -> None:
+        try:
+            with passwords.turn(ranks[number]):
+                served.append(number)
+        except Throttled:
+            put_off.append(number)
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(len(ranks))]
+    with passwords.turn():
+        for number, thread in enumerate(threads):
+            thread.start()
+            until(lambda number=number: passwords.line + len(put_off) > number)  # type: ignore[misc]
+    for thread in threads:
+        thread.join(20)
+    expected = sorted(range(len(ranks)), key=lambda number: (ranks[number], number))
+    assert served == expected[:places]
+    assert sorted(put_off) == sorted(expected[places:])
+    with passwords.turn():
+        pass
 
 
 def test_only_so_many_are_at_work_and_wait() -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from asgi_browser import Browser, Reply
+from asgi_browser import Browser, Reply, streamed
 from hutong.calls import live_feed
+from hutong.calls.live_feed import Audience, Watcher
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.clock import ManualClock
 from live_samples import SECOND, START, mirror, snapshot, verdict
 from live_site import WallSite
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
 
 HOSTILE = '"><script>alert(1)</script>&\u2028'
 DESK = [role for role in ROLES if "verdicts.read" in permissions_of(role)]
@@ -153,11 +159,53 @@ def test_the_stream_is_server_sent_events(site: WallSite) -> None:
     assert data["chart"] == {"time": [START // SECOND + 20], "pass": [70.0], "warn": [10.0], "block": [20.0]}
 
 
-def test_a_full_house_is_told_to_come_back(site: WallSite) -> None:
-    site.feed.watchers = live_feed.MAX_WATCHERS
-    reply = _as(site, "viewer").get("/live/stream")
-    assert reply.status == 503
-    assert reply.headers["retry-after"] == "10"
+@pytest.mark.parametrize(
+    ("takers", "status", "words"),
+    [
+        (["viewer"] * live_feed.MOST_OF_ONE, 429, "six live pages"),
+        (range(live_feed.MAX_WATCHERS), 503, "Too many people"),
+    ],
+)
+def test_who_gets_no_stream_is_told_why_by_page_and_problem(
+    site: WallSite, takers: Sequence[object], status: int, words: str
+) -> None:
+    async def still() -> bool:
+        return True
+
+    async def take() -> list[AsyncIterator[bytes]]:
+        streams = [site.feed.watch(Watcher(str(it), Audience("en", verdicts=False), still)) for it in takers]
+        for stream in streams:
+            await anext(stream)
+        return streams
+
+    browser = _as(site, "viewer")
+    assert words not in browser.get("/?lang=en").text
+    with asyncio.Runner() as runner:
+        streams = runner.run(take())
+        reply = browser.get("/live/stream?lang=en", accept="text/event-stream")
+        assert (reply.status, reply.headers["retry-after"]) == (status, "10")
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert words in msgspec.json.decode(reply.body)["detail"]
+        assert words in browser.get("/?lang=en").text
+    assert len(streams) == len(takers)
+
+
+@pytest.mark.parametrize("change", ["gone", "auditor", "viewer"])
+def test_a_stream_ends_when_its_reader_is_gone_or_is_somebody_else(site: WallSite, change: str) -> None:
+    """Whoever lost or gained rights begins another stream, which is drawn for what they may see now."""
+    site.people["desk"] = "operator"
+
+    async def watch() -> bytes:
+        seen = b""
+        async for part in streamed(site.application, "/live/stream", {"cookie": "hutong=desk"}):
+            seen += part
+            if seen.count(b"event: live") == 2:
+                site.people["desk"] = change
+            site.feed.look()
+        return seen
+
+    seen = asyncio.run(watch())
+    assert (seen.count(b"event: live"), seen.count(b"event: over")) == (2, 1)
 
 
 def test_times_are_in_the_readers_zone(site: WallSite) -> None:

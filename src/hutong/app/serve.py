@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from functools import partial
 from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,12 +18,12 @@ from hutong.app.config import load_config
 from hutong.app.first_sign_in import announce_first
 from hutong.app.services import Services
 from hutong.app.site import Site
-from hutong.calls.api.port import BoundedHttp
 from hutong.kernel.addresses import parse_host_port
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.readiness import announce_ready
 from hutong.kernel.reporter import Reporter
+from hutong.kernel.web.port import BoundedHttp, Connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,11 +48,12 @@ class Server(uvicorn.Server):
 
     def __init__(self, site: Site, config: Config, reporter: Reporter) -> None:
         serve = config.serve
+        connections = Connections(serve.proxies, reporter.metrics)
         super().__init__(
             uvicorn.Config(
                 site.application,
                 loop="uvloop",
-                http=BoundedHttp,
+                http=partial(BoundedHttp, connections=connections),  # type: ignore[arg-type]  # makes a protocol
                 interface="asgi3",
                 log_config=None,
                 access_log=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ from hutong.kernel.web.console import Console, NavItem
 from hutong.kernel.web.guard import OPEN, Guard, requires
 from hutong.kernel.web.problems import error_handlers
 from hutong.kernel.web.security import with_security_headers
+from hutong.kernel.web.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from hutong.app.services import Services
 
 _FRESH_S: Final = 1.0
+#: For pages and queries, of which each person has a few at once, and for 18 who sign in at the same time.
+_THREADS: Final = 40
 #: How long serving waits to be warm. Code that has to be compiled, or a journal without index, takes longer: people
 #: must not be kept out by it.
 _WARM_S: Final = 3.0
@@ -103,6 +107,7 @@ class Site:
             config.serve.https or bool(config.serve.tls_certificate),
             config.serve.proxies,
             services.clock,
+            Turns(services.reporter.metrics),
         )
         self._litestar = Litestar(
             route_handlers=[
@@ -127,7 +132,7 @@ class Site:
     def _calls_pages(self) -> list[Any]:
         it, console, config = self._services, self._console, self._services.config
         return [
-            *live.routes(console, self.feed, self._wall, it.trail),
+            *live.routes(console, self.guard, self.feed, self._wall, it.trail),
             *search.routes(console, stories=it.stories, refs=it.refs),
             *verdicts.routes(console, stories=it.stories, index=it.index, trail=it.trail),
             *numbers.routes(console, stories=it.stories, index=it.index, trail=it.trail, refs=it.refs),
@@ -207,6 +212,7 @@ class Site:
             tokens=it.tokens,
             trail=it.trail,
             guard=self.guard,
+            reporter=it.reporter,
             token_days=it.config.access.token_days,
         )
 
@@ -225,6 +231,8 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def _life(self, _application: Litestar) -> AsyncIterator[None]:
+        # As many as people and their turns need: Python's own choice (six, on two cores) is taken by two people.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "serve"))
         warm = asyncio.create_task(asyncio.to_thread(self._services.warm_up))
         beats = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keep_fresh(warm))]
         try:

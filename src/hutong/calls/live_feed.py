@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -17,18 +18,23 @@ from hutong.calls.live_view import LiveHistory, LiveView
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from hutong.calls.live import LiveSnapshot
     from hutong.kernel.clock import Clock
 
 MAX_WATCHERS = 64
 """Each costs some 15 kB a second; a console room has a few, the rest are somebody's forgotten tabs."""
+MOST_OF_ONE = 6
+"""Of these for one person: a desk with its screens, and never everybody's places."""
 BEAT_S = 1.0
 WHOLE_EVERY = 5
 """Beats from one frame with everything to the next: maps and tables of minutes need not move by the second."""
 STREAM_BEATS = 60
-"""Beats after which a stream ends; its page begins another, and so proves again that its reader may watch."""
+"""Beats after which a stream ends and its page begins another: no connection is for ever."""
+
+Refusal = Literal["", "full", "yours"]
+"""Why no further watcher is taken on: all places are taken, or all that one person may have; "": one is."""
 
 
 class Audience(Struct, frozen=True):
@@ -57,6 +63,19 @@ class SnapshotSource(Protocol):
         """
 
 
+class Watcher(Struct, frozen=True):
+    """Who watches, and as what.
+
+    Attributes:
+        name: the person, whose places are counted together.
+        still: asked before every frame whether this person may still have what `audience` says.
+    """
+
+    name: str
+    audience: Audience
+    still: Callable[[], Awaitable[bool]]
+
+
 def event(name: str, data: object, number: int) -> bytes:
     """One server-sent event (WHATWG HTML §9.2.6) with JSON data, which holds no line break."""
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), msgspec.json.encode(data))
@@ -80,7 +99,7 @@ class LiveFeed:
         self._frames: dict[tuple[Audience, bool], bytes] = {}
         self._next_beat = asyncio.Event()
         self._closed = asyncio.Event()
-        self.watchers = 0
+        self._places: Counter[str] = Counter()
         self.view: LiveView = self._history.view(0)
 
     def look(self) -> None:
@@ -113,28 +132,45 @@ class LiveFeed:
         beat.set()
 
     @property
-    def full(self) -> bool:
-        """No further watcher is taken on."""
-        return self.watchers >= MAX_WATCHERS
+    def watchers(self) -> int:
+        """Open streams."""
+        return self._places.total()
 
-    async def watch(self, audience: Audience) -> AsyncIterator[bytes]:
-        """The stream for one watcher: the present view at once, then every new one that it has time for."""
-        if self.full:  # several came at once
+    def refusal(self, name: str) -> Refusal:
+        """Why this person gets no further stream; "" where there is a place."""
+        if self._places[name] >= MOST_OF_ONE:
+            return "yours"
+        return "full" if self.watchers >= MAX_WATCHERS else ""
+
+    async def watch(self, watcher: Watcher) -> AsyncIterator[bytes]:
+        """The stream for one watcher: the present view at once, then every new one that it has time for.
+
+        Ends with an event `over` when the watcher may not see it any more.
+        """
+        if self.refusal(watcher.name):  # several came at once
             yield b"retry: 10000\n\n"
             return
-        self.watchers += 1
+        self._places[watcher.name] += 1
         phase = -1
         try:
             yield b"retry: 500\n\n"
             for _ in range(STREAM_BEATS):
                 if self._closed.is_set():
                     break
+                if not await watcher.still():
+                    yield event("over", None, self._number)
+                    break
                 next_beat, before = self._next_beat, phase
                 phase = self._number // WHOLE_EVERY
-                yield self._frame(audience, whole=phase != before)
+                yield self._frame(watcher.audience, whole=phase != before)
                 await next_beat.wait()
         finally:
-            self.watchers -= 1
+            self._leave(watcher.name)
+
+    def _leave(self, name: str) -> None:
+        self._places[name] -= 1
+        if not self._places[name]:
+            del self._places[name]
 
     def _frame(self, audience: Audience, *, whole: bool) -> bytes:
         kind = (audience, whole)

@@ -106,6 +106,28 @@ PROCESS_RESTARTS = Metric(
     "Restarts of a process",
     ("process",),
 )
+RECORDS_LOST = Metric(
+    "hutong_records_lost_total",
+    "counter",
+    "deeds",
+    "因数据库故障而未能记录的操作数(退出照常生效)",
+    "Deeds that took effect although the records could not keep them (signing out)",
+    ("deed",),
+)
+CONNECTIONS_REFUSED = Metric(
+    "hutong_http_connections_refused_total",
+    "counter",
+    "connections",
+    "同一地址连接过多而拒绝的连接数",
+    "Connections refused because their address had too many",
+)
+REQUESTS_PUT_OFF = Metric(
+    "hutong_http_requests_put_off_total",
+    "counter",
+    "requests",
+    "同一账号同时请求过多而拒绝的请求数",
+    "Requests refused because their account had too many at work",
+)
 BACKUP_TIME = Metric(
     "hutong_backup_time_seconds",
     "gauge",

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from litestar import Request, Response, get
-from litestar.exceptions import HTTPException, PermissionDeniedException
+from litestar.exceptions import PermissionDeniedException
 from litestar.response import Stream
 from msgspec import Struct
 
 from hutong.calls.console import live_map
-from hutong.calls.live_feed import Audience
+from hutong.calls.live_feed import Audience, Watcher
 from hutong.kernel.numbering import label
 from hutong.kernel.web.console import time_element
 from hutong.kernel.web.guard import requires
+from hutong.kernel.web.problems import Problem
 from hutong.kernel.web.tables import Column, Filter, TableSpec, chosen, export_csv, page_of, read_query, wants_export
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.web.console import Console, Form
     from hutong.kernel.web.frame import Frame
+    from hutong.kernel.web.guard import Guard
 
 _SWIFT = ("answer", "health", "rules", "trunks", "latest")
 _SLOW = ("table", "map", "cities")
 _TOP_CITIES = 8
+_REFUSED = {"full": 503, "yours": 429}
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 CITIES = TableSpec(
@@ -123,8 +126,13 @@ class Wall:
         }
 
 
-def routes(console: Console, feed: LiveFeed, wall: Wall, trail: Trail) -> list[HTTPRouteHandler]:
+def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Trail) -> list[HTTPRouteHandler]:
     """`/`, `/live/stream` and `/live/cities`."""
+
+    def refusal_of(request: Request[Any, Any, Any]) -> str:
+        """Why the reader gets no further stream, in words."""
+        why = feed.refusal(request.user.name)
+        return console.say(request, f"live.refused.{why}") if why else ""
 
     def audience_of(request: Request[Any, Any, Any]) -> Audience:
         viewer: Viewer = request.user
@@ -134,14 +142,29 @@ def routes(console: Console, feed: LiveFeed, wall: Wall, trail: Trail) -> list[H
     def live(request: Request[Any, Any, Any]) -> Response[str]:
         """The live wall; `?wall=1` for a big screen: large type, no navigation."""
         big = request.query_params.get("wall") == "1"
-        return console.page(request, "live.html", big=big, **wall.values(feed.view, audience_of(request)))
+        values = wall.values(feed.view, audience_of(request))
+        return console.page(request, "live.html", big=big, refused=refusal_of(request), **values)
 
     @get("/live/stream", opt=requires("live.read"))
     async def stream(request: Request[Any, Any, Any]) -> Stream:
         """Server-sent events for the live wall."""
-        if feed.full:
-            raise HTTPException(console.say(request, "live.full"), status_code=503, headers={"Retry-After": "10"})
-        return Stream(feed.watch(audience_of(request)), media_type="text/event-stream", headers=_STREAM_HEADERS)
+        viewer: Viewer = request.user
+        if why := feed.refusal(viewer.name):
+            raise Problem(
+                _REFUSED[why],
+                "/problems/too-many-streams",
+                "Too many streams",
+                refusal_of(request),
+                headers={"Retry-After": "10"},
+            )
+
+        async def still() -> bool:
+            """Whoever's rights have changed in any way begins anew: what is drawn depends on them."""
+            now = await guard.ask_again(request)
+            return now is not None and now.permissions == viewer.permissions
+
+        watcher = Watcher(viewer.name, audience_of(request), still)
+        return Stream(feed.watch(watcher), media_type="text/event-stream", headers=_STREAM_HEADERS)
 
     @get("/live/cities", opt=requires("live.read"), sync_to_thread=True)
     def cities(request: Request[Any, Any, Any]) -> Response[str] | Stream:

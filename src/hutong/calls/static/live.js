@@ -187,19 +187,32 @@ function connect() {
     mark();
     showTip();
     showState(event.state);
+    refused.hidden = true;
     showLink();
   });
+  // The reader may not watch any more, or as somebody else: the page knows what comes now.
+  stream.addEventListener("over", () => {
+    stream.close();
+    location.reload();
+  });
   stream.addEventListener("error", () => {
-    // A refused stream (too many watchers, a proxy's error page) is closed for good: begin a new one.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(again, RETRY_AFTER);
+    // A refused stream (too many watchers, a proxy's error page) is closed for good: say why, begin a new one.
+    if (stream.readyState !== EventSource.CLOSED) return;
+    askWhy();
+    setTimeout(connect, RETRY_AFTER);
   });
 }
 
 // Whoever may no longer watch is led to sign in by loading the page; an absent server must not take the page away.
-async function again() {
+const refused = byId("refused");
+async function askWhy() {
   const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
-  if (answer && (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403)) location.reload();
-  else connect();
+  if (!answer) return;
+  if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) return location.reload();
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("refused");
+  refused.textContent = fresh?.textContent ?? "";
+  refused.hidden = !refused.textContent;
+  showLink();
 }
 
 // The tab's title says it too: whoever looks at another page must see it.
@@ -215,7 +228,7 @@ function showLink() {
   const link = byId("link");
   document.documentElement.classList.toggle("lost", lost);
   if (lost) link.querySelector("strong").textContent = link.dataset.text.replace("{seconds}", Math.round(silent / 1000));
-  link.hidden = !lost;
+  link.hidden = !lost || !refused.hidden;
 }
 
 setInterval(showLink, 1000);

@@ -41,6 +41,11 @@ class Identity(msgspec.Struct, frozen=True):
     role: Role
     subject: str
 
+    @property
+    def provider(self) -> str:
+        """Who vouches, as the trail names it: `oidc:` and the issuer without its scheme."""
+        return f"oidc:{self.subject.partition(' ')[0].partition('://')[2]}"
+
 
 def verified_claims(id_token: str, keys: Sequence[object]) -> dict[str, Any] | None:
     """The claims of a token that one of these JSON Web Keys signed; None where none of them did.

@@ -2,7 +2,9 @@
 
 Argon2id with 19 MiB, two passes, one lane: one of the sets that OWASP's Password Storage Cheat Sheet recommends, and a
 small one (RFC 9106's first choice takes 2 GiB). A node screens calls; signing in must not take its memory or its cores:
-about 25 ms and 19 MiB each, two at once, a few waiting, the others told to come again.
+about 25 ms and 19 MiB each, two at once, a few waiting, the others told to come again. Whoever has proven something
+before goes first (`Rank`), and takes the place of a stranger where all places are taken: a flood of strangers keeps out
+strangers alone.
 
 `known_passwords.txt` holds what everybody tries first. Twelve characters shut out most such lists; these are the stems
 of what is left. A password is refused when it is little more than one of them: digits and signs around it, letters
@@ -11,6 +13,8 @@ swapped for look-alike digits, or the stem written several times.
 
 from __future__ import annotations
 
+import bisect
+import enum
 import functools
 import itertools
 import secrets
@@ -45,6 +49,26 @@ _NO_LETTERS = string.digits + string.punctuation + string.whitespace
 NOBODY: Final = "$argon2id$v=19$m=19456,t=2,p=1$zvPWBzIqnVaLY8GcIZSrQw$CRRWVSFmBbROqEDjskYObdjcOvtvyu1eFBz61JrGEBE"
 
 
+class Rank(enum.IntEnum):
+    """Who goes before whom."""
+
+    KNOWN = 0
+    """Signed in now, or from this place within 30 days."""
+    CLEAN = 1
+    """A stranger from a place where nothing has failed."""
+    DOUBTFUL = 2
+    """A stranger from a place where something has."""
+
+
+class _Waiter:
+    """Somebody who waits for a turn."""
+
+    def __init__(self, rank: Rank) -> None:
+        self.rank = rank
+        self.called = threading.Event()
+        self.put_off = False
+
+
 class Passwords:
     """Hashes and checks passwords, a bounded count at once.
 
@@ -55,23 +79,50 @@ class Passwords:
 
     def __init__(self, *, at_once: int = _AT_ONCE, waiting: int = _WAITING) -> None:
         self._hasher = PasswordHasher(time_cost=_PASSES, memory_cost=_KIB, parallelism=_LANES)
-        self._room = threading.BoundedSemaphore(at_once + waiting)
-        self._work = threading.BoundedSemaphore(at_once)
+        self._lock = threading.Lock()
+        self._free, self._places = at_once, waiting
+        self._waiting: list[_Waiter] = []  # by rank, then as they came
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, rank: Rank = Rank.KNOWN) -> Iterator[None]:
         """Hash and check within; waits for a turn.
 
         Raises:
-            Throttled: too many wait already.
+            Throttled: too many wait already, or somebody of a better rank came and took the place.
         """
-        if not self._room.acquire(blocking=False):
-            raise Throttled(1)
+        if mine := self._line_up(rank):
+            mine.called.wait()
+            if mine.put_off:
+                raise Throttled(1)
         try:
-            with self._work:
-                yield
+            yield
         finally:
-            self._room.release()
+            with self._lock:
+                if self._waiting:
+                    self._waiting.pop(0).called.set()
+                else:
+                    self._free += 1
+
+    @property
+    def line(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def _line_up(self, rank: Rank) -> _Waiter | None:
+        """A place in the line; None where it is one's turn at once."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return None
+            if len(self._waiting) >= self._places:
+                if not self._waiting or self._waiting[-1].rank <= rank:
+                    raise Throttled(1)
+                last = self._waiting.pop()
+                last.put_off = True
+                last.called.set()
+            mine = _Waiter(rank)
+            bisect.insort(self._waiting, mine, key=lambda it: it.rank)
+            return mine
 
     def hash(self, password: str) -> str:
         """What is kept of a password: argon2id in PHC form, with a salt of its own."""

@@ -59,6 +59,13 @@ class NewPassword(msgspec.Struct, frozen=True):
     old: str
 
 
+class Arrival(msgspec.Struct, frozen=True):
+    """Somebody who came by a provider: the account now, and as it was before; None where it has just been made."""
+
+    before: Account | None
+    account: Account
+
+
 class People:
     """The accounts in the records.
 
@@ -140,10 +147,11 @@ class People:
             raise AccessError("name-taken", f"There is an account {name!r} already.", fix="Choose another.") from None
         return fresh.password
 
-    def arrive(self, identity: Identity, now_ms: int) -> Account:
+    def arrive(self, identity: Identity, now_ms: int) -> Arrival:
         """The account of somebody whom the OpenID provider vouches for: made at first, brought up to date later.
 
-        The provider says role and title; an account of this house is never taken over by name.
+        The provider says role and title; an account of this house is never taken over by name. What has changed is for
+        the caller's trail, in the same transaction.
 
         Raises:
             SignInRefused: the account is disabled.
@@ -155,7 +163,8 @@ class People:
             self._database.hold(connection, "people")
             mine = _ACCOUNTS.c.subject == identity.subject
             found = connection.execute(sa.select(*COLUMNS).where(mine)).first()
-            if found is None:
+            before = None if found is None else account_of(found)
+            if before is None:
                 if connection.execute(sa.select(_ACCOUNTS.c.name).where(_ACCOUNTS.c.name == name)).first():
                     raise OidcRefused(
                         "provider-account",
@@ -164,13 +173,12 @@ class People:
                     )
                 _insert(connection, name, title, identity.role, now_ms, subject=identity.subject)
             else:
-                name = found.name
-                if found.disabled:
+                name = before.name
+                if before.disabled:
                     raise SignInRefused(name)
-                if found.role != identity.role:
+                if before.role != identity.role:
                     _end_sessions(connection, name)
-            _update(connection, name, title=title, role=identity.role, signed_in_ms=now_ms)
-            return account_of(_row(connection, name))
+            return Arrival(before, _update(connection, name, title=title, role=identity.role, signed_in_ms=now_ms))
 
     # Proving oneself
 
@@ -179,10 +187,10 @@ class People:
 
         Raises:
             SignInRefused: they are not, or the account is disabled; after the same work in every case.
-            Throttled: too many attempts failed.
+            Throttled: too many attempts failed, or too many come at once.
         """
         name = normal_name(name)
-        with self._passwords.turn():
+        with self._passwords.turn(self._attempts.rank(name, address, now_ms)):
             kept = self._prove(name, password, address, now_ms)
             renewed = self._passwords.hash(password) if self._passwords.is_outdated(kept) else kept
         with self._database.write() as connection:

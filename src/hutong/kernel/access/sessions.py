@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.access.recent import Recent
 from hutong.kernel.access.throttle import address_text
 from hutong.kernel.access.viewer import Viewer
-from hutong.kernel.records import tables
+from hutong.kernel.records import RecordsError, tables
 
 if TYPE_CHECKING:
     from hutong.kernel.records import Connection, Database
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOUR_MS, _MINUTE_MS = 3_600_000, 60_000
 _SECRET_BYTES = 32
 _SEEN_SHARE = 20  # use is noted when a twentieth of the idle time has gone by, at most once a minute
+_MOST_ENDED = 4096  # remembered, in case the records do not
 _SESSIONS = tables.sessions
 
 
@@ -54,6 +56,8 @@ class Sessions:
         self._life_ms = session_hours * _HOUR_MS
         self._idle_ms = idle_minutes * _MINUTE_MS
         self._recent: Recent[tuple[Viewer, Account]] = Recent()
+        self._ended: dict[str, None] = {}
+        self._ending = threading.Lock()
 
     def start(self, account: Account, address: str, now_ms: int) -> str:
         """Begin a session with a fresh id; returns the cookie's value, 256 random bits as 43 characters.
@@ -93,6 +97,8 @@ class Sessions:
         What is returned may be one second old.
         """
         name = _id(cookie)
+        if name in self._ended:
+            return None
         found = self._recent.get(name, now_ms) or self._look_up(name, cookie, now_ms)
         if found is None:
             return None
@@ -126,9 +132,13 @@ class Sessions:
         if now_ms - row.seen_ms < min(_MINUTE_MS, self._idle_ms // _SEEN_SHARE):
             return int(row.ends_ms)
         ends_ms = self._ends(row.started_ms, now_ms)
-        with self._database.write() as connection:
-            values = {"seen_ms": now_ms, "ends_ms": ends_ms}
-            connection.execute(sa.update(_SESSIONS).where(_SESSIONS.c.id == name).values(**values))
+        try:
+            with self._database.write() as connection:
+                values = {"seen_ms": now_ms, "ends_ms": ends_ms}
+                connection.execute(sa.update(_SESSIONS).where(_SESSIONS.c.id == name).values(**values))
+        except RecordsError:
+            # Records that cannot be written can be read: pages show, signing out works, the session lives no longer.
+            return int(row.ends_ms)
         return ends_ms
 
     def rotate(self, cookie: str, address: str, now_ms: int) -> str | None:
@@ -165,10 +175,19 @@ class Sessions:
         return ended
 
     def end(self, cookie: str) -> None:
-        """End this session."""
+        """End this session: in this process whatever happens, and in the others once the records keep it.
+
+        Raises:
+            RecordsError: they do not.
+        """
+        name = _id(cookie)
+        with self._ending:
+            if len(self._ended) >= _MOST_ENDED:
+                del self._ended[next(iter(self._ended))]
+            self._ended[name] = None
+        self._recent.drop(name)
         with self._database.write() as connection:
-            connection.execute(sa.delete(_SESSIONS).where(_SESSIONS.c.id == _id(cookie)))
-        self._recent.drop(_id(cookie))
+            connection.execute(sa.delete(_SESSIONS).where(_SESSIONS.c.id == name))
 
     def end_all(self, name: str) -> None:
         """End every session of an account."""

@@ -10,6 +10,8 @@ From them come three counts, each with a wait of its own:
 
 Whoever has signed in from this place within 30 days is spared the second and the third: those who guess cannot keep out
 those who know. A refused attempt is not looked at and not counted, so waits do not grow while one waits.
+
+Where more attempts come at once than can be looked at, the same knowledge says who goes first (`rank_of`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hutong.kernel.access.account import normal_name
 from hutong.kernel.access.errors import Throttled
+from hutong.kernel.access.passwords import Rank
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
@@ -79,6 +82,16 @@ def wait_ms(standing: Standing, now_ms: int) -> int:
     return own if standing.known else max(own, wait_of(standing.place, now_ms), wait_of(standing.others, now_ms))
 
 
+def rank_of(standing: Standing) -> Rank:
+    """Who goes first where not all can be looked at.
+
+    What failed at the account from elsewhere says nothing about who asks now, so it does not count.
+    """
+    if standing.known:
+        return Rank.KNOWN
+    return Rank.DOUBTFUL if standing.pair.failures or standing.place.failures else Rank.CLEAN
+
+
 def address_text(address: str) -> str:
     """An address as it can be kept, whatever a proxy said."""
     return "".join(c for c in address if c.isascii() and c.isprintable())[:_LONGEST_PLACE]
@@ -112,6 +125,11 @@ class Attempts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def rank(self, name: str, address: str, now_ms: int) -> Rank:
+        """Who goes first, before anything is counted."""
+        with self._database.read() as connection:
+            return rank_of(_standing(connection, bucket_of(name), place_of(address), now_ms))
 
     def begin(self, name: str, address: str, now_ms: int) -> None:
         """Count a failure in advance, so that of many attempts at once not all are the first; `passed` takes it back.

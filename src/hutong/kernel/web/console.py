@@ -21,6 +21,7 @@ from hutong.kernel.access.permissions import PERMISSIONS, ROLE_TITLES
 from hutong.kernel.web.guard import NewPasswordNeededError, RefusedError, local_path
 from hutong.kernel.web.problems import phrase, status_of
 from hutong.kernel.web.texts import choose_language
+from hutong.kernel.web.turns import TooManyAtOnceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,6 +154,8 @@ class Console:
             allowed = PERMISSIONS.get(error.permission)
             permission = getattr(allowed, self.language(request)) if allowed else ""
             return self.say(request, f"failure.{error.why}", permission=permission)
+        if isinstance(error, TooManyAtOnceError):
+            return self.say(request, "failure.busy")
         if isinstance(error, HTTPException) and error.detail != phrase(error.status_code):
             return error.detail
         return ""

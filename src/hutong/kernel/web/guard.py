@@ -28,7 +28,10 @@ from litestar.utils.sync import AsyncCallable
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.addresses import parse_network
 from hutong.kernel.errors import HutongError
+from hutong.kernel.metrics import Metrics
+from hutong.kernel.records import RecordsError
 from hutong.kernel.web.problems import is_for_programs
+from hutong.kernel.web.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,6 +156,7 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         https: whether people reach it over HTTPS.
         proxies: networks of the reverse proxies whose X-Forwarded-For is believed.
         clock: the time.
+        turns: how many requests of a person are at work at once.
     """
 
     def __init__(
@@ -163,6 +167,7 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         https: bool,  # noqa: FBT001  # a fact of the settings, like its neighbours
         proxies: Sequence[str],
         clock: Clock,
+        turns: Turns | None = None,
     ) -> None:
         self._sessions = sessions
         self._tokens = tokens
@@ -170,6 +175,7 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         self._https = https
         self._proxies = [parse_network(it) for it in proxies]
         self._clock = clock
+        self._turns = turns or Turns(Metrics())
         self.cookie_name = "__Host-hutong" if https else "hutong"
 
     # --- what pages use ---
@@ -204,6 +210,21 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         """Ms since 1970 UTC."""
         return self._clock.wall() // _NANOSECONDS_IN_MS
 
+    async def ask_again(self, request: Request[Any, Any, Any]) -> Viewer | None:
+        """Who a request comes from as of now, for answers that go on for long.
+
+        None where the session or token is over, lacks the route's permission, has to get a new password first, or
+        cannot be looked up.
+        """
+        try:
+            viewer, account = await self._who(request)
+        except RecordsError:
+            return None
+        needed = permission_of(request.scope["route_handler"])
+        if viewer is None or needed not in viewer.permissions or (account is not None and account.must_change):
+            return None
+        return viewer
+
     # --- what Litestar uses ---
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
@@ -228,6 +249,10 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == ScopeType.HTTP:
                 await self._check(Request(scope, receive, send), scope)
+                if (name := _needs_turn(scope)) is not None:
+                    async with self._turns.turn(name):
+                        await app(scope, receive, send)
+                    return
             await app(scope, receive, send)
 
         return guarded
@@ -306,6 +331,14 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
 
     def _is_proxy(self, address: str) -> bool:
         return _is_address(address) and any(ipaddress.ip_address(address) in network for network in self._proxies)
+
+
+def _needs_turn(scope: Scope) -> str | None:
+    """Whose turn a request takes; None where it takes none of the threads that all share, or is open to all."""
+    handler, viewer = scope["route_handler"], scope["user"]
+    if viewer is None or permission_of(handler) is None or not getattr(handler, "sync_to_thread", False):
+        return None
+    return str(viewer.name)
 
 
 @lru_cache(maxsize=1024)

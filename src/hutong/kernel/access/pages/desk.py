@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
+from sqlalchemy.exc import SQLAlchemyError
 
 from hutong.kernel.access.errors import AccessError, Throttled
+from hutong.kernel.metrics import RECORDS_LOST
+from hutong.kernel.records import RecordsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from litestar import Request
 
     from hutong.kernel.access.people import People
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from hutong.kernel.access.tokens import Tokens
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.records import Database
+    from hutong.kernel.reporter import Reporter
     from hutong.kernel.web.console import Console
     from hutong.kernel.web.guard import Guard
 
@@ -38,6 +45,7 @@ class Desk(msgspec.Struct, frozen=True):
     tokens: Tokens
     trail: Trail
     guard: Guard
+    reporter: Reporter
     token_days: int
 
     def record(
@@ -46,6 +54,16 @@ class Desk(msgspec.Struct, frozen=True):
         """Write a deed of the viewer's into the trail; within `database.write()` together with what it is about."""
         viewer = request.user
         self.trail.record(viewer.name, viewer.address, deed, target, before, after, now_ms=self.guard.now_ms())
+
+    @contextmanager
+    def anyway(self, request: Request[Any, Any, Any], deed: str) -> Iterator[None]:
+        """Go on where the records fail; that is logged and counted. Only for what takes rights away."""
+        try:
+            yield
+        except (RecordsError, SQLAlchemyError) as error:
+            self.reporter.metrics.add(RECORDS_LOST, deed=deed)
+            log, name = self.reporter.log, request.user.name
+            log.error("records failed", deed=deed, account=name, exc_info=error)  # noqa: TRY400  # a level of the reference
 
 
 def text_of(fields: dict[str, Any], name: str) -> str:

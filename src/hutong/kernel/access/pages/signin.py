@@ -1,7 +1,7 @@
 """`/signin` and `/signout`: with a password, or at the OpenID provider where one is set.
 
-Every sign-in and every refusal goes to the trail. Attempts that are put off are not: they are not looked at, and
-whoever floods the form would flood the trail.
+Every sign-in and every refusal goes to the trail, and what a provider changes of an account by vouching for somebody.
+Attempts that are put off do not: they are not looked at, and whoever floods the form would flood the trail.
 """
 
 from __future__ import annotations
@@ -66,6 +66,22 @@ class Door:
         self._desk.trail.record(who, address, "session.refused", after={"reason": error.reason}, now_ms=now_ms)
         return response
 
+    def arrive(self, request: Request[Any, Any, Any], identity: Identity) -> Account:
+        """The account of whom a provider vouches for; what the provider changed of it is the provider's own deed."""
+        desk, now_ms, address = self._desk, self._console.now_ms(), self._desk.guard.address_of(request)
+        came = desk.people.arrive(identity, now_ms)
+        before, after = came.before, came.account
+        deeds: list[tuple[str, object, object]] = []
+        if before is None:
+            deeds.append(("people.add", None, {"title": after.title, "role": after.role}))
+        else:
+            deeds.append(("people.role", before.role, after.role))
+            deeds.append(("account.title", before.title, after.title))
+        for deed, old, new in deeds:
+            if old != new:
+                desk.trail.record(identity.provider, address, deed, after.name, old, new, now_ms=now_ms)
+        return after
+
     def enter(self, request: Request[Any, Any, Any], account: Account, next_: str, by: str) -> Response[str]:
         """A session of its own for every sign-in: a cookie that was planted before is worth nothing after."""
         desk, now_ms, address = self._desk, self._console.now_ms(), self._desk.guard.address_of(request)
@@ -102,8 +118,10 @@ def routes(console: Console, desk: Desk, provider: ProviderPort | None = None) -
 
     @post("/signout", sync_to_thread=True, opt=requires("account.own", before_new_password=True))
     def sign_out(request: Request[Any, Any, Any]) -> Response[str]:
-        with desk.database.write():
+        """Whatever else fails, the session ends: its line in the trail follows if it can."""
+        with desk.anyway(request, "session.end"):
             desk.sessions.end(desk.guard.cookie_of(request))
+        with desk.anyway(request, "session.end"):
             desk.record(request, "session.end", "")
         return see_other("/signin?done=out", [desk.guard.no_cookie()])
 
@@ -136,7 +154,8 @@ def _provider_routes(console: Console, desk: Desk, door: Door, provider: Provide
         next_ = local_path(unquote(place) or "/")
         try:
             identity = provider.finish(pending, dict(request.query_params), now_ms)
-            response = door.enter(request, desk.people.arrive(identity, now_ms), next_, "provider")
+            with desk.database.write():
+                response = door.enter(request, door.arrive(request, identity), next_, "provider")
         except AccessError as error:
             response = door.refuse(request, error, next=next_)
         response.set_cookie(cookie("", 0))

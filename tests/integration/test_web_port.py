@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api_servers import ApiServer
-from hutong.calls.api import port
+from ask_servers import until
+from hutong.kernel.metrics import CONNECTIONS_REFUSED
+from hutong.kernel.web import port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.enable_socket
 
@@ -164,6 +167,41 @@ def test_who_sends_letter_by_letter_or_not_at_all_is_given_up(server: ApiServer)
         for it in slow:
             it.close()
     assert_it_serves(server)
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[ApiServer]:
+    """A server that lets one address have eight connections."""
+    with ApiServer(tmp_path / "data", most_connections=8) as it:
+        yield it
+
+
+def test_one_address_cannot_hold_all_connections(narrow: ApiServer) -> None:
+    """Half-sent heads from here take what one address may have; the next one is told so at once, and not kept."""
+    held = [socket.create_connection(("127.0.0.1", narrow.port), PATIENCE) for _ in range(8)]
+    for it in held:
+        it.sendall(b"GET /v1/rules HTTP/1.1\r\nHost: 127")
+    for _ in range(20):
+        told = talk(narrow, b"")
+        assert status(told) == 429
+        assert json.loads(told.partition(b"\r\n\r\n")[2])["type"] == "/problems/too-many-connections"
+    assert narrow.metrics.value(CONNECTIONS_REFUSED) == 20
+    with socket.create_connection(("127.0.0.1", narrow.port), PATIENCE, ("127.0.0.2", 0)) as other:
+        other.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert status(other.recv(65536)) == 200, "another address has its own share"
+    for it in held:
+        it.close()
+    until(lambda: status(talk(narrow, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")) == 404)
+
+
+def test_a_trusted_proxy_has_as_many_connections_as_it_needs(tmp_path: Path) -> None:
+    with ApiServer(tmp_path / "data", most_connections=2, proxies=["127.0.0.1/32"]) as server:
+        held = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(10)]
+        for it in held:
+            it.sendall(b"GET /v1/rules HTTP/1.1\r\nHost: 127")
+        assert_it_serves(server)
+        for it in held:
+            it.close()
 
 
 def test_a_connection_that_is_used_is_kept(server: ApiServer) -> None:
