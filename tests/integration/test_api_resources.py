@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
-from nodes import ScreenNode
 
 from api_servers import ApiServer
-from e2e.processes import hutong, running
+from e2e.processes import hutong
 from engines import NEIGHBOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import httpx
+    from nodes import ScreenNode
 
     from hutong.kernel.access.permissions import Role
 
@@ -24,26 +23,12 @@ pytestmark = pytest.mark.enable_socket
 
 PROBLEM = "application/problem+json"
 FORGED, CALLEE = "4008123456", "13912345678"
+UNMASK = {"unmask": "true"}
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScreenNode]:
-    it = ScreenNode(tmp_path_factory.mktemp("resources"))
-    with running(it):
-        it.start()
-        yield it
-
-
-@pytest.fixture(scope="module")
-def server(node: ScreenNode) -> Iterator[ApiServer]:
-    with ApiServer(node.data) as it:
-        yield it
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as it:
-        yield it
+def says(purpose: str) -> dict[str, str]:
+    """The header that says what for."""
+    return {"Hutong-Purpose": quote(purpose)}
 
 
 def place(client: httpx.Client, name: str, caller: str = FORGED, callee: str = CALLEE) -> dict[str, Any]:
@@ -70,8 +55,7 @@ class TestVerdicts:
         page = good(client.get("/v1/verdicts", params={"limit": 3}))
         assert [it["seq"] for it in page["verdicts"]] == seqs[::-1]
         first = page["verdicts"][0]
-        assert (first["caller"], first["callee"]) == ("40****3456", "139****5678")
-        assert FORGED not in str(page)
+        assert (first["caller"], first["callee"]) == (FORGED, "139****5678"), "a service's number points to no person"
         assert CALLEE not in str(page)
         assert first["rules"] == [{"id": "calls.shared-cost-as-caller", "decided": True}]
 
@@ -132,7 +116,7 @@ class TestVerdicts:
         again = place(client, "story", "13811114444")["seq"]
         story = good(client.get(f"/v1/verdicts/{seq}"))
         assert story["masked"] is True
-        assert FORGED not in str(story)
+        assert (story["caller"], story["callee"]) == (FORGED, "139****5678")
         assert CALLEE not in str(story)
         assert story["rules"][0]["because"]["en"]
         assert good(client.get(f"/v1/verdicts/{again}"))["earlier"] == [older]
@@ -144,17 +128,25 @@ class TestVerdicts:
     ) -> None:
         seq = place(client, "whole")["seq"]
         before = server.trail.count()
-        bad(client.get(f"/v1/verdicts/{seq}", params={"unmask": "true"}), 422, "purpose")
-        bad(client.get(f"/v1/verdicts/{seq}", params={"unmask": "true", "purpose": "  "}), 422, "purpose")
+        bad(client.get(f"/v1/verdicts/{seq}", params=UNMASK), 422, "Hutong-Purpose")
+        bad(client.get(f"/v1/verdicts/{seq}", params={**UNMASK, "purpose": "in the address"}), 422, "Hutong-Purpose")
+        for wrong in ("", "%20%09", "%E4%B8", "%FF", "%E4%B8%BA" * 501):
+            answer = client.get(f"/v1/verdicts/{seq}", params=UNMASK, headers={"Hutong-Purpose": wrong})
+            bad(answer, 400 if len(wrong) > 4500 else 422, "" if len(wrong) > 4500 else "Hutong-Purpose")
+        too_long = client.get(f"/v1/verdicts/{seq}", params=UNMASK, headers={"Hutong-Purpose": "x" * 501})
+        bad(too_long, 422, "500 characters")
+        raw = client.get(f"/v1/verdicts/{seq}", params=UNMASK, headers=[(b"Hutong-Purpose", "张三".encode())])
+        bad(raw, 400)
         assert server.trail.count() == before
-        story = good(client.get(f"/v1/verdicts/{seq}", params={"unmask": "true", "purpose": "case 12"}))
+        answer = client.get(f"/v1/verdicts/{seq}", params=UNMASK, headers=says("张三的申诉, case 12"))
+        story = good(answer)
         assert (story["caller"], story["callee"], story["masked"]) == (FORGED, CALLEE, False)
         deed = server.deeds()[0]
         assert (deed.who, deed.deed, deed.target, deed.purpose) == (
             "operator",
             "numbers.unmask",
             f"verdict {seq}",
-            "case 12",
+            "张三的申诉, case 12",
         )
         keys = {name: server.refs.key(ref) for name, ref in deed.after.items()}
         assert keys == {
@@ -165,7 +157,7 @@ class TestVerdicts:
     def test_who_may_not_unmask_does_not(self, server: ApiServer, client: httpx.Client) -> None:
         seq = place(client, "not whole")["seq"]
         with server.client("auditor") as auditor:
-            bad(auditor.get(f"/v1/verdicts/{seq}", params={"unmask": "true", "purpose": "x"}), 403, "numbers.unmask")
+            bad(auditor.get(f"/v1/verdicts/{seq}", params=UNMASK, headers=says("x")), 403, "numbers.unmask")
             assert good(auditor.get(f"/v1/verdicts/{seq}"))["masked"] is True
 
     def test_nothing_is_shown_when_the_trail_cannot_be_written(self, node: ScreenNode) -> None:
@@ -175,16 +167,15 @@ class TestVerdicts:
             (broken.data / "rulesets").symlink_to(node.data / "rulesets")
             seq = place(client, "unseen")["seq"]
             entry = good(client.post("/v1/lists", json={"target": CALLEE, "reason": "r"}), 201)["id"]
-            whole = {"unmask": "true", "purpose": "x"}
             with broken.database.write() as connection:
                 connection.exec_driver_sql("ALTER TABLE trail RENAME TO gone")
             for path in (f"/v1/verdicts/{seq}", "/v1/lists", f"/v1/lists/{entry}"):
-                answer = client.get(path, params=whole)
+                answer = client.get(path, params=UNMASK, headers=says("x"))
                 bad(answer, 503, "could not be recorded")
                 assert CALLEE not in answer.text
             for answer in (
                 client.post("/v1/lists", json={"target": "13800001111", "reason": "r"}),
-                client.delete(f"/v1/lists/{entry}", params={"why": "w"}),
+                client.delete(f"/v1/lists/{entry}", headers=says("w")),
                 client.post("/v1/lists/import", content=b"target,reason\n13800002222,r\n"),
                 client.put("/v1/rules/calls.anonymous-from-abroad/stage", json={"to": "warn", "why": "w"}),
             ):
@@ -217,21 +208,22 @@ class TestLists:
         again = good(client.post("/v1/lists", json={"target": "13700005555", "reason": "complaint 10"}), 201)
         assert server.deeds()[0].before["reason"] == "complaint 9"
         assert good(client.get(f"/v1/lists/{entry['id']}"))["removed"] is not None
-        gone = good(client.delete(f"/v1/lists/{again['id']}", params={"why": "objection upheld"}))
+        gone = good(client.delete(f"/v1/lists/{again['id']}", headers=says("objection upheld, 张三")))
         assert gone["removed"]
         deed = server.deeds()[0]
-        assert (deed.deed, deed.purpose, deed.before["id"]) == ("lists.remove", "objection upheld", again["id"])
-        bad(client.delete(f"/v1/lists/{again['id']}", params={"why": "again"}), 409)
-        bad(client.delete("/v1/lists/2000000000", params={"why": "x"}), 404)
+        assert (deed.deed, deed.purpose, deed.before["id"]) == ("lists.remove", "objection upheld, 张三", again["id"])
+        bad(client.delete(f"/v1/lists/{again['id']}", headers=says("again")), 409)
+        bad(client.delete("/v1/lists/2000000000", headers=says("x")), 404)
         bad(client.delete(f"/v1/lists/{again['id']}"), 400, "")
+        bad(client.delete(f"/v1/lists/{again['id']}", headers=says("  ")), 422, "Hutong-Purpose")
 
     def test_whole_numbers_for_a_purpose(self, server: ApiServer, client: httpx.Client) -> None:
         entry = good(client.post("/v1/lists", json={"target": "13700006666", "reason": "of 13700006666"}), 201)
         assert "13700006666" not in str(good(client.get(f"/v1/lists/{entry['id']}")))
-        whole = good(client.get(f"/v1/lists/{entry['id']}", params={"unmask": "true", "purpose": "case 3"}))
+        whole = good(client.get(f"/v1/lists/{entry['id']}", params=UNMASK, headers=says("case 3")))
         assert (whole["target"], whole["reason"]) == ("13700006666", "of 13700006666")
         assert (server.deeds()[0].deed, server.deeds()[0].purpose) == ("numbers.unmask", "case 3")
-        page = good(client.get("/v1/lists", params={"unmask": "true", "purpose": "case 4", "limit": 1}))
+        page = good(client.get("/v1/lists", params={**UNMASK, "limit": 1}, headers=says("case 4")))
         assert page["entries"][0]["target"] == "13700006666"
         assert server.deeds()[0].after == {"entries": [entry["id"]]}
 
@@ -370,7 +362,44 @@ class TestWindows:
             bad(client.post("/v1/windows", json={"number": "13800009999"}), 503)
 
 
+class TestKept:
+    def test_nobody_on_the_way_keeps_an_answer(self, server: ApiServer, client: httpx.Client) -> None:
+        seq = place(client, "not kept")["seq"]
+        entry = good(client.post("/v1/lists", json={"target": "13700007777", "reason": "r"}), 201)["id"]
+        call = {"call_id": "kept", "caller": FORGED, "callee": CALLEE, "source": NEIGHBOUR}
+        for answer in (
+            client.post("/v1/calls/screen", json=call),
+            client.get("/v1/verdicts"),
+            client.get(f"/v1/verdicts/{seq}", params=UNMASK, headers=says("case 5")),
+            client.post("/v1/verdicts/search", json={"number": CALLEE}),
+            client.get("/v1/lists"),
+            client.get(f"/v1/lists/{entry}", params=UNMASK, headers=says("case 5")),
+            client.post("/v1/windows", json={"number": CALLEE}),
+            client.get("/v1/rules"),
+            client.get("/v1/nothing"),
+            client.get("/v1/verdicts/999999999"),
+        ):
+            assert answer.headers.get_list("cache-control") == ["no-store"], answer.request.url
+        with server.client(None) as anybody:
+            assert anybody.get("/v1/lists").headers["cache-control"] == "no-store"
+
+
 class TestDocument:
+    def test_the_purpose_is_a_header_and_never_part_of_an_address(self, server: ApiServer) -> None:
+        found = {
+            (operation["operationId"], parameter["name"], parameter["in"], parameter["required"])
+            for path in server.api.document["paths"].values()
+            for operation in path.values()
+            for parameter in operation.get("parameters", [])
+            if parameter["name"].lower() in {"purpose", "why", "hutong-purpose"}
+        }
+        assert found == {
+            ("readVerdict", "Hutong-Purpose", "header", False),
+            ("listEntries", "Hutong-Purpose", "header", False),
+            ("readEntry", "Hutong-Purpose", "header", False),
+            ("removeEntry", "Hutong-Purpose", "header", True),
+        }
+
     def test_it_and_its_page_are_open(self, server: ApiServer) -> None:
         with server.client(None) as anybody:
             document = good(anybody.get("/v1/openapi.json"))

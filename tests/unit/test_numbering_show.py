@@ -83,6 +83,25 @@ def test_service_lines_stay_readable(text: str, masked: str) -> None:
     assert NUMBERING.mask(NUMBERING.read(text).key) == masked
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("+86110", "110"),
+        ("+8696110", "96110"),
+        ("008695588", "95588"),
+        ("+86 400 812 3456", "4008123456"),
+        ("8613800138000", "138****8000"),
+        ("+44 20 7946 0958", "+4420****0958"),
+        ("alice", "a****"),
+        ("12345678901234567890", "123456789012****7890"),
+        ("", ""),
+    ],
+)
+def test_however_a_number_is_written_it_is_masked_alike(text: str, masked: str) -> None:
+    assert NUMBERING.mask_written(text) == masked
+    assert NUMBERING.mask(NUMBERING.read(text).key, text) == masked or not text
+
+
 def test_every_value_has_a_name_in_both_languages() -> None:
     for kind, table in TABLES.items():
         for code, name in enumerate(table):

@@ -14,7 +14,7 @@ from hutong.calls.board import Board
 from hutong.calls.explain import Verdicts
 from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError, StateError
-from hutong.kernel.numbering import AREAS, mask
+from hutong.kernel.numbering import AREAS, Numbering
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,6 +198,7 @@ class LiveSource:
         self._board = Board(data / "board.bin")
         self._inode = 0
         self._verdicts = Verdicts(data)
+        self._numbering = Numbering()  # keys are read already, with the home area where one was missing
         self._legend = _Legend(0, [], [])
         self._shown: dict[int, LatestVerdict] = {}
 
@@ -281,8 +282,8 @@ class LiveSource:
             seq=seq,
             time_ms=verdict.time_ms,
             call_id=masked(verdict.call_id),
-            caller=mask(verdict.caller),
-            callee=mask(verdict.callee),
+            caller=self._numbering.mask(verdict.caller_key, verdict.caller),
+            callee=self._numbering.mask(verdict.callee_key, verdict.callee),
             trunk=verdict.trunk,
             action=verdict.action,
             code=verdict.code,

@@ -32,7 +32,7 @@ from hutong.calls.window_history import COLUMNS, draw_windows
 from hutong.calls.windows_reader import WindowsReader
 from hutong.kernel.errors import HutongError, JournalError
 from hutong.kernel.lists import Entry, ListStore
-from hutong.kernel.numbering import Numbering, digits_of, key_kind, mask
+from hutong.kernel.numbering import Numbering, digits_of, key_kind
 from hutong.kernel.numbering.keys import KIND_NUMBER
 from hutong.kernel.windows import WINDOW_FEATURES
 
@@ -102,13 +102,13 @@ class Stories:
             time_ms=it.time_ms,
             action=it.action,
             code=it.code,
-            caller=self._masked_number(it.caller_key, it.caller),
-            callee=self._masked_number(it.callee_key, it.callee),
+            caller=self._numbering.mask(it.caller_key, it.caller),
+            callee=self._numbering.mask(it.callee_key, it.callee),
             caller_ref=self._ref(it.caller_key),
             callee_ref=self._ref(it.callee_key),
             call_id=masked(it.call_id),
-            from_=mask(it.from_),
-            diverter=mask(it.diverter),
+            from_=self._numbering.mask_written(it.from_),
+            diverter=self._numbering.mask_written(it.diverter),
             trunk=it.trunk,
             trunk_kind=it.trunk_kind,
             area=self._numbering.read(f"+{digits}").area if (digits := digits_of(it.callee_key)) else "none",
@@ -119,9 +119,6 @@ class Stories:
             reason={lang: masked(text) for lang, text in story.reason.items()},
             ruleset=it.ruleset,
         )
-
-    def _masked_number(self, key: int, text: str) -> str:
-        return self._numbering.mask(key) if key_kind(key) == KIND_NUMBER else mask(text)
 
     # A call
 
@@ -185,10 +182,6 @@ class Stories:
     def whole_number(self, key: int) -> str:
         """The number as people write it."""
         return self._numbering.show(key)
-
-    def masked_number(self, key: int) -> str:
-        """The number with four digits hidden."""
-        return self._numbering.mask(key)
 
     def number(self, key: int, now_ms: int, span_ms: int) -> NumberStory:
         """The story of a number.

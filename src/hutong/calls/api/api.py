@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from litestar.concurrency import sync_to_thread
@@ -23,6 +23,7 @@ from hutong.calls.ask_client import AskClient
 from hutong.calls.ask_edge import SOCKET
 from hutong.calls.explain import Verdicts
 from hutong.calls.windows_reader import WindowsReader
+from hutong.kernel.web.problems import is_for_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from hutong.kernel.metrics import Metrics
     from hutong.kernel.numbering import Numbering
     from hutong.kernel.web.frame import Frame
+
+
+_NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 
 class ApiLimits(msgspec.Struct, frozen=True):
@@ -113,7 +117,11 @@ class Api:
         self.routes: list[HTTPRouteHandler] = [*described, *reference_routes(self.document, body, parts.frame)]
 
     async def before_send(self, message: Message, scope: Scope) -> None:
-        """For `Litestar(before_send=…)`: counts answers."""
+        """For `Litestar(before_send=…)`: counts answers, and lets nobody keep what programs are told of people."""
+        if message["type"] == "http.response.start" and is_for_programs(scope["path"]):
+            headers = message["headers"]
+            if all(name != b"cache-control" for name, _ in headers):
+                message["headers"] = [*headers, _NOT_KEPT]
         await self._meters.before_send(message, scope)
 
     async def close(self) -> None:

@@ -23,11 +23,11 @@ PATH: Final = "/v1/openapi.json"
 
 _DESCRIPTION: Final = """\
 护通的程序接口。每个请求带 `Authorization: Bearer 令牌`;令牌在控制台“令牌”页生成,权限不超过其所属账号。\
-错误一律为 application/problem+json (RFC 9457)。号码与名称默认掩码。
+错误一律为 application/problem+json (RFC 9457)。号码默认掩码;用途写在 Hutong-Purpose 头中,不写入网址。
 
 Hutong for programs. Every request carries `Authorization: Bearer TOKEN`; tokens are made on the console's page of \
 tokens and may do at most what their owner may. Errors are application/problem+json (RFC 9457). Numbers are masked \
-unless a purpose is given and recorded.
+unless a purpose is given, in the header Hutong-Purpose and never in the address, and recorded.
 """
 _TAGS: Final = (
     ("calls", "呼叫筛查 / Screening calls"),

@@ -16,12 +16,12 @@ from litestar.concurrency import sync_to_thread
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from hutong.calls.api.bodies import ImportAnswer, ListEntry, ListPage, NewEntry, RowError
-from hutong.calls.api.readers import AnyRequest, Desk, not_found, refused
+from hutong.calls.api.readers import AnyRequest, Desk, not_found, read_purpose, refused
 from hutong.calls.api.verdict_routes import Purpose, Unmask  # noqa: TC001  # Litestar reads the annotations
-from hutong.calls.console.list_table import masked, written
+from hutong.calls.console.list_table import masked, named, written
 from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.errors import HutongError, ListError
-from hutong.kernel.lists import Entry, describe, draft
+from hutong.kernel.lists import Entry, draft
 from hutong.kernel.lists.csv_file import detect_encoding, import_file, read_time, show_time
 from hutong.kernel.lists.entries import LAST_ID, decode_entry
 from hutong.kernel.web.guard import requires
@@ -94,7 +94,7 @@ class ListsDesk:
         """
         entry = self._known(number)
         if unmask:
-            self._desk.unmask(request, purpose, target=self._name(entry), after={"entries": [entry.id]})
+            self._desk.unmask(request, purpose, target=named(entry, self._refs), after={"entries": [entry.id]})
         return self._shown(entry, whole=unmask)
 
     def add(self, request: AnyRequest, new: NewEntry) -> ListEntry:
@@ -120,7 +120,7 @@ class ListsDesk:
             raise refused(error) from None
         old = self._same(entry)
         what = {
-            "target": self._name(entry),
+            "target": named(entry, self._refs),
             "before": self._facts(old) if old else None,
             "after": self._facts(entry),
             "purpose": entry.reason,
@@ -135,18 +135,16 @@ class ListsDesk:
             Problem: 404, or 409 where it has no effect any more.
         """
         entry = self._known(number)
-        if not why.strip():
-            raise Problem(422, "/problems/refused", "Refused", "why: a removal needs its reason.")
         if entry.removed:
             raise Problem(409, "/problems/refused", "Refused", f"Entry {number} was removed or replaced already.")
         viewer: Viewer = request.user
         gone = self._change(
             request,
             "lists.remove",
-            lambda: self._store.remove(entry, self._desk.now_s(), who=viewer.name, why=why.strip()),
-            target=self._name(entry),
+            lambda: self._store.remove(entry, self._desk.now_s(), who=viewer.name, why=why),
+            target=named(entry, self._refs),
             before=self._facts(entry),
-            purpose=why.strip(),
+            purpose=why,
         )
         if not gone:
             raise Problem(409, "/problems/refused", "Refused", f"Entry {number} was removed or replaced already.")
@@ -206,10 +204,6 @@ class ListsDesk:
         about = (entry.list, entry.kind, entry.key, entry.last, entry.role)
         found = self._store.matching(entry.key)
         return next((it for it in found if (it.list, it.kind, it.key, it.last, it.role) == about), None)
-
-    def _name(self, entry: Entry) -> str:
-        """A target on the trail: a number by its reference, anything wider as it is written."""
-        return self._refs.ref(entry.key) if entry.kind == "number" else describe(entry)
 
     def _facts(self, entry: Entry) -> dict[str, object]:
         shown = self._shown(entry, whole=False)
@@ -314,8 +308,9 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
         sync_to_thread=True,
         tags=["lists"],
         summary="名单条目 / List entries",
-        description="新的在前。号码已掩码;`unmask=true` 须有 numbers.unmask 权限并说明用途。\n\n"
-        "Newest first. Numbers are masked; `unmask=true` needs the permission numbers.unmask and a purpose.",
+        description="新的在前。号码已掩码;`unmask=true` 须有 numbers.unmask 权限,并在 Hutong-Purpose 头中说明用途。\n\n"
+        "Newest first. Numbers are masked; `unmask=true` needs the permission numbers.unmask and a purpose in the "
+        "header Hutong-Purpose.",
         operation_id="listEntries",
     )
     def page(  # noqa: PLR0913, PLR0917  # a filter each
@@ -380,10 +375,10 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
     def remove(
         request: AnyRequest,
         number: EntryId,
-        why: Annotated[str, QueryParameter(min_length=1, max_length=500, description="移出原因 / why it goes")],
+        purpose: Purpose,
     ) -> ListEntry:
-        """一秒内生效,记入操作记录 / Without effect within a second, and on the trail."""
-        return _answered(lambda: lists.remove(request, number, why))
+        """一秒内生效;Hutong-Purpose 头说明原因,记入操作记录 / Why it goes is in Hutong-Purpose, and on the trail."""
+        return _answered(lambda: lists.remove(request, number, read_purpose(purpose)))
 
     @post(
         "/v1/lists/import",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 AnyRequest = Request[Any, Any, Any]
 
 _MS: Final = 1_000_000
+PURPOSE: Final = "Hutong-Purpose"
+"""The header that says what for: addresses are logged, and a purpose may name people."""
 LONGEST_PURPOSE: Final = 500
+LONGEST_ENCODED: Final = LONGEST_PURPOSE * len("%E4%B8%BA")
 _LAST_MS: Final = 1 << 62
 
 
@@ -100,8 +104,8 @@ class Desk:
                 headers={"Retry-After": "5"},
             ) from error
 
-    def unmask(self, request: AnyRequest, purpose: str | None, **what: Any) -> None:  # noqa: ANN401  # as above
-        """Record that whole numbers will be shown.
+    def unmask(self, request: AnyRequest, purpose: str, **what: Any) -> None:  # noqa: ANN401  # as above
+        """Record that whole numbers will be shown; `purpose` is the header's value.
 
         Raises:
             Problem: 403 without the permission, 422 without a purpose, 503 where it cannot be recorded.
@@ -109,11 +113,30 @@ class Desk:
         viewer: Viewer = request.user
         if not viewer.can("numbers.unmask"):
             raise Problem(403, "", "Forbidden", "This needs the permission numbers.unmask.")
-        meant = (purpose or "").strip()[:LONGEST_PURPOSE]
-        if not meant:
-            raise Problem(422, "/problems/purpose-missing", "No purpose", "Say in `purpose` what the numbers are for.")
-        self.record(request, "numbers.unmask", purpose=meant, **what)
+        self.record(request, "numbers.unmask", purpose=read_purpose(purpose), **what)
         self._meters.unmasked()
+
+
+def read_purpose(header: str) -> str:
+    """What for, from the value of the header PURPOSE: UTF-8, percent-encoded, because headers hold no other scripts.
+
+    Raises:
+        Problem: 422, it says nothing, too much, or is not encoded so.
+    """
+    try:
+        said = unquote_to_bytes(header.encode("ascii")).decode().strip()
+    except ValueError:
+        raise Problem(
+            422, "/problems/purpose-unreadable", "Purpose unreadable", f"{PURPOSE} is not percent-encoded UTF-8."
+        ) from None
+    if not said:
+        raise Problem(
+            422, "/problems/purpose-missing", "No purpose", f"Say in the header {PURPOSE} what the purpose of this is."
+        )
+    if len(said) > LONGEST_PURPOSE:
+        detail = f"{PURPOSE} has more than {LONGEST_PURPOSE} characters."
+        raise Problem(422, "/problems/purpose-unreadable", "Purpose unreadable", detail)
+    return said
 
 
 def refused(error: HutongError, status: int = 422) -> Problem:

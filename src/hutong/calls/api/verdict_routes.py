@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from litestar import get, post
-from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
 from msgspec import structs
 
 from hutong.calls.api.bodies import (
@@ -18,13 +18,21 @@ from hutong.calls.api.bodies import (
     VerdictSearch,
     VerdictStory,
 )
-from hutong.calls.api.readers import AnyRequest, Desk, not_found, read_ms, refused, show_ms
+from hutong.calls.api.readers import (
+    LONGEST_ENCODED,
+    PURPOSE,
+    AnyRequest,
+    Desk,
+    not_found,
+    read_ms,
+    refused,
+    show_ms,
+)
 from hutong.calls.index import Filters
 from hutong.calls.index.query import LAST_MS
 from hutong.calls.record import KIND_VERDICT
 from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError
-from hutong.kernel.numbering import mask
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
@@ -105,8 +113,8 @@ class VerdictDesk:
             seq=verdict.seq,
             time=show_ms(verdict.time_ms),
             call_id=masked(verdict.call_id),
-            caller=mask(verdict.caller),
-            callee=mask(verdict.callee),
+            caller=self._numbering.mask(verdict.caller_key, verdict.caller),
+            callee=self._numbering.mask(verdict.callee_key, verdict.callee),
             trunk=verdict.trunk,
             trunk_kind=verdict.trunk_kind,
             action=verdict.action,  # type: ignore[arg-type]  # a verdict's action is one of the three
@@ -149,7 +157,7 @@ class VerdictDesk:
         earlier = [it for it in self._index.by_call_id(verdict.call_id, _OF_A_CALL) if it < seq]
         story = _told(self._verdicts.explain(verdict), earlier)
         if not unmask:
-            return _masked(story)
+            return _masked(story, verdict, self._numbering)
         keys = {"caller": verdict.caller_key, "callee": verdict.callee_key}
         shown = {name: self._refs.ref(key) for name, key in keys.items()}
         self._desk.unmask(request, purpose, target=f"verdict {seq}", after=shown)
@@ -208,14 +216,14 @@ def _told(story: Story, earlier: list[int]) -> VerdictStory:
     )
 
 
-def _masked(story: VerdictStory) -> VerdictStory:
+def _masked(story: VerdictStory, verdict: Verdict, numbering: Numbering) -> VerdictStory:
     return structs.replace(
         story,
         call_id=masked(story.call_id),
-        caller=mask(story.caller),
-        callee=mask(story.callee),
-        from_=mask(story.from_) if story.from_ else "",
-        diverter=mask(story.diverter) if story.diverter else "",
+        caller=numbering.mask(verdict.caller_key, story.caller),
+        callee=numbering.mask(verdict.callee_key, story.callee),
+        from_=numbering.mask_written(story.from_),
+        diverter=numbering.mask_written(story.diverter),
         reason={lang: masked(text) for lang, text in story.reason.items()},
         lists=[structs.replace(it, reason=masked(it.reason), source=masked(it.source)) for it in story.lists],
         masked=True,
@@ -227,7 +235,15 @@ Until = Annotated[str, QueryParameter(max_length=40, description="RFC 3339;到�
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="每页条数 / verdicts on a page")]
 CursorText = Annotated[str, QueryParameter(max_length=64, description="上一页给出的 cursor / of the page before")]
 Seq = Annotated[int, PathParameter(ge=1, le=_LAST_SEQ, description="判决编号 / number of the verdict")]
-Purpose = Annotated[str, QueryParameter(max_length=500, description="查看完整号码的用途 / what whole numbers are for")]
+Purpose = Annotated[
+    str,
+    HeaderParameter(
+        name=PURPOSE,
+        max_length=LONGEST_ENCODED,
+        pattern=r"^[\x20-\x7e]*$",
+        description="用途:UTF-8 百分号编码 / what for: UTF-8, percent-encoded",
+    ),
+]
 Unmask = Annotated[bool, QueryParameter(description="显示完整号码,须说明用途 / show whole numbers; needs a purpose")]
 
 
@@ -289,9 +305,10 @@ def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
         sync_to_thread=True,
         tags=["verdicts"],
         summary="判决全貌 / One verdict and what it rests on",
-        description="号码已掩码;`unmask=true` 须有 numbers.unmask 权限并说明用途,且先记入操作记录。\n\n"
-        "Numbers are masked. `unmask=true` needs the permission numbers.unmask and a purpose, and is on the trail "
-        "before anything is shown.",
+        description="号码已掩码;`unmask=true` 须有 numbers.unmask 权限,并在 Hutong-Purpose 头中说明用途;"
+        "先记入操作记录,再显示。\n\n"
+        "Numbers are masked. `unmask=true` needs the permission numbers.unmask and a purpose in the header "
+        "Hutong-Purpose, and is on the trail before anything is shown.",
         operation_id="readVerdict",
     )
     def story(request: AnyRequest, seq: Seq, unmask: Unmask = False, purpose: Purpose = "") -> VerdictStory:  # noqa: FBT002  # a query's switch

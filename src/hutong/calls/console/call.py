@@ -57,7 +57,8 @@ def routes(console: Console, *, stories: Stories, index: VerdictIndex, trail: Tr
         if said.trouble:
             return shown(request, story, None, said)
         verdict = story.verdict
-        put_on_trail(desk, request, said, f"calls/{verdict.seq}", [verdict.caller_ref, verdict.callee_ref])
+        refs = [verdict.caller_ref, verdict.callee_ref]
+        put_on_trail(desk, request, said, f"calls/{verdict.seq}", numbers=refs)
         return shown(request, story, stories.whole_call(verdict.seq), said)
 
     return [call, unmask]

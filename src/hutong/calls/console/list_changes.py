@@ -17,6 +17,7 @@ from litestar.response import Redirect
 
 from hutong.calls.console.error_words import Said, say_error
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
+from hutong.calls.console.unmasking import PURPOSES, Unmasking
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import LISTS, RESPONSES, ROLES, Entry, draft
 from hutong.kernel.lists.csv_file import show_time
@@ -139,11 +140,11 @@ def _add(desk: ListDesk, request: AnyRequest, form: dict[str, str]) -> Response[
         )
     old = _same(desk, entry)
     if form.get("confirmed") != "yes":
-        rows = desk.rows(_covering(desk, entry, old), viewer, request)
+        rows = desk.rows(_covering(desk, entry, old), viewer)
         return desk.console.page(
             request,
             "lists_confirm.html",
-            row=desk.row(entry, viewer),
+            row=desk.row(entry, viewer, whole=True),  # as it was written a moment ago
             old=desk.row(old, viewer) if old else None,
             covering=rows,
             width=entry.last - entry.key + 1 if entry.kind == "range" else 0,
@@ -166,19 +167,41 @@ def _go(path: str) -> Redirect:
     return Redirect(path, status_code=_SEE_OTHER)
 
 
-def _entry_page(desk: ListDesk, request: AnyRequest, entry: Entry, form: dict[str, str], **more: Any) -> Response[str]:  # noqa: ANN401  # a template takes any value
-    (row,) = desk.rows([entry], request.user, request)
-    trouble = more.pop("trouble", None)
+def entry_page(  # noqa: PLR0913  # what a page may say besides
+    desk: ListDesk,
+    request: AnyRequest,
+    entry: Entry,
+    form: dict[str, str] | None = None,
+    *,
+    template: str = "lists_entry.html",
+    trouble: Said | None = None,
+    field: str = "",
+    done: str = "",
+    said: Unmasking = Unmasking(),  # noqa: B008  # frozen
+    whole: bool = False,
+    **more: Any,  # noqa: ANN401  # a template takes any value
+) -> Response[str]:
+    """The page of an entry, or of a change to it.
+
+    Args:
+        desk, request, entry: which, for whom.
+        form: what was filled in. trouble, field: what is wrong with it, and where. done: one of DONE, or "".
+        template: the page. more: its own values.
+        said: what the form asked for whole numbers said.
+        whole: shows it unmasked; only once the trail holds the purpose.
+    """
     return desk.console.page(
         request,
-        more.pop("template", "lists_entry.html"),
-        status=200 if trouble is None else _REFUSED,
-        row=row,
-        done="",
-        values=form,
+        template,
+        status=_REFUSED if trouble is not None or said.trouble else 200,
+        row=desk.row(entry, request.user, whole=whole),
+        done=done,
+        values=form or {},
         trouble=trouble,
-        field=more.pop("field", ""),
+        field=field,
         spans=SPANS,
+        said=said,
+        purposes=PURPOSES,
         **more,
     )
 
@@ -201,11 +224,9 @@ def _remove(desk: ListDesk, request: AnyRequest, entry: Entry, form: dict[str, s
         why = _why(form)
     except ListError as error:
         said = say_error(desk.console.frame.texts, error, desk.language(request))
-        return _entry_page(desk, request, entry, form, trouble=said, field="remove")
+        return entry_page(desk, request, entry, form, trouble=said, field="remove")
     if form.get("confirmed") != "yes":
-        return _entry_page(
-            desk, request, entry, form, template="lists_change.html", change="remove", why=why, expires=0
-        )
+        return entry_page(desk, request, entry, form, template="lists_change.html", change="remove", why=why, expires=0)
     _change(
         desk,
         viewer,
@@ -224,9 +245,9 @@ def _renew(desk: ListDesk, request: AnyRequest, entry: Entry, form: dict[str, st
         why, expires = _why(form), read_expiry(desk, request, form)
     except ListError as error:
         said = say_error(desk.console.frame.texts, error, desk.language(request))
-        return _entry_page(desk, request, entry, form, trouble=said, field="expiry")
+        return entry_page(desk, request, entry, form, trouble=said, field="expiry")
     if form.get("confirmed") != "yes":
-        return _entry_page(
+        return entry_page(
             desk, request, entry, form, template="lists_change.html", change="expiry", why=why, expires=expires
         )
     fresh = msgspec.structs.replace(entry, who=viewer.name, expires=expires, id=0, created=0)

@@ -1,7 +1,7 @@
 """What the pages of lists share: the lists, the trail, and how an entry looks to one viewer.
 
-Whoever may change lists works with whole numbers, and every page that shows them is on the trail; everybody else sees
-them masked. Not here: routes.
+Numbers are masked for everybody; an entry is whole only in the answer to a purpose that the trail holds (`unmasking`),
+and where it goes back to whoever has just written it. Not here: routes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from litestar import Request
 from litestar.params import URLEncodedBody
 
 from hutong.calls.console.list_import import ImportDesk
-from hutong.calls.console.list_table import Census, expiry_of, masked, written
+from hutong.calls.console.list_table import Census, expiry_of, masked, named, written
 from hutong.calls.story_views import masked as masked_text
-from hutong.kernel.lists import Entry, describe
+from hutong.kernel.lists import Entry  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.lists.entries import LAST_ID
 
@@ -37,15 +37,21 @@ _NS = 1_000_000_000
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An entry as a page shows it to one viewer: `target`, `reason` and `source` masked where they have to be.
+    """An entry as a page shows it to one viewer.
 
-    `ref` leads to the number's story; empty where there is none to see.
+    Attributes:
+        target, reason, source, removed_why: masked unless `whole`.
+        hides: whether anything in them is hidden.
+        ref: leads to the number's story; empty where there is none to see.
     """
 
     entry: Entry
     target: str
     reason: str
     source: str
+    removed_why: str
+    whole: bool
+    hides: bool
     expiry: str
     ref: str
 
@@ -95,29 +101,35 @@ class ListDesk:
         """Put a deed on the trail, now."""
         self.trail.record(viewer.name, viewer.address, deed, **what, now_ms=self.console.now_ms())
 
-    def row(self, entry: Entry, viewer: Viewer) -> Row:
-        """An entry for this viewer."""
-        whole = viewer.can("lists.change")
+    def row(self, entry: Entry, viewer: Viewer, *, whole: bool = False) -> Row:
+        """An entry for this viewer; `whole` only for whom the trail holds a purpose, or who has just written it."""
         story = entry.kind == "number" and viewer.can("numbers.read")
+        open_texts = (self.written(entry), entry.reason, entry.source, entry.removed_why)
+        texts = (masked(entry, self.numbering), *(masked_text(text) for text in open_texts[1:]))
+        target, reason, source, removed_why = open_texts if whole else texts
         return Row(
             entry=entry,
-            target=written(entry, self.numbering) if whole else masked(entry, self.numbering),
-            reason=entry.reason if whole else masked_text(entry.reason),
-            source=entry.source if whole else masked_text(entry.source),
+            target=target,
+            reason=reason,
+            source=source,
+            removed_why=removed_why,
+            whole=whole,
+            hides=not whole and texts != open_texts,
             expiry=expiry_of(entry, self.now()),
             ref=self.refs.ref(entry.key) if story else "",
         )
 
-    def rows(self, entries: list[Entry], viewer: Viewer, request: AnyRequest) -> list[Row]:
-        """Entries for this viewer; where numbers show whole, that they were seen is on the trail before they are."""
-        if entries and viewer.can("lists.change"):
-            seen = [entry.id for entry in entries]
-            self.record(viewer, "lists.view", target=request.scope["path"], after={"entries": seen})
+    def rows(self, entries: list[Entry], viewer: Viewer) -> list[Row]:
+        """Entries for this viewer, masked."""
         return [self.row(entry, viewer) for entry in entries]
 
+    def written(self, entry: Entry) -> str:
+        """A target as people write it, whole."""
+        return written(entry, self.numbering)
+
     def name(self, entry: Entry) -> str:
-        """A target on the trail: a number by its reference, anything wider as it is written."""
-        return self.refs.ref(entry.key) if entry.kind == "number" else describe(entry)
+        """A target on the trail."""
+        return named(entry, self.refs)
 
     def facts(self, entry: Entry) -> dict[str, object]:
         """An entry on the trail."""

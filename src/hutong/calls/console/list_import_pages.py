@@ -17,6 +17,7 @@ from litestar.response import File, Redirect
 from hutong.calls.console.error_words import Said, say_error, say_words
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
 from hutong.calls.console.list_import import KEPT_S, LARGEST, SHOWN_REFUSED, Import
+from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.lists.csv_file import COLUMNS, REQUIRED
 from hutong.kernel.web.guard import requires
@@ -73,11 +74,9 @@ def _found(desk: ListDesk, request: AnyRequest, token: str) -> Import:
 
 
 def _show(desk: ListDesk, request: AnyRequest, it: Import, said: Said | None = None) -> Response[str]:
-    """How the file stands. What is wrong with rows may quote whole numbers, so that page is on the trail."""
+    """How the file stands. What is wrong with rows, or with the first line, may quote numbers: they are masked."""
     texts, language = desk.console.frame.texts, desk.language(request)
     refused = desk.imports.refused(it) if it.state not in _BUSY else []
-    if refused:
-        desk.record(request.user, "lists.view", target="/lists/import", after={"file": it.name, "digest": it.digest})
     part = "hx-request" in request.headers
     return desk.console.page(
         request,
@@ -85,9 +84,9 @@ def _show(desk: ListDesk, request: AnyRequest, it: Import, said: Said | None = N
         status=200 if said is None else _REFUSED,
         it=it,
         busy=it.state in _BUSY,
-        refused=[(one, say_words(texts, one.what, one.fix, language)) for one in refused],
+        refused=[(one, say_words(texts, masked(one.what), one.fix, language)) for one in refused],
         shown=SHOWN_REFUSED,
-        trouble=say_error(texts, it.trouble, language) if it.trouble else said,
+        trouble=say_words(texts, masked(it.trouble.what), it.trouble.fix, language) if it.trouble else said,
         kept_minutes=KEPT_S // 60,
     )
 
@@ -153,7 +152,10 @@ def import_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
         path = desk.imports.refused_file(it)
         if it.state in _BUSY or not path.exists():
             raise NotFoundException
-        desk.record(request.user, "lists.view", target="/lists/import/refused", after={"file": it.name})
+        # Whole, because masked rows could not be repaired; they are the viewer's own, and go to nobody else.
+        desk.record(
+            request.user, "lists.view", target="/lists/import/refused", after={"file": it.name, "digest": it.digest}
+        )
         return File(path, filename="refused.csv", media_type="text/csv; charset=utf-8")
 
     return [start, bring, show, confirm, refused]

@@ -2,7 +2,8 @@
 
 Belongs here: which entries a query means, how many there are, what is masked. Not here: routes and words (`lists`),
 changes to lists. Nothing holds the whole list in memory: filters look at stored entries slice by slice and give up at
-`MOST_EXAMINED`, saying so, so that a page of a list of millions still comes at once.
+`MOST_EXAMINED`, saying so, so that a page of a list of millions still comes at once. Words are searched as they are
+shown, masked: else whoever searches digit by digit would read what is hidden.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe
 from hutong.kernel.lists.entries import decode_entry, rows_of
 from hutong.kernel.numbering import digits_of, mask
@@ -20,6 +22,7 @@ from hutong.kernel.numbering import digits_of, mask
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hutong.kernel.access.refs import Refs
     from hutong.kernel.lists import ListStore
     from hutong.kernel.lists.store import Order
     from hutong.kernel.numbering import Numbering
@@ -51,7 +54,7 @@ class Wanted(msgspec.Struct, frozen=True):
     Attributes:
         list, kind, role: one of the enumerations in `kernel.lists`.
         expiry: one of EXPIRIES.
-        source, who: parts of these words. text: a part of the reason, the source or who.
+        source, who: parts of these words, numbers in them masked. text: a part of the reason, the source or who.
         sort: "id", "target", or another field of an entry.
         start: entries, in the store's order, that an earlier look already went through.
     """
@@ -150,10 +153,11 @@ class _Sieve:
 
     def _says(self, value: bytes) -> bool:
         entry, wanted = decode_entry(value), self._wanted
-        words = f"{entry.reason}\n{entry.source}\n{entry.who}"
+        source = masked_text(entry.source)
+        words = f"{masked_text(entry.reason)}\n{source}\n{entry.who}"
         return all(
             _lower(part) in _lower(field)
-            for part, field in ((wanted.source, entry.source), (wanted.who, entry.who), (wanted.text, words))
+            for part, field in ((wanted.source, source), (wanted.who, entry.who), (wanted.text, words))
         )
 
 
@@ -322,9 +326,18 @@ def masked(entry: Entry, numbering: Numbering) -> str:
     if entry.kind == "number":
         return numbering.mask(entry.key)
     if entry.kind == "range":
-        return "-".join(f"+{_hide(digits_of(key))}" for key in (entry.key, entry.last))
-    digits = digits_of(entry.key)
-    return f"+{digits}*" if len(digits) <= _OPEN_DIGITS else f"+{_hide(digits)}*"
+        ends = (entry.key, entry.last)
+        return "-".join(f"+{digits_of(key) if numbering.is_service(key) else _hide(digits_of(key))}" for key in ends)
+    return f"+{_hide(digits_of(entry.key))}*"
+
+
+def named(entry: Entry, refs: Refs) -> str:
+    """A target on the trail: the references of its numbers; a prefix that points to nobody as it is written."""
+    if entry.kind == "number":
+        return refs.ref(entry.key)
+    if entry.kind == "range":
+        return f"{refs.ref(entry.key)}-{refs.ref(entry.last)}"
+    return describe(entry) if len(digits_of(entry.key)) <= _OPEN_DIGITS else f"{refs.ref(entry.key)}*"
 
 
 def _hide(digits: str) -> str:

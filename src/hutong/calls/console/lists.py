@@ -1,4 +1,4 @@
-"""`/lists`: what is listed, why and until when; one number's entries; exports.
+"""`/lists`: what is listed, why and until when; one number's entries; exports. Whole only for a stated purpose.
 
 Belongs here: the overview, the table, the search by number, one entry. Not here: changes (`list_changes`), files that
 people bring (`list_import`, `list_import_pages`), finding entries (`list_table`).
@@ -15,17 +15,18 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
 
 from hutong.calls.console.error_words import say_words
-from hutong.calls.console.list_changes import DONE, SPANS, change_routes
+from hutong.calls.console.list_changes import DONE, change_routes, entry_page
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk, Row
 from hutong.calls.console.list_import_pages import import_routes
 from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find, masked
+from hutong.calls.console.unmasking import PURPOSES, Unmasking, put_on_trail, read_form
 from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe, read_target
 from hutong.kernel.lists.csv_file import COLUMNS, show_time
 from hutong.kernel.lists.entries import LAST_ID
 from hutong.kernel.numbering.keys import MAX_DIGITS
-from hutong.kernel.web.guard import requires
+from hutong.kernel.web.guard import RefusedError, requires
 from hutong.kernel.web.tables import Column, Filter, TableQuery, TableSpec, TableView, export_csv, read_query
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.access.trail import Trail
-    from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.clock import Clock
     from hutong.kernel.lists import ListStore
     from hutong.kernel.numbering import Numbering
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _NS = 1_000_000_000
 _DAY = 86_400
 _LONGEST_NUMBER = 64
+_REFUSED = 422
 
 
 def _choices(name: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -108,7 +109,7 @@ def _table(desk: ListDesk, request: AnyRequest) -> _Table:
     if found.total is not None and query.page > 1 and not found.entries:
         query = msgspec.structs.replace(query, page=max(-(-found.total // query.size), 1))
         found = find(desk.store, wanted, now, offset=query.offset, size=query.size)
-    rows = desk.rows(found.entries, request.user, request)
+    rows = desk.rows(found.entries, request.user)
     view = TableView(TABLE, query, rows, total=found.total, more=found.more)
     stored = desk.store.count()
     further = _further(view, found.looked_to) if found.looked_to < stored and not found.more else ""
@@ -121,18 +122,24 @@ def _further(view: TableView[Row], start: int) -> str:
     return "?" + urlencode([*said, ("start", start)])
 
 
-def _export(desk: ListDesk, request: AnyRequest) -> Stream:
-    viewer: Viewer = request.user
+def _export(desk: ListDesk, request: AnyRequest, said: Unmasking | None = None) -> Stream:
+    """Every entry that the filters leave: masked, or whole for what `said` says; on the trail before the first byte.
+
+    Raises:
+        RecordsError: it could not be kept there.
+    """
     query = read_query(TABLE, dict(request.query_params))
-    whole = viewer.can("lists.change")
-    desk.record(viewer, "tables.export", target="lists", after={"filters": query.filters, "whole_numbers": whole})
+    if said is None:
+        desk.record(request.user, "tables.export", target="lists", after={"filters": query.filters})
+    else:
+        put_on_trail(desk, request, said, "lists", filters=query.filters)
     wanted = msgspec.structs.replace(wanted_of(query), start=0)
-    return export_csv("lists", COLUMNS, _lines(desk, every(desk.store, wanted, desk.now()), viewer))
+    entries = every(desk.store, wanted, desk.now())
+    return export_csv("lists", COLUMNS, _lines(desk, entries, whole=said is not None))
 
 
-def _lines(desk: ListDesk, entries: Iterable[Entry], viewer: Viewer) -> Iterator[tuple[object, ...]]:
+def _lines(desk: ListDesk, entries: Iterable[Entry], *, whole: bool) -> Iterator[tuple[object, ...]]:
     """As `kernel.lists.csv_file` reads them; 00 for +, which a spreadsheet would take for a formula."""
-    whole = viewer.can("lists.change")
     for entry in entries:
         target = describe(entry) if whole else masked(entry, desk.numbering)
         reason, source = (text if whole else masked_text(text) for text in (entry.reason, entry.source))
@@ -157,16 +164,15 @@ def _number_key(desk: ListDesk, text: str) -> int:
 
 def _search(desk: ListDesk, request: AnyRequest, text: str) -> Response[str]:
     """The entries that cover a number, or the one that is exactly what was written."""
-    viewer: Viewer = request.user
     trouble, entries, target = None, [], ""
     try:
         key = _number_key(desk, text[:_LONGEST_NUMBER])
-        target = desk.numbering.show(key) if viewer.can("lists.change") else desk.numbering.mask(key)
+        target = desk.numbering.mask(key)
         entries = desk.store.matching(key)
     except ListError as error:
-        # What was typed may be a number but for a slip, and not everybody who searches may see whole ones.
+        # What was typed may be a number but for a slip.
         trouble = say_words(desk.console.frame.texts, masked_text(error.what), error.fix, desk.language(request))
-    rows = desk.rows(entries, viewer, request)
+    rows = desk.rows(entries, request.user)
     acts = [row for row in rows if row.expiry != "over"]
     verdict = _outcome(acts) if trouble is None else ""
     return desk.console.page(
@@ -189,6 +195,31 @@ def _outcome(rows: list[Row]) -> str:
     return f"{sides['caller']}_{sides['callee']}"
 
 
+def _overview(desk: ListDesk, request: AnyRequest, said: Unmasking = Unmasking()) -> Response[str]:  # noqa: B008  # frozen
+    table = _table(desk, request)
+    text = table.view.query.filters.get("text", "")
+    return desk.console.page(
+        request,
+        "lists.html",
+        status=_REFUSED if said.trouble else 200,
+        table=table,
+        counts=desk.census.counts(desk.now()),
+        soon_days=SOON // _DAY,
+        lists=LISTS,
+        kinds=KINDS,
+        number_as_text=masked_text(text) != text,
+        said=said,
+        purposes=PURPOSES,
+    )
+
+
+def _known(desk: ListDesk, number: int) -> Entry:
+    found = desk.entry(number)
+    if found is None:
+        raise NotFoundException
+    return found
+
+
 def read_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
     """The pages that change nothing."""
 
@@ -196,15 +227,14 @@ def read_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
     def lists(request: AnyRequest) -> Response[Any]:
         if request.query_params.get("format") == "csv" and request.user.can("tables.export"):
             return _export(desk, request)
-        return desk.console.page(
-            request,
-            "lists.html",
-            table=_table(desk, request),
-            counts=desk.census.counts(desk.now()),
-            soon_days=SOON // _DAY,
-            lists=LISTS,
-            kinds=KINDS,
-        )
+        return _overview(desk, request)
+
+    @post("/lists", opt=requires("numbers.unmask"), sync_to_thread=True, status_code=200)
+    def export_whole(request: AnyRequest, data: Form) -> Response[Any]:
+        if not request.user.can("tables.export"):
+            raise RefusedError("This needs the permission tables.export.", "permission", "tables.export")
+        said = read_form(data)
+        return _overview(desk, request, said) if said.trouble else _export(desk, request, said)
 
     @post("/lists/search", opt=requires("lists.read"), sync_to_thread=True, status_code=200)
     def search(request: AnyRequest, data: Form) -> Response[str]:
@@ -212,22 +242,18 @@ def read_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
 
     @get("/lists/{number:int}", opt=requires("lists.read"), sync_to_thread=True)
     def entry(request: AnyRequest, number: FromPath[int]) -> Response[str]:
-        found = desk.entry(number)
-        if found is None:
-            raise NotFoundException
-        (row,) = desk.rows([found], request.user, request)
-        return desk.console.page(
-            request,
-            "lists_entry.html",
-            row=row,
-            done=done if (done := request.query_params.get("done", "")) in DONE else "",
-            values={},
-            trouble=None,
-            field="",
-            spans=SPANS,
-        )
+        done = request.query_params.get("done", "")
+        return entry_page(desk, request, _known(desk, number), done=done if done in DONE else "")
 
-    return [lists, search, entry]
+    @post("/lists/{number:int}", opt=requires("numbers.unmask"), sync_to_thread=True, status_code=200)
+    def unmask(request: AnyRequest, number: FromPath[int], data: Form) -> Response[str]:
+        found, said = _known(desk, number), read_form(data)
+        if said.trouble:
+            return entry_page(desk, request, found, said=said)
+        put_on_trail(desk, request, said, f"lists/{found.id}", numbers=[desk.name(found)])
+        return entry_page(desk, request, found, said=said, whole=True)
+
+    return [lists, export_whole, search, entry, unmask]
 
 
 def routes(  # each a part of its own

@@ -124,7 +124,7 @@ def routes(
         key, said = key_of(ref), read_form(data)
         if said.trouble:
             return shown(request, key, "", said)
-        put_on_trail(desk, request, said, f"numbers/{ref}", [ref])
+        put_on_trail(desk, request, said, f"numbers/{ref}", numbers=[ref])
         return shown(request, key, stories.whole_number(key), said)
 
     return [number, unmask]
