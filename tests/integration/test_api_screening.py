@@ -37,26 +37,6 @@ def call(caller: str = "", callee: str = "", **more: object) -> dict[str, object
     return {"call_id": f"h{serial}@gw", **numbers, "source": NEIGHBOUR, **more}
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScreenNode]:
-    it = ScreenNode(tmp_path_factory.mktemp("api"))
-    with running(it):
-        it.start()
-        yield it
-
-
-@pytest.fixture(scope="module")
-def server(node: ScreenNode) -> Iterator[ApiServer]:
-    with ApiServer(node.data) as it:
-        yield it
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as it:
-        yield it
-
-
 def screen(client: httpx.Client, body: object) -> Any:  # noqa: ANN401  # JSON
     answer = client.post("/v1/calls/screen", json=body)
     assert answer.status_code == 200, answer.text

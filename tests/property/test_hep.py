@@ -8,31 +8,10 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hep_packets
 from hutong.protocols.hep import HepError, Packet, StreamReader, build_packet, parse_packet
 
-u8, u16, u32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
-texts = st.binary(max_size=40)
-
-
-def _packets(address: st.SearchStrategy[str]) -> st.SearchStrategy[Packet]:
-    return st.builds(
-        Packet,
-        source=address,
-        destination=address,
-        source_port=u16,
-        destination_port=u16,
-        protocol=u8,
-        seconds=u32,
-        microseconds=st.integers(0, 999_999),
-        kind=u8,
-        payload=st.binary(max_size=2000),
-        capture_id=u32,
-        key=texts,
-        correlation=texts,
-    )
-
-
-packets = st.one_of(_packets(st.ip_addresses(v=4).map(str)), _packets(st.ip_addresses(v=6).map(str)))
+packets = hep_packets.packets(payload=2000, text=40)
 
 
 @given(packet=packets, compress=st.sampled_from(["", "gzip", "zlib"]))

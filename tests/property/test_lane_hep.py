@@ -10,39 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hep_packets
 from hep_vectors import RECORDED
 from hutong.calls import lane_hep, lane_messages
 from hutong.calls.mirror_reference import cause_of
 from hutong.calls.trunks import address_halves
-from hutong.protocols.hep import Packet, build_packet, parse_packet
+from hutong.protocols.hep import build_packet, parse_packet
 from hutong.protocols.sip import Request, SipError, parse_datagram
 from sip_vectors import fill, needs_protos, needs_torture, protos_cases, torture_messages
 
 _MANY = settings(max_examples=400, deadline=None)
 _MASK = 2**64 - 1
 
-u8, u16, u32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
-
-
-def _packets(address: st.SearchStrategy[str]) -> st.SearchStrategy[bytes]:
-    return st.builds(
-        Packet,
-        source=address,
-        destination=address,
-        source_port=u16,
-        destination_port=u16,
-        protocol=u8,
-        seconds=u32,
-        microseconds=st.integers(0, 999_999),
-        kind=u8,
-        payload=st.binary(max_size=60),
-        capture_id=u32,
-        key=st.binary(max_size=9),
-        correlation=st.binary(max_size=9),
-    ).map(build_packet)
-
-
-packets = st.one_of(_packets(st.ip_addresses(v=4).map(str)), _packets(st.ip_addresses(v=6).map(str)))
+packets = hep_packets.packets(payload=60, text=9).map(build_packet)
 
 
 def read_packet(data: bytes) -> dict[str, object] | None:
