@@ -20,7 +20,6 @@ from test_survival import Load, assert_kept, assert_windows_equal_the_journal
 from e2e.processes import HUTONG, Process, free_port, hutong, running
 from hutong.app.backup_parts import is_known
 from hutong.calls.explain import Verdicts, tell
-from hutong.calls.features import VOCABULARY
 from hutong.calls.screening import replay_records
 from hutong.kernel import windows
 from hutong.kernel.access.people import People
@@ -162,10 +161,9 @@ def recount(data: Path, seq: int) -> WindowArrays:
     file.close()
     table = windows.format_buffer(bytearray(windows.size_for(capacity)), capacity, salts)
     journal = FileJournal(data / "journal")
-    unused = np.zeros(len(VOCABULARY))
     for frame in journal.read_frames(1):
         words = np.frombuffer(frame.payload, dtype=np.int64)
-        replay_records(table, words, words.view(np.uint16), 0, unused)
+        replay_records(table, words, words.view(np.uint16), 0)
         table.head.committed = frame.next_seq - 1
     journal.close()
     assert windows.committed_seq(table) == seq

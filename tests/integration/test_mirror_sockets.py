@@ -16,7 +16,6 @@ from nodes import IPV4, IPV6, PATIENCE, ScreenNode, until
 from sip_clients import FORGED, UdpPeer, code_of, new_call
 
 from e2e.processes import free_port, hutong, running
-from hutong.calls.features import VOCABULARY
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME
 from hutong.calls.screening import replay_records
@@ -380,7 +379,7 @@ def assert_windows_equal_the_journal(data: Path) -> None:
         for frame in journal.read_frames(1):
             words = np.frombuffer(frame.payload, dtype=np.int64)
             windows.begin(recount, frame.first_seq)
-            replay_records(recount, words, words.view(np.uint16), 0, np.zeros(len(VOCABULARY)))
+            replay_records(recount, words, words.view(np.uint16), 0)
             windows.commit(recount, frame.next_seq - 1)
         for record in journal.read(1):
             keys |= set(np.frombuffer(record.body, dtype=np.int64, count=4)[1:4].tolist())

@@ -14,7 +14,6 @@ from nodes import IPV4, PATIENCE, ScreenNode, until, verdicts_in
 from sip_clients import FORGED, UdpPeer, code_of, header_of, new_call
 
 from e2e.processes import running
-from hutong.calls.features import VOCABULARY
 from hutong.calls.screening import replay_records
 from hutong.kernel import windows
 from hutong.kernel.journal import FileJournal
@@ -95,11 +94,10 @@ def assert_windows_equal_the_journal(data: Path) -> None:
     try:
         assert kept.rolled_back == 0
         recount = windows.format_buffer(bytearray(windows.size_for(20_000)), 20_000, (1, 2))
-        unused = np.zeros(len(VOCABULARY))
         for frame in journal.read_frames(1):
             words = np.frombuffer(frame.payload, dtype=np.int64)
             windows.begin(recount, frame.first_seq)
-            replay_records(recount, words, words.view(np.uint16), 0, unused)
+            replay_records(recount, words, words.view(np.uint16), 0)
             windows.commit(recount, frame.next_seq - 1)
         verdicts = verdicts_in(data)
         assert windows.committed_seq(kept.arrays) == len(verdicts)

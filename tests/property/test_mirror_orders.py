@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from engines import invite
 from hutong.calls import mirror_calls
-from hutong.calls.features import VOCABULARY
 from hutong.calls.screening import replay_records
 from hutong.kernel import windows
 from mirrored import CAPACITY, NOON_US, Leg, Mirror
@@ -82,7 +81,7 @@ def assert_the_journal_tells_the_whole(mirror: Mirror) -> None:
     recount = windows.format_buffer(bytearray(windows.size_for(200)), 200, (3, 4))
     for data in mirror.records:
         words = np.frombuffer(data, dtype=np.int64)
-        replay_records(recount, words, words.view(np.uint16), 0, np.zeros(len(VOCABULARY)))
+        replay_records(recount, words, words.view(np.uint16), 0)
     now = mirror.now_ns // 10**9
     keys = {key for verdict in mirror.verdicts for key in (verdict.caller_key, verdict.callee_key)}
     for key in keys:

@@ -41,7 +41,7 @@ def seen(made: windows.WindowArrays, key: int, name: str) -> float:
 
 def replay(made: windows.WindowArrays, *records: bytes) -> int:
     words = np.frombuffer(b"".join(records), dtype=np.int64)
-    return int(replay_records(made, words, words.view(np.uint16), 0, np.zeros(1)))
+    return int(replay_records(made, words, words.view(np.uint16), 0))
 
 
 def test_an_outcome_is_read_back_as_it_was_written() -> None:

@@ -24,6 +24,8 @@ FLAG_ANONYMOUS = 64
 FLAG_REFERENCE = 128
 #: Seen in mirrored signalling and judged in observe mode: nobody asked, nothing was answered.
 FLAG_MIRRORED = 256
+#: Two bits beside the flags: how the roaming question was answered, an index into features.ROAMING.
+ROAMING_SHIFT, ROAMING_BITS = 9, 3
 
 FLAG_NAMES = {
     FLAG_FAIL_OPEN: "fail-open",
@@ -53,6 +55,7 @@ class Verdict(msgspec.Struct, frozen=True):
         fired: rule indices that fired, with the values they read.
         lists: (caller block, caller allow, callee block, callee allow) entry ids, 0 = none.
         flags: names from FLAG_NAMES.
+        roaming: one of features.ROAMING; "not-asked" in records written before this was kept.
         ruleset: digest of the rule set, 16 hexadecimal digits.
     """
 
@@ -75,3 +78,4 @@ class Verdict(msgspec.Struct, frozen=True):
     lists: tuple[int, int, int, int]
     flags: tuple[str, ...]
     ruleset: str
+    roaming: str = "not-asked"

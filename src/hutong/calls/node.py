@@ -35,7 +35,6 @@ from hutong.kernel.rules import RuleWatcher, load_saved
 from hutong.kernel.windows.snapshot import SnapshotKeeper
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from structlog.typing import FilteringBoundLogger
 
     from hutong.kernel.clock import Clock
@@ -321,13 +320,12 @@ class Node:
         if committed >= self.journal.last_seq and not self._windows.lost:
             return
         oldest = self._clock.wall() - _WINDOW_NS if self._windows.lost else 0
-        features = np.zeros(len(VOCABULARY))
         records = 0
         for frame in self.journal.read_frames(committed + 1, skip_corrupt=True):
             # Frame by frame within a batch: whoever kills a recovery finds it resumable.
             self._gate.begin(frame.first_seq)
             if frame.wall_ns >= oldest:
-                records += self._recount(frame, committed, features)
+                records += self._recount(frame, committed)
             self._gate.commit(frame.next_seq - 1)
         self._log.info("windows counted again from the journal", records=records)
 
@@ -349,10 +347,10 @@ class Node:
         if self._calls is None:
             stale.unlink()
 
-    def _recount(self, frame: Frame, committed: int, features: NDArray[np.float64]) -> int:
+    def _recount(self, frame: Frame, committed: int) -> int:
         words = np.frombuffer(frame.payload, dtype=np.int64)
         skip = max(committed + 1 - frame.first_seq, 0)
-        return int(replay_records(self._windows.arrays, words, words.view(np.uint16), skip, features))
+        return int(replay_records(self._windows.arrays, words, words.view(np.uint16), skip))
 
 
 def _boot_id() -> bytes:

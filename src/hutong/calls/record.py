@@ -7,7 +7,7 @@ All little-endian, every part padded to 8 bytes:
     word 0      record header of the journal (length, kind)
     words 1-10  time ms, caller key, callee key, trunk key, list entries (caller, callee), rule set digest, source
                 address (high, low), then 16-bit cells: code, action | flags << 8, deciding rule, count of fired rules
-    words 11-12 16-bit cells: callee area, trunk kind | flags above 128, lengths of the texts
+    words 11-12 16-bit cells: callee area, trunk kind | flags above 128 | roaming << 9, lengths of the texts
     texts       call id, caller, callee, From where it disagrees, diverter, trunk name
     fired       16-bit rule indices, then the 64-bit floats that each of them read, in the rule set's order
 """
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.calls.model import ACTIONS, FLAG_NAMES, Verdict
+from hutong.calls.features import ROAMING
+from hutong.calls.model import ACTIONS, FLAG_NAMES, ROAMING_BITS, ROAMING_SHIFT, Verdict
 from hutong.calls.trunks import TRUNK_KINDS
 from hutong.kernel.compiled import compiled, copy_bytes
 from hutong.kernel.errors import JournalError
@@ -154,6 +155,7 @@ def _decode(seq: int, body: memoryview, reads: Callable[[str, int], int]) -> Ver
         lists=(caller_lists >> 32, caller_lists & 0xFFFFFFFF, callee_lists >> 32, callee_lists & 0xFFFFFFFF),
         flags=tuple(name for bit, name in FLAG_NAMES.items() if flags & bit),
         ruleset=ruleset,
+        roaming=ROAMING[flags >> ROAMING_SHIFT & ROAMING_BITS],
     )
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.calls.features import VOCABULARY
 from hutong.calls.model import FLAG_FAIL_OPEN, FLAG_NIGHT
 from hutong.calls.outcomes import note_outcome
 from hutong.calls.record import KIND_VERDICT
@@ -34,9 +33,7 @@ _TRUNK = trunk_key("any")  # the trunk's own windows are nobody's business here
 
 
 @compiled
-def _count(
-    w: windows.WindowArrays, event: NDArray[np.int64], keys: NDArray[np.int64], spare: NDArray[np.float64]
-) -> None:
+def _count(w: windows.WindowArrays, event: NDArray[np.int64], keys: NDArray[np.int64]) -> None:
     now = event[_TIME] // 1000
     if event[_KIND] != KIND_VERDICT:
         note_outcome(
@@ -52,7 +49,7 @@ def _count(
         )
     elif event[_FLAGS] & FLAG_FAIL_OPEN == 0:
         keys[0], keys[1], keys[2] = event[_CALLER], event[_CALLEE], _TRUNK
-        note_call(w, keys, event[_AREA], now, 1 if event[_FLAGS] & FLAG_NIGHT else 0, spare)
+        note_call(w, keys, event[_AREA], now, 1 if event[_FLAGS] & FLAG_NIGHT else 0)
 
 
 @compiled
@@ -62,14 +59,13 @@ def _draw(  # arrays, not objects
     events: NDArray[np.int64],
     moments: NDArray[np.int64],
     keys: NDArray[np.int64],
-    spare: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
     w = windows.table_at(table)
     done = 0
     for at in range(moments.shape[0]):
         while done < events.shape[0] and events[done, _TIME] // 1000 <= moments[at]:
-            _count(w, events[done], keys, spare)
+            _count(w, events[done], keys)
             done += 1
         windows.read_features(w, windows.find(w, key), moments[at], out, at * _VALUES)
 
@@ -91,5 +87,5 @@ def draw_windows(
     events = np.stack([columns[name] for name in COLUMNS], axis=1)
     table = windows.format_buffer(bytearray(windows.size_for(_CAPACITY)), _CAPACITY, salts)
     out = np.zeros(moments_s.size * _VALUES)
-    _draw(windows.handle_of(table), key, events, moments_s, np.zeros(3, np.int64), np.zeros(len(VOCABULARY)), out)
+    _draw(windows.handle_of(table), key, events, moments_s, np.zeros(3, np.int64), out)
     return out.reshape(-1, _VALUES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hutong.kernel.rules.findings import Finding, RulesetError
 from hutong.kernel.rules.loader import check_paths, load_ruleset, read_anchors, rule_files
-from hutong.kernel.rules.machine import Program, run_rules
+from hutong.kernel.rules.machine import Program, leave_possible, run_rule, run_rules
 from hutong.kernel.rules.ruleset import ALERT_STAGES, LEVELS, STAGES, Rule, Ruleset, Sample, Stage, load_saved
 from hutong.kernel.rules.stages import StageChange, promote, read_stages, stages_in_force
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary, open_code
@@ -32,6 +32,7 @@ __all__ = [
     "StageChange",
     "Vocabulary",
     "check_paths",
+    "leave_possible",
     "load_ruleset",
     "load_saved",
     "open_code",
@@ -39,6 +40,7 @@ __all__ = [
     "read_anchors",
     "read_stages",
     "rule_files",
+    "run_rule",
     "run_rules",
     "stages_in_force",
 ]

@@ -5,7 +5,7 @@ disk); nothing here knows a call, a rule or a clock. See docs/windows.md.
 """
 
 from hutong.kernel.windows.ahead import prefetch_index, prefetch_row
-from hutong.kernel.windows.features import WINDOW_FEATURES, read_features
+from hutong.kernel.windows.features import SPAN_NAMES, WINDOW_FEATURES, day_counts, read_features
 from hutong.kernel.windows.file import WindowFile
 from hutong.kernel.windows.gate import BatchGate
 from hutong.kernel.windows.handle import handle_of, table_at
@@ -20,11 +20,21 @@ from hutong.kernel.windows.layout import (
     tracked,
     views,
 )
-from hutong.kernel.windows.notes import forget_active, note_answered, note_attempt, note_ended, note_inbound, note_lost
+from hutong.kernel.windows.notes import (
+    RUN_SECONDS,
+    forget_active,
+    note_answered,
+    note_attempt,
+    note_ended,
+    note_inbound,
+    note_lost,
+)
 from hutong.kernel.windows.table import find, touch
 from hutong.kernel.windows.undo import begin, commit, recover, undo_room
 
 __all__ = [
+    "RUN_SECONDS",
+    "SPAN_NAMES",
     "WINDOW_FEATURES",
     "BatchGate",
     "WindowArrays",
@@ -34,6 +44,7 @@ __all__ = [
     "capacity_of",
     "commit",
     "committed_seq",
+    "day_counts",
     "evicted",
     "find",
     "forget_active",

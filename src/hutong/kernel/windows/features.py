@@ -185,3 +185,15 @@ def read_features(w: WindowArrays, slot: int, now: int, out: NDArray[np.float64]
         _read_row(nth(w.rows, slot), now, out, at)
     else:
         _read_nothing(out, at)
+
+
+@compiled
+def day_counts(w: WindowArrays, slot: int) -> tuple[int, int]:
+    """Attempts made and calls received by a number just touched, today and yesterday (UTC).
+
+    No attempts, distinct callees or areas of any span exceed the first, no inbound calls the second: the two buckets of
+    the longest span hold all that any span still counts.
+    """
+    row = nth(w.rows, slot)
+    made = signed(row.attempts[SPANS - 1]) + signed(row.attempts[SPANS - 1 + PREVIOUS])
+    return made, signed(row.inbound[SPANS - 1]) + signed(row.inbound[SPANS - 1 + PREVIOUS])
