@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hutong.kernel.access.people import People
-from hutong.kernel.access.trail import Trail, TrailEntry, TrailQuery
+from hutong.kernel.access.trail import Reach, Trail, TrailEntry, TrailQuery
 
 if TYPE_CHECKING:
     from hutong.kernel.records import Database
@@ -126,6 +126,26 @@ def test_entries_are_found_by_what_they_say(trail: Trail, query: TrailQuery, cou
     assert trail.count(query) == count
     assert len(trail.page(query)) == count
     assert len(list(trail.entries(query))) == count
+
+
+def test_a_part_of_a_text_is_looked_for_in_the_latest_entries_unless_a_time_is_named(
+    trail: Trail, database: Database
+) -> None:
+    with database.write():
+        for at in range(100):
+            trail.record("wang", "", "lists.add", f"no {at}", now_ms=NOW + at)
+    ids = sorted(entry.id for entry in trail.entries())
+    for query in (TrailQuery(text="no"), TrailQuery(target="no"), TrailQuery(text="nothing at all", who="li")):
+        assert trail.reach(query, 10) == Reach(ids[-11], ids[-1] + 1000, NOW + 90)
+    assert trail.reach(TrailQuery(text="no", until_ms=NOW + 50), 10) == Reach(ids[39], ids[49] + 1000, NOW + 40)
+    for query in (TrailQuery(), TrailQuery(who="wang"), TrailQuery(deed="lists"), TrailQuery(text="no", since_ms=NOW)):
+        assert trail.reach(query, 10) is None
+    assert trail.reach(TrailQuery(text="no"), ids[-1]) is None
+    assert trail.reach(TrailQuery(text="no", until_ms=1), 10) is None
+    within = TrailQuery(text="no", reach=Reach(ids[39], ids[49], NOW))
+    assert [entry.target for entry in trail.page(within)] == [f"no {at}" for at in range(49, 39, -1)]
+    assert [entry.target for entry in trail.page(within, "target", descending=False, limit=2)] == ["no 40", "no 41"]
+    assert trail.count(within) == 10
 
 
 def test_pages_are_sorted_and_cut(trail: Trail) -> None:

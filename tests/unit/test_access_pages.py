@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from access_site import PASSWORD, AccessSite, Visitor
+from hutong.kernel.access import trail
 from hutong.kernel.access.errors import REASONS, OidcRefused
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.pages.trail import changes
@@ -462,6 +463,26 @@ def test_the_trail_is_filtered_sorted_and_shows_what_changed(site: AccessSite) -
     assert "No row fits the filters" in ann.get("/trail?deed=people").text
     assert ann.get("/trail?page=99999").text.count("<tr>") == 12
     assert "Rows 1–50" in ann.get("/trail?page=%00&size=x&sort=;&since=yesterday").text
+
+
+def test_a_text_is_looked_for_in_the_latest_lines_and_the_page_says_so(
+    site: AccessSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trail.Trail.reach, "__defaults__", (10,))
+    site.person("ann", "auditor")
+    ann = sign_in(site, "ann")
+    for n in range(100):
+        site.trail.record("bob", "192.0.2.1", "rules.promote", f"rule-{n:03}", now_ms=site.now_ms + n)
+    page = ann.get("/trail?text=rule").text
+    assert page.count("<tr>") == 11
+    assert re.search(r"The earliest is of <time [^>]*>2027-01-15 16:00</time>", page)
+    assert "rule-089" not in page
+    for path in ("/trail?text=rule&since=2020-01-01T00:00&size=100", "/trail?who=bob&size=100"):
+        page = ann.get(path).text
+        assert page.count("<tr>") == 101, path
+        assert "Looked through" not in page
+    assert "Rows 1–50" in ann.get("/trail?text=rule&since=2020-01-01T00:00").text
+    assert "rule-000" in ann.get("/trail?text=rule&format=csv").text
 
 
 def test_taking_the_trail_away_is_recorded_and_harmless(site: AccessSite) -> None:

@@ -1,9 +1,9 @@
 """The trail: who did what, from where, to what, and how it was before and after. Rows are only ever added.
 
 A change and its row stand or fall together when both are made within one `database.write()`. Secrets never enter, and
-telephone numbers are masked, except where the deed is about the whole number: changes of lists keep what was listed,
-and an unmasking names the number by its reference (`refs`). Purposes are kept word for word but for what is plainly a
-telephone number: case numbers must stay.
+telephone numbers are masked. Changes of lists and unmaskings name numbers by their references (`refs`), so these deeds
+keep target, before and after as given. Purposes are kept word for word but for what is plainly a telephone number: case
+numbers must stay.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ WHOLE: Final = ("lists.", "numbers.unmask")
 _TELEPHONE: Final = re.compile(
     r"\+\d(?:[-. ()]{0,2}\d){6,15}|(?<!\d)(?:(?:00)?86)?(?:1[3-9](?:[- ]?\d){9}|0\d{2,3}(?:[- ]?\d){7,8})(?!\d)"
 )
+#: Entries that a page looks through for a text that no index can find (a part of a word, in any script): 0.15 s.
+SEARCHED: Final = 200_000
+_SLACK = 1000  # nodes that share records have clocks of their own: numbers and times do not quite rise together
 _PAGE = 500
 _LONGEST = 2000
 _TRAIL = tables.trail
@@ -62,12 +65,21 @@ class TrailEntry(msgspec.Struct, frozen=True):
     purpose: str
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """The entries that a page looks at: numbers above `above` up to `upto`, from `since_ms` on."""
+
+    above: int
+    upto: int
+    since_ms: int
+
+
 class TrailQuery(msgspec.Struct, frozen=True):
     """Which entries: all conditions must hold, empty ones and zeros do not count.
 
     Attributes:
         who: part of the name. deed: the word or its beginning up to a dot. target: part of it.
         text: part of target, purpose, before or after. since_ms, until_ms: from and before, ms since 1970.
+        reach: the numbers to look at; None = all.
     """
 
     who: str = ""
@@ -76,6 +88,7 @@ class TrailQuery(msgspec.Struct, frozen=True):
     text: str = ""
     since_ms: int = 0
     until_ms: int = 0
+    reach: Reach | None = None
 
 
 class Trail:
@@ -124,11 +137,31 @@ class Trail:
         offset: int = 0,
     ) -> list[TrailEntry]:
         """Entries that the query is about; those that sort alike stand newest first."""
-        column = _SORTS[sort]
+        column = _by_number(query, _SORTS[sort])
         order = [column.desc() if descending else column.asc(), _TRAIL.c.id.desc()]
         chosen = sa.select(_TRAIL).where(*_conditions(query)).order_by(*order).limit(limit).offset(offset)
         with self._database.read() as connection:
             return [_entry_of(row) for row in connection.execute(chosen)]
+
+    def reach(self, query: TrailQuery, searched: int = SEARCHED) -> Reach | None:
+        """How far back a page should look for a part of a text; None = at everything.
+
+        A query that says from when it wants to know is taken at its word, however long that takes.
+        """
+        if not (query.text or query.target) or query.since_ms:
+            return None
+        column = _TRAIL.c
+        latest = sa.select(column.id).order_by(column.time_ms.desc(), column.id.desc()).limit(1)
+        if query.until_ms:
+            latest = latest.where(column.time_ms < query.until_ms)
+        with self._database.read() as connection:
+            newest = connection.execute(latest).scalar() or 0
+            above = newest - searched
+            if above <= 0:
+                return None
+            first = sa.select(column.time_ms).where(column.id > above).order_by(column.id).limit(1)
+            since_ms = connection.execute(first).scalar()
+        return None if since_ms is None else Reach(above, newest + _SLACK, since_ms)
 
     def count(self, query: TrailQuery = TrailQuery()) -> int:  # noqa: B008  # frozen
         """How many entries the query is about."""
@@ -149,9 +182,18 @@ class Trail:
             below = [_TRAIL.c.id < found[-1].id]
 
 
+def _by_number(query: TrailQuery, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The column; within a reach in a form that no index knows, so that the engine goes by number and no further."""
+    if query.reach is None or column is _TRAIL.c.id:
+        return column
+    return column + 0 if column is _TRAIL.c.time_ms else sa.func.coalesce(column, "")
+
+
 def _conditions(query: TrailQuery) -> list[sa.ColumnElement[bool]]:
-    column = _TRAIL.c
+    column, time_ms = _TRAIL.c, _by_number(query, _TRAIL.c.time_ms)
     found: list[sa.ColumnElement[bool]] = []
+    if query.reach:
+        found += [column.id > query.reach.above, column.id <= query.reach.upto]
     if query.who:
         found.append(column.who.icontains(_clean(query.who), autoescape=True))
     if query.deed:
@@ -163,9 +205,9 @@ def _conditions(query: TrailQuery) -> list[sa.ColumnElement[bool]]:
         places = (column.target, column.purpose, column.before, column.after)
         found.append(sa.or_(*(place.icontains(_clean(query.text), autoescape=True) for place in places)))
     if query.since_ms:
-        found.append(column.time_ms >= query.since_ms)
+        found.append(time_ms >= query.since_ms)
     if query.until_ms:
-        found.append(column.time_ms < query.until_ms)
+        found.append(time_ms < query.until_ms)
     return found
 
 

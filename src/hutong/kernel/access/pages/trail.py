@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 from litestar import Request, Response, get
 
-from hutong.kernel.access.trail import TrailQuery
+from hutong.kernel.access.trail import SEARCHED, TrailQuery
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -94,16 +94,33 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         if wants_export(request.query_params) and request.user.can("tables.export"):
             desk.record(request, "tables.export", "trail", after=query.filters)
             return export_csv("trail", _header(console, request), _cells(console, request, desk.trail.entries(wanted)))
-        total = desk.trail.count(wanted)
-        last = max(-(-total // query.size), 1)
-        query = msgspec.structs.replace(query, page=min(query.page, last))
-        rows = desk.trail.page(
-            wanted, cast("Sort", query.sort), descending=query.descending, limit=query.size, offset=query.offset
+        reach = desk.trail.reach(wanted)
+        wanted = msgspec.structs.replace(wanted, reach=reach)
+        return console.page(
+            request, "trail.html", view=_view(desk, query, wanted), changes=changes, reach=reach, searched=SEARCHED
         )
-        view = TableView(TABLE, query, rows, total=total, more=query.page < last)
-        return console.page(request, "trail.html", view=view, changes=changes)
 
     return [trail]
+
+
+def _view(desk: Desk, query: TableQuery, wanted: TrailQuery) -> TableView[TrailEntry]:
+    """A page of the table. Counting looks at everything once more, so it is done only where an index does it."""
+
+    def rows_of(query: TableQuery) -> list[TrailEntry]:
+        sort = cast("Sort", query.sort)
+        return desk.trail.page(wanted, sort, descending=query.descending, limit=query.size + 1, offset=query.offset)
+
+    rows = rows_of(query)
+    if 0 < len(rows) <= query.size or (not rows and query.page == 1):
+        total = query.offset + len(rows)
+    elif wanted.text or wanted.target:
+        total = None
+    else:
+        total = desk.trail.count(wanted)
+        if not rows:
+            query = msgspec.structs.replace(query, page=max(-(-total // query.size), 1))
+            rows = rows_of(query)
+    return TableView(TABLE, query, rows[: query.size], total=total, more=len(rows) > query.size)
 
 
 def _wanted(query: TableQuery, console: Console, request: Request[Any, Any, Any]) -> TrailQuery:
