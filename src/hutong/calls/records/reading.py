@@ -1,0 +1,126 @@
+"""Files to rows in `columns.SCHEMA`, file after file: bad rows go to the dead letters, too many of them end it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from hutong.calls.records.convert import Converter
+from hutong.calls.records.csv_file import CsvFile
+from hutong.calls.records.faults import CallFileError
+from hutong.calls.records.layout import Layout
+from hutong.calls.records.parquet_file import MAGIC, SUFFIXES, ParquetFile
+from hutong.calls.records.piece import BadRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from hutong.calls.records.dead_letters import DeadLetters
+    from hutong.calls.records.piece import Piece, Reader
+
+#: Rows after which a share of bad ones means something.
+JUDGED_AFTER: Final = 1_000
+
+
+class Source(NamedTuple):
+    """What is to be read, and how.
+
+    Attributes:
+        files: in the order in which they were named.
+        trunks: names of all trunks; a place is the trunk's index.
+        layout: of all files. layout_file: where it came from, for errors.
+        stop_share: share of bad rows above which reading ends.
+    """
+
+    files: Sequence[Path]
+    trunks: Sequence[str]
+    layout: Layout = Layout()
+    layout_file: str = ""
+    stop_share: float = 0.01
+
+
+def open_file(path: Path, layout: Layout) -> Reader:
+    """The reader for a file: by its name, else by its first bytes."""
+    parquet = path.suffix.lower() in SUFFIXES
+    if not parquet:
+        try:
+            with path.open("rb") as file:
+                parquet = file.read(len(MAGIC)) == MAGIC
+        except OSError as error:
+            raise CallFileError(f"The file cannot be read: {error.strerror}.", where=str(path)) from error
+    return ParquetFile(path, layout) if parquet else CsvFile(path, layout)
+
+
+class Reading:
+    """One reading of all files from the beginning.
+
+    Args:
+        source: what is read.
+        dead: where bad rows go.
+    """
+
+    def __init__(self, source: Source, dead: DeadLetters) -> None:
+        self._source, self._dead = source, dead
+        self._done = 0
+        self._reader: Reader | None = None
+        #: Rows by now, good and bad.
+        self.rows = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes read by now."""
+        return self._done + (self._reader.position if self._reader else 0)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Good rows in `columns.SCHEMA`; column `row` numbers good and bad ones through all files, from 0.
+
+        Raises:
+            CallFileError: a file cannot be read, there is no row at all, or too many are bad.
+            ConfigError: the layout does not fit.
+        """
+        converter = Converter(self._source.layout, self._source.trunks, self._source.layout_file)
+        for path in self._source.files:
+            self._reader = open_file(path, self._source.layout)
+            for piece in self._reader.pieces():
+                yield from self._take(piece, converter, self._reader.name)
+            self._done += self._reader.size
+            self._reader = None
+        if not self.rows:
+            raise CallFileError(
+                "There is not one row.", where=", ".join(map(str, self._source.files)), fix="Check the export."
+            )
+        self._check_share(final=True)
+
+    def _take(self, piece: Piece, converter: Converter, name: str) -> Iterator[pa.RecordBatch]:
+        count = len(piece.rows)
+        bad = list(piece.bad)
+        if count:
+            try:
+                rows, faults = converter.convert(piece.columns, self.rows, count)
+            except CallFileError as error:
+                error.where = error.where or name
+                raise
+            if piece.faults is not None:
+                faults = np.where(piece.faults > 0, piece.faults, faults)
+            wrong = np.flatnonzero(faults)
+            bad += [BadRow(int(piece.rows[at]), int(faults[at]), piece.text(at)) for at in wrong.tolist()]
+            if wrong.size:
+                rows = rows.filter(pa.array(faults == 0))
+        self.rows += count + len(piece.bad)
+        if bad:
+            self._dead.put(name, sorted(bad))
+            self._check_share(final=False)
+        if count and rows.num_rows:
+            yield rows
+
+    def _check_share(self, *, final: bool) -> None:
+        bad, share = self._dead.count, self._source.stop_share
+        if bad > share * self.rows and (final or self.rows >= JUDGED_AFTER):
+            raise CallFileError(
+                f"{bad:,} of {self.rows:,} rows are bad, more than {share:.2%}. Nothing was written out.",
+                where=self._reader.name if self._reader else "",
+                fix=f"See {self._dead.name}; repair the export, map it with --layout, or allow more with --stop-share.",
+            )
