@@ -228,6 +228,8 @@ def test_only_a_hash_of_the_secret_is_kept(tokens: Tokens, wang: Account, databa
 def test_a_token_ends(tokens: Tokens, wang: Account) -> None:
     _, secret = tokens.make(wang.name, "x", ["lists.read"], NOW + 1500, NOW)
     assert tokens.viewer(secret, HERE, NOW + 1499) is not None
+    assert tokens.recent(secret, HERE, NOW + 1499) is not None
+    assert tokens.recent(secret, HERE, NOW + 1500) is None, "not even for the second that an answer is kept"
     assert tokens.viewer(secret, HERE, NOW + 1500) is None
 
 

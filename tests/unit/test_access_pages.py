@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from access_site import PASSWORD, AccessSite, Visitor
 from hutong.kernel.access import trail
 from hutong.kernel.access.errors import REASONS, OidcRefused
-from hutong.kernel.access.oidc_identity import Identity
+from hutong.kernel.access.oidc_identity import Identity, identity_of
 from hutong.kernel.access.pages.trail import changes
 from hutong.kernel.access.permissions import ROLE_TITLES, ROLES
 from hutong.kernel.clock import ManualClock
@@ -560,6 +560,48 @@ def test_what_people_typed_never_becomes_markup(site: AccessSite) -> None:
     texts = [ann.client.get(path, params={"who": hostile, "next": hostile}).text for path in (*PAGES, "/signin")]
     texts.append(site.visitor().post("/signin", {"name": hostile, "password": hostile, "next": hostile}).text)
     assert not [text for text in texts if "<script>alert" in text]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "shown"),
+    [
+        ("\u202eniM miK\u2066\u200b", "niM miK"),
+        ("\u202e \u202e", "kim"),
+        ("Kim\r\n\u2028\u0085Min", "Kim Min"),
+        ("K" * 5000, "K" * 100),
+        ({"first": "<b>"}, "{&#39;first&#39;: &#39;&lt;b&gt;&#39;}"),
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)&gt;"),
+        ("</title><script>alert(1)</script>", "&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;"),
+    ],
+)
+def test_what_a_provider_calls_people_harms_no_page_that_says_it(
+    site: AccessSite, provider: MemoryProvider, claimed: object, shown: str
+) -> None:
+    claims = {"iss": "https://id.example", "sub": "7", "preferred_username": "kim", "name": claimed}
+    provider.identity = identity_of(claims, frozenset({"office"}), [("office", "administrator")])
+    kim = site.visitor()
+    kim.get("/signin/oidc")
+    assert kim.get("/signin/oidc/callback?state=s1&code=c").status_code == 303
+    site.person("ann", "auditor")
+    pages = [kim.get(path).text for path in ("/account", "/people", "/people/kim")]
+    pages.append(sign_in(site, "ann").get("/trail").text)
+    for text in pages:
+        assert shown in text
+        assert not re.search(r"<script>alert|<img src=x|[\u202e\u2066\u200b\u2028\u0085]", text)
+
+
+def test_a_persons_name_is_no_formula_in_an_export(site: AccessSite, provider: MemoryProvider) -> None:
+    provider.identity = identity_of(
+        {"iss": "https://id.example", "sub": "7", "preferred_username": "kim", "name": '=HYPERLINK("http://x")'},
+        frozenset({"office"}),
+        [("office", "auditor")],
+    )
+    kim = site.visitor()
+    kim.get("/signin/oidc")
+    kim.get("/signin/oidc/callback?state=s1&code=c")
+    for path in ("/people?format=csv", "/trail?format=csv"):
+        assert "HYPERLINK" in kim.get(path).text
+        assert not re.search(r'(^|,)"?=HYPERLINK', kim.get(path).text, re.MULTILINE)
 
 
 def test_the_navigation_shows_what_one_may_open(site: AccessSite) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from asgi_browser import Browser, Reply, streamed
 from hutong.calls import live_feed
+from hutong.calls.live import RuleCount, TrunkCount
 from hutong.calls.live_feed import Audience, Watcher
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.clock import ManualClock
@@ -119,10 +120,15 @@ def test_what_callers_send_never_becomes_markup(site: WallSite) -> None:
         1, call_id=HOSTILE, caller=HOSTILE, callee=HOSTILE, trunk=HOSTILE, rules=[HOSTILE],
         reason={"zh": HOSTILE, "en": HOSTILE},
     )  # fmt: skip
-    site.source.put(snapshot(21, 1, latest=[bad]))
-    site.feed.look()
+    rules = [RuleCount(HOSTILE, {"zh": HOSTILE, "en": HOSTILE}, "block", 9)]
+    trunks = [TrunkCount(HOSTILE, "international", 9, 9)]
+    for at, times in ((21, 1), (22, 2)):
+        counted = [msgspec.structs.replace(it, count=it.count * times) for it in rules]
+        site.source.put(snapshot(at, times, latest=[bad], rules=counted, trunks=trunks))
+        site.feed.look()
     browser = _as(site, "operator")
-    for text in (browser.get("/").text, _event(browser.get("/live/stream"))["regions"]["latest"]):
+    regions = _event(browser.get("/live/stream"))["regions"]
+    for text in (browser.get("/").text, regions["latest"], regions["rules"], regions["trunks"]):
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 

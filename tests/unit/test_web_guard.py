@@ -113,6 +113,15 @@ def test_programs_get_a_problem_and_prove_themselves_by_token_only(site: AccessS
     assert bearer.get("/v1/lists").status_code == 401
 
 
+def test_programs_go_on_while_the_records_cannot_be_written(site: AccessSite) -> None:
+    """Noting that a token was used must not stop who screens calls."""
+    site.person("ann", "operator")
+    _, secret = site.tokens.make("ann", "test", ["lists.read"], site.now_ms + 60_000, site.now_ms)
+    with site.database.write() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER full BEFORE UPDATE ON tokens BEGIN SELECT no_such_function(); END")
+    assert site.visitor(authorization=f"Bearer {secret}").get("/v1/lists").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [

@@ -144,9 +144,13 @@ def identity_of(claims: Mapping[str, Any], groups: frozenset[str], roles: Sequen
         raise OidcRefused(
             "provider-account", "The provider's name for this person cannot be the name of an account.", fix=error.fix
         ) from error
-    title = " ".join(str(claims.get("name") or name).split())
-    title = "".join(c for c in title if c.isprintable())[:_LONGEST_TITLE] or name
-    return Identity(name, title, role, f"{claims['iss']} {claims['sub']}")
+    return Identity(name, _title_of(claims.get("name")) or name, role, f"{claims['iss']} {claims['sub']}")
+
+
+def _title_of(given: object) -> str:
+    """A person's name as it can be shown: one line, without signs that are not seen or turn the writing's direction."""
+    seen = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in str(given or ""))
+    return " ".join(seen.split())[:_LONGEST_TITLE].strip()
 
 
 def _untrusted(why: str) -> OidcRefused:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.access.recent import Recent
 from hutong.kernel.access.viewer import Viewer
-from hutong.kernel.records import tables
+from hutong.kernel.records import RecordsError, tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -133,7 +134,8 @@ class Tokens:
         if row is None or not hmac.compare_digest(row.digest, _digest(rest)) or not _token_of(row).is_live(now_ms):
             return None
         if row.used_ms is None or now_ms - row.used_ms >= _USE_MS:
-            with self._database.write() as connection:
+            # Programs go on screening calls while the records cannot be written: use is then noted later.
+            with suppress(RecordsError), self._database.write() as connection:
                 connection.execute(sa.update(_TOKENS).where(_TOKENS.c.id == name).values(used_ms=now_ms))
         viewer = Viewer(
             name=row.owner,

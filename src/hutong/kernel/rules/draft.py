@@ -37,6 +37,7 @@ FIELDS = (
 )
 _ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 _LANGUAGES = ("zh", "en")
+_LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,11 @@ class _Reader:
             if word is None or not isinstance(word.value, str) or not word.value.strip():
                 where = word.where if word is not None else self.fields["title"].where
                 self.wrong(where, f"title has no {lang}.", "People read rules in Chinese and in English.")
+            elif len(title := word.value.strip()) > _LONGEST_TITLE or not title.isprintable():
+                fix = f"Write one line of up to {_LONGEST_TITLE} characters, without signs that turn its direction."
+                self.wrong(word.where, f"title.{lang} does not fit where rules are shown.", fix)
             else:
-                titles[lang] = word.value.strip()
+                titles[lang] = title
         return titles
 
     def stage(self, name: str, default: Stage, *, required: bool) -> Stage:
