@@ -268,11 +268,12 @@ class TestLists:
     def test_an_import_tells_each_wrong_row(self, server: ApiServer, client: httpx.Client) -> None:
         rows = ["target,reason,who,list,role"]
         rows += [f"1360000{n:04d},import,Mallory,block,caller" for n in range(30)]
-        rows[3] = "not a number,import,Mallory,block,caller"
+        rows[3] = "13600001111 or so,import,Mallory,block,caller"
         rows[5] = "110,import,Mallory,block,callee"
         told = good(client.post("/v1/lists/import", content="\n".join(rows).encode()))
         assert (told["rows"], told["applied"], told["bad"], told["stopped"]) == (30, 28, 2, 0)
         assert [(it["line"], it["column"]) for it in told["errors"]] == [(4, "target"), (6, "target")]
+        assert "136****1111 or so" in told["errors"][0]["detail"]
         newest = good(client.get("/v1/lists", params={"limit": 1}))["entries"][0]
         assert newest["who"] == "operator", "whatever the file says"
         assert [it.deed for it in server.deeds()[:2]] == ["lists.import_done", "lists.import"]

@@ -463,7 +463,7 @@ def test_a_file_is_looked_through_first_and_taken_in_when_confirmed(
     assert "2 rows accepted, 5 refused; nothing is imported yet" in said
     assert "“137****7000 or so” is not a telephone number" in said
     assert whole_numbers(browser.get(page)) == []
-    assert site.deeds("lists.view") == []
+    assert site.deeds("lists.") == []
     assert "The row has 3 fields, the header 4." in said
     assert "“nobody” is not a telephone number" in said
     assert "没有写原因" in text_of(browser.get(page, lang="zh"))
@@ -473,7 +473,7 @@ def test_a_file_is_looked_through_first_and_taken_in_when_confirmed(
     assert refused.headers["content-type"].startswith("text/csv")
     assert refused.text.count("\n") == 6
     assert "13700137000 or so" in refused.text, "the rows are the viewer's own, to be repaired"
-    assert site.deeds("lists.view")[0].after["file"] == "三月.csv"
+    assert (site.deeds("lists.refused")[0].target, site.deeds("lists.refused")[0].who) == ("三月.csv", "operator-1")
     assert browser.post(page, why=" ").status_code == 422
     assert site.deeds("lists.import") == []
     assert browser.post(page, why="letter 12").status_code == 303
@@ -520,6 +520,9 @@ def test_too_large_a_file_is_refused(site: Site) -> None:
 
 def test_a_change_without_the_sessions_token_is_refused(site: Site) -> None:
     entry = site.add("13800138000")
+    for path in ("/lists", f"/lists/{entry.id}"):
+        assert site.browser().post(path, _csrf="wrong", **PURPOSE).status_code == 403
+    assert site.deeds() == []
     response = site.browser().post(f"/lists/{entry.id}/remove", why="x", confirmed="yes", _csrf="wrong")
     assert response.status_code == 403
     assert site.store.count() == 1

@@ -287,12 +287,15 @@ def _owned(body: bytes, file: Path, owner: str) -> str:
 
 
 def _errors(file: Path) -> list[RowError]:
-    """What the import wrote about bad rows."""
+    """What the import wrote about bad rows, numbers in it masked."""
     if not file.exists():
         return []
     with file.open(encoding="utf-8", newline="") as text:
         rows = islice(csv.DictReader(text), _ERRORS)
-        return [RowError(int(row["error_row"]), row["error_column"], row["error"], row["error_fix"]) for row in rows]
+        return [
+            RowError(int(row["error_row"]), row["error_column"], masked_text(row["error"]), row["error_fix"])
+            for row in rows
+        ]
 
 
 EntryId = Annotated[int, PathParameter(ge=1, le=LAST_ID, description="条目编号 / id of the entry")]

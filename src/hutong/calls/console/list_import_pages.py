@@ -153,9 +153,7 @@ def import_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
         if it.state in _BUSY or not path.exists():
             raise NotFoundException
         # Whole, because masked rows could not be repaired; they are the viewer's own, and go to nobody else.
-        desk.record(
-            request.user, "lists.view", target="/lists/import/refused", after={"file": it.name, "digest": it.digest}
-        )
+        desk.record(request.user, "lists.refused", target=it.name, after={"digest": it.digest})
         return File(path, filename="refused.csv", media_type="text/csv; charset=utf-8")
 
     return [start, bring, show, confirm, refused]

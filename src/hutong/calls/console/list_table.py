@@ -36,7 +36,7 @@ SOON: Final = 7 * 86_400
 EXPIRIES: Final = ("never", "soon", "later", "over")
 
 _SLICE = 10_000
-_WORDS_COST = 15
+_WORDS_COST = 30
 _OPEN_DIGITS = 7
 """Digits of a prefix that point to nobody: country, area and exchange."""
 _AGE_OF_COUNTS = 50
