@@ -48,6 +48,7 @@ PROCESSES: Final = TableSpec(
         Column("threads", "health_page.process.threads", number=True),
     ),
 )
+_JOINED: Final = "\N{NO-BREAK SPACE}"
 _UNITS: Final = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
@@ -57,8 +58,9 @@ def in_bytes(value: float | None) -> str:
         return "–"
     for unit, size in _UNITS:
         if value >= size:
-            return f"{value / size:.3g} {unit}" if value < 1000 * size else f"{value / size:,.0f} {unit}"
-    return f"{value:.0f} B"
+            figure = f"{value / size:.3g}" if value < 1000 * size else f"{value / size:,.0f}"
+            return f"{figure}{_JOINED}{unit}"
+    return f"{value:.0f}{_JOINED}B"
 
 
 class HealthPages:

@@ -313,23 +313,23 @@ def hit_charts(
 ) -> dict[str, Chart]:
     """How often a rule fired, by what became of the call; and on which share of all calls."""
     totals = [sum(series[at].attempts for series in calls) for at in range(len(hits))]
-    blocked: list[float | int | None] = [it.blocked for it in hits]
-    warned: list[float | int | None] = [it.warned for it in hits]
-    passed: list[float | int | None] = [max(it.attempts - it.warned - it.blocked, 0) for it in hits]
-    rates: list[float | int | None] = [
-        round(it.attempts / total * 100, 3) if total else None for it, total in zip(hits, totals, strict=True)
-    ]
+
+    def each(figure: Callable[[Point, int], float]) -> list[float | None]:
+        # Without a call there is nothing to fire on: a gap, not a nought.
+        return [figure(it, total) if total else None for it, total in zip(hits, totals, strict=True)]
+
     count = Chart(
         "bar",
         labels,
         [
-            Series(say("blocked"), blocked, "block"),
-            Series(say("warned"), warned, "warn"),
-            Series(say("passed"), passed, "pass"),
+            Series(say("blocked"), each(lambda it, _: it.blocked), "block"),
+            Series(say("warned"), each(lambda it, _: it.warned), "warn"),
+            Series(say("passed"), each(lambda it, _: max(it.attempts - it.warned - it.blocked, 0)), "pass"),
         ],
         stacked=True,
         x_text=say("from"),
     )
+    rates = each(lambda it, total: round(it.attempts / total * 100, 3))
     return {"count": count, "rate": Chart("line", labels, [Series(say("rate"), rates)], unit="%", x_text=say("from"))}
 
 

@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from hutong.calls.console.spans import SPANS, Span, span_of
 from hutong.calls.trunks import TRUNK_KINDS, UNLISTED, Trunk
 from hutong.kernel.errors import HutongError
-from hutong.kernel.web.charts import Chart, Mark, Series
+from hutong.kernel.web.charts import Chart, Series
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -204,10 +204,13 @@ class TrunkPages:
 
 def trunk_charts(series: dict[str, list[Point]], labels: list[str], step_s: int, from_: str) -> dict[str, Chart]:
     """Calls a second, and the share that was blocked, by trunk."""
-    mark: Mark = ""
-    rates = [Series(name, [round(it.attempts / step_s, 3) for it in points], mark) for name, points in series.items()]
+    some = any(it.attempts for points in series.values() for it in points)
+    rates = [
+        Series(name, [round(it.attempts / step_s, 3) if some else None for it in points])
+        for name, points in series.items()
+    ]
     shares = [
-        Series(name, [round(it.blocked / it.attempts * 100, 2) if it.attempts else None for it in points], mark)
+        Series(name, [round(it.blocked / it.attempts * 100, 2) if it.attempts else None for it in points])
         for name, points in series.items()
     ]
     return {

@@ -37,14 +37,19 @@ function seriesOption(data, series, at, numeric) {
   const colour = colourOf(series, at);
   const type = data.kind === "bar" ? "bar" : data.kind === "scatter" ? "scatter" : "line";
   const dash = series.mark ? MARK_DASHES[series.mark] || "solid" : DASHES[Math.floor(at / 2) % DASHES.length];
-  const alone = data.x.length === 1; // a line of one point would not be seen
+  // A point between gaps would not be seen: it has no line to either side.
+  const missing = (at) => (series.values[at] ?? null) === null;
+  const alone = (value, at) => value !== null && missing(at - 1) && missing(at + 1);
+  const point = (value, at) => (numeric ? [data.x[at], value] : value);
+  const marked = (value, at) => (type === "line" && alone(value, at) ? { value: point(value, at), symbol: "circle" } : point(value, at));
   return {
     name: series.name,
     type,
-    data: numeric ? series.values.map((value, i) => [data.x[i], value]) : series.values,
+    data: series.values.map(marked),
     stack: data.stacked ? "all" : undefined,
     step: data.kind === "step" ? "end" : undefined,
-    symbol: type === "scatter" ? SYMBOLS[at % SYMBOLS.length] : alone ? "circle" : "none",
+    symbol: type === "scatter" ? SYMBOLS[at % SYMBOLS.length] : "none",
+    showAllSymbol: true,
     symbolSize: 7,
     barMaxWidth: 28,
     itemStyle: { color: colour },
@@ -59,6 +64,9 @@ function option(data, place) {
   const numeric = data.x.every((x) => typeof x === "number");
   const many = data.series.length > 1;
   const unit = data.unit ? ` ${data.unit}` : "";
+  const values = data.series.flatMap((series) => series.values);
+  const nearlyAll = data.unit === "%" && values.some((value) => value > 75) && values.every((value) => value <= 100);
+  const counts = !data.unit && values.every((value) => Number.isInteger(value ?? 0));
   return {
     animation: !still.matches,
     animationDuration: 300,
@@ -77,6 +85,8 @@ function option(data, place) {
     yAxis: {
       type: "value",
       splitNumber: 4,
+      minInterval: counts ? 1 : 0, // there is no third of a call
+      ...(nearlyAll ? { max: 100, interval: 25 } : {}),
       axisLabel: { ...font, formatter: short },
       splitLine: { lineStyle: { color: token("line-quiet") } },
     },
