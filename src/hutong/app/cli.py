@@ -29,6 +29,7 @@ COMMANDS = (
     ("lists", "hutong.app.lists_cli:app", "名单:拦截与放行 / Lists: block and allow numbers"),
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、升级 / Rules: lint, list, promote"),
     ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),
+    ("simulate", "hutong.app.simulate_cli:app", "仿真:虚构省份的话单与信令 / A made-up province to test on"),
     ("people", "hutong.app.people_cli:app", "账号:查看、新增、改角色、停用、重置口令 / Accounts of the console"),
     ("config", "hutong.app.config_cli:app", "配置:检查、查看 / Settings: check them, show them"),
     ("backup", "hutong.app.backup:backup", "备份,运行中亦可 / Back up a node, running or not"),
