@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Request, Response, get
 
 from hutong.app.console.health_checks import assess, overall
+from hutong.calls.console.exports import export_rows
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
     TableSpec,
-    chosen,
-    export_csv,
     page_of,
     read_query,
     wants_export,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from hutong.app.console.health_facts import HealthSource, ProcessFact
     from hutong.kernel.access.trail import Trail
-    from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.web.console import Console
 
 AnyRequest = Request[Any, Any, Any]
@@ -82,13 +80,7 @@ class HealthPages:
         facts = self._source.facts()
         query = read_query(PROCESSES, dict(request.query_params))
         if wants_export(request.query_params) and request.user.can("tables.export"):
-            viewer: Viewer = request.user
-            self._trail.record(
-                viewer.name, viewer.address, "tables.export", target="processes", now_ms=self._console.now_ms()
-            )
-            header = [it.key for it in PROCESSES.columns]
-            kept = chosen(PROCESSES, query, facts.processes, _value)
-            return export_csv("processes", header, ([_value(row, key) for key in header] for row in kept))
+            return export_rows(self._console, self._trail, request, PROCESSES, query, facts.processes, _value)
         findings = assess(facts)
         return self._console.page(
             request,

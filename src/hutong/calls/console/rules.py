@@ -15,6 +15,7 @@ from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Redirect
 
 from hutong.calls.console.error_words import Said, say_error
+from hutong.calls.console.exports import export_rows
 from hutong.calls.console.rule_words import given_words, in_colours, words_of
 from hutong.calls.console.spans import SPANS, Span, span_of
 from hutong.calls.rule_book import Book, RuleShelf, Written, runbook_section
@@ -27,8 +28,6 @@ from hutong.kernel.web.tables import (
     Column,
     Filter,
     TableSpec,
-    chosen,
-    export_csv,
     page_of,
     read_query,
     wants_export,
@@ -109,19 +108,7 @@ class RulePages:
         spec = _table(sorted({(row.family, row.family_text) for row in rows}))
         query = read_query(spec, dict(request.query_params))
         if wants_export(request.query_params) and request.user.can("tables.export"):
-            viewer: Viewer = request.user
-            self._trail.record(
-                viewer.name,
-                viewer.address,
-                "tables.export",
-                target="rules",
-                after={"filters": query.filters},
-                now_ms=self._console.now_ms(),
-            )
-            kept = chosen(spec, query, rows, _value)
-            return export_csv(
-                "rules", [it.key for it in spec.columns], ([_value(row, it.key) for it in spec.columns] for row in kept)
-            )
+            return export_rows(self._console, self._trail, request, spec, query, rows, _value)
         in_force = self._shelf.in_force()
         return self._console.page(
             request,

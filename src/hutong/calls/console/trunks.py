@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from litestar import Request, Response, get
 
+from hutong.calls.console.exports import export_rows
 from hutong.calls.console.spans import SPANS, Span, span_of
 from hutong.calls.trunks import TRUNK_KINDS, UNLISTED, Trunk
 from hutong.kernel.errors import HutongError
@@ -15,8 +16,6 @@ from hutong.kernel.web.tables import (
     Column,
     Filter,
     TableSpec,
-    chosen,
-    export_csv,
     page_of,
     read_query,
     wants_export,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from hutong.calls.history import History, Point
     from hutong.calls.live_view import LiveView
     from hutong.kernel.access.trail import Trail
-    from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.web.console import Console
 
 AnyRequest = Request[Any, Any, Any]
@@ -123,18 +121,7 @@ class TrunkPages:
         rows = self._rows()
         query = read_query(TABLE, dict(request.query_params))
         if wants_export(request.query_params) and request.user.can("tables.export"):
-            viewer: Viewer = request.user
-            self._trail.record(
-                viewer.name,
-                viewer.address,
-                "tables.export",
-                target="trunks",
-                after={"filters": query.filters},
-                now_ms=self._console.now_ms(),
-            )
-            kept = chosen(TABLE, query, rows, _value)
-            header = [it.key for it in TABLE.columns]
-            return export_csv("trunks", header, ([_value(row, key) for key in header] for row in kept))
+            return export_rows(self._console, self._trail, request, TABLE, query, rows, _value)
         span = span_of(request.query_params)
         unlisted = rows[-1]
         return self._console.page(
