@@ -233,7 +233,7 @@ def test_figures_come_from_what_the_parts_leave(site: Site) -> None:
     backup = BackupNote((NOW - 7200) * 1000, 1000, 4000, 123_456_789, "0" * 64, "-")
     (site.data / "run" / "backup.json").write_bytes(msgspec.json.encode(backup))
     said = text_of(site.browser().get("/health"))
-    assert "1 things are wrong and need you now" in said
+    assert "One thing is wrong and needs you now" in said
     assert "One that" not in said
     assert "hutong config check" in said
     assert re.search(r"serve pages and API running \d+ 2 h 1 [\d.]+ [MG]iB", said)
