@@ -16,6 +16,7 @@ from hutong.app.config import Config, NodeConfig, ServeConfig
 from hutong.app.serve import Server
 from hutong.app.services import Services
 from hutong.app.site import Site
+from hutong.calls.live_feed import MOST_OF_ONE
 from hutong.calls.live_memory import MemoryLive
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import Reporter
@@ -74,6 +75,10 @@ class Node:
         password = people.add("watcher", "Watcher", "auditor", now)
         account = people.set_password("watcher", password, "umbrella-tide-97-lantern", now)
         return {"name": "hutong", "value": self._services.sessions.start(account, "127.0.0.1", now), "url": self.url}
+
+    def disable_watcher(self) -> None:
+        """An administrator's deed."""
+        self._services.people.set_disabled("watcher", disabled=True, now_ms=time.time_ns() // 1_000_000)
 
     @property
     def serving(self) -> bool:
@@ -195,6 +200,28 @@ def test_the_loss_of_the_server_is_said(node: Node, open_browser: Callable[..., 
     expect(page.get_by_role("alert")).to_be_hidden()
     node.stop_serving()
     expect(page.get_by_role("alert")).to_contain_text("秒没有收到数据", timeout=_WAIT_MS)
+
+
+def test_who_opens_too_many_is_told_so_and_gets_the_next_free_place(
+    node: Node, open_browser: Callable[..., BrowserContext]
+) -> None:
+    context = open_browser(locale="en-GB")
+    pages = [_open(context, node.url)[0] for _ in range(MOST_OF_ONE)]
+    for page in pages:
+        _moves(page, ".figures .figure + dd")
+    late, _ = _open(context, node.url)
+    expect(late.locator("#refused")).to_contain_text("You have 5 live pages open", timeout=_WAIT_MS)
+    pages[0].close()
+    expect(late.locator("#refused")).to_be_hidden(timeout=_WAIT_MS)
+    _moves(late, ".figures .figure + dd")
+
+
+def test_who_may_not_watch_any_more_is_led_away(node: Node, open_browser: Callable[..., BrowserContext]) -> None:
+    page, _ = _open(open_browser(locale="en-GB"), node.url)
+    _moves(page, ".figures .figure + dd")
+    node.disable_watcher()
+    page.wait_for_url("**/signin*", timeout=_WAIT_MS)
+    assert "138****" not in page.content()
 
 
 def test_without_scripts_the_page_still_answers(node: Node, open_browser: Callable[..., BrowserContext]) -> None:

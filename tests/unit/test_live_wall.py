@@ -168,7 +168,7 @@ def test_the_stream_is_server_sent_events(site: WallSite) -> None:
 @pytest.mark.parametrize(
     ("takers", "status", "words"),
     [
-        (["viewer"] * live_feed.MOST_OF_ONE, 429, "six live pages"),
+        (["viewer"] * live_feed.MOST_OF_ONE, 429, "You have 5 live pages open"),
         (range(live_feed.MAX_WATCHERS), 503, "Too many people"),
     ],
 )

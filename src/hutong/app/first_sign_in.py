@@ -44,7 +44,7 @@ def announce_first(people: People, run_folder: Path, terminal: TextIO, reporter:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         out.write(text)
-    reporter.log.warning("first sign-in", account=FIRST, file=str(file), fix="Read the file, sign in, remove it.")
+    reporter.log.warning("first sign-in", account=FIRST, file=str(file), fix="Read the file, sign in, choose a password.")
 
 
 def forget_first(people: People, run_folder: Path) -> int:

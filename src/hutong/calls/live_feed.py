@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 MAX_WATCHERS = 64
 """Each costs some 15 kB a second; a console room has a few, the rest are somebody's forgotten tabs."""
-MOST_OF_ONE = 6
-"""Of these for one person: a desk with its screens, and never everybody's places."""
+MOST_OF_ONE = 5
+"""Of these for one person, never everybody's. Browsers have six connections to a site: one is left for other pages."""
 BEAT_S = 1.0
 WHOLE_EVERY = 5
 """Beats from one frame with everything to the next: maps and tables of minutes need not move by the second."""

@@ -15,7 +15,7 @@ from litestar.response import Stream
 from msgspec import Struct
 
 from hutong.calls.console import live_map
-from hutong.calls.live_feed import Audience, Watcher
+from hutong.calls.live_feed import MAX_WATCHERS, MOST_OF_ONE, Audience, Watcher
 from hutong.kernel.numbering import label
 from hutong.kernel.web.console import time_element
 from hutong.kernel.web.guard import requires
@@ -39,6 +39,7 @@ _SWIFT = ("answer", "health", "rules", "trunks", "latest")
 _SLOW = ("table", "map", "cities")
 _TOP_CITIES = 8
 _REFUSED = {"full": 503, "yours": 429}
+_MOST = {"full": MAX_WATCHERS, "yours": MOST_OF_ONE}
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 CITIES = TableSpec(
@@ -132,7 +133,7 @@ def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Tr
     def refusal_of(request: Request[Any, Any, Any]) -> str:
         """Why the reader gets no further stream, in words."""
         why = feed.refusal(request.user.name)
-        return console.say(request, f"live.refused.{why}") if why else ""
+        return console.say(request, f"live.refused.{why}", count=_MOST[why]) if why else ""
 
     def audience_of(request: Request[Any, Any, Any]) -> Audience:
         viewer: Viewer = request.user
