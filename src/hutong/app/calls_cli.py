@@ -51,3 +51,43 @@ def explain(
         texts = [tell(story, lang, verdicts.outcome_of(story.verdict)) for story in stories]
         sys.stdout.write("\n\n".join("\n".join(lines) for lines in texts) + "\n")
     return 0
+
+
+@app.command
+def replay(  # noqa: PLR0913  # what it is asked, one option each
+    *files: Annotated[Path, Parameter(help="话单文件 (CSV、Parquet) 或归档目录 / call records, or an archive folder")],
+    rules: Annotated[Path | None, Parameter(help="规则目录,缺省为随附规则 / folder of rules; default: shipped")] = None,
+    out: Annotated[
+        Path | None, Parameter(help="结果文件 .csv 或 .parquet,缺省为标准输出 / results; default: stdout")
+    ] = None,
+    config: Annotated[Path | None, Parameter(help="配置文件:中继、时区 / settings file: trunks, time zone")] = None,
+    data: Annotated[
+        Path | None, Parameter(help="数据目录:名单、漫游表、阶段 / data folder: lists, roaming, stages")
+    ] = None,
+    layout: Annotated[Path | None, Parameter(help="话单格式 (TOML) / layout of the records (TOML)")] = None,
+    errors: Annotated[Path | None, Parameter(help="错误行写入此文件 / where bad rows go")] = None,
+    stop_share: Annotated[float, Parameter(help="错误行占比上限 / share of bad rows at which to stop")] = 0.01,
+    as_if_promoted: Annotated[
+        bool, Parameter(help="各规则按其最高动作判决 / judge as if every rule were at its own action", negative="")
+    ] = False,
+    lang: Annotated[
+        Literal["zh", "en"] | None, Parameter(help="语言,缺省随系统 / language; default: the system's")
+    ] = None,
+) -> int:
+    """用与实时相同的规则和窗口重放话单 / Judge call records as live calls are judged; see docs/records.md."""
+    from hutong.app.replay import Options, replay  # noqa: PLC0415  # as above
+
+    return replay(
+        Options(
+            files=files,
+            rules=rules,
+            out=out,
+            config=config,
+            data=data,
+            layout=layout,
+            errors=errors,
+            stop_share=stop_share,
+            as_if_promoted=as_if_promoted,
+            lang=lang,
+        )
+    )

@@ -52,7 +52,8 @@ ConfigFile = Annotated[
 Lang = Annotated[Literal["zh", "en"] | None, Parameter(help="语言，缺省随系统 / language; default: the system's")]
 
 
-def _lang(chosen: Literal["zh", "en"] | None) -> Literal["zh", "en"]:
+def language_of(chosen: Literal["zh", "en"] | None) -> Literal["zh", "en"]:
+    """The language that was chosen, else the system's."""
     if chosen is not None:
         return chosen
     setting = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
@@ -109,8 +110,8 @@ def lint(
 @app.command(name="list")
 def list_rules(*, data: DataFolder | None = None, config: ConfigFile = None, lang: Lang = None) -> None:
     """列出规则及其所处阶段 / List the rules and the stages they are in."""
-    language = _lang(lang)
-    ruleset = in_force(_existing(data) if data is not None else None, config)
+    language = language_of(lang)
+    ruleset = in_force(existing_folder(data) if data is not None else None, config)
     table = Table(box=None, pad_edge=False)
     for heading in _HEADINGS[language]:
         table.add_column(heading, no_wrap=heading == _HEADINGS[language][0])
@@ -133,14 +134,19 @@ def promote_rule(
     config: ConfigFile = None,
 ) -> None:
     """升级或降级规则的阶段，留下决定人与依据 / Move a rule up or down a stage, with person and evidence on record."""
-    folder = _existing(data)
+    folder = existing_folder(data)
     stages = folder / STAGES_FILE
     now = SystemClock().wall() // _NS_PER_MS
     change = promote(stages, in_force(folder, config), rule_id, to=to, by=by, why=why, time_ms=now)
     sys.stdout.write(f"{change.rule} v{change.version}: {change.came_from} -> {change.to}\n")
 
 
-def _existing(data: Path) -> Path:
+def existing_folder(data: Path) -> Path:
+    """The data folder, if it is there.
+
+    Raises:
+        ConfigError: it is not.
+    """
     if not data.is_dir():
         raise ConfigError("the data folder does not exist.", where=str(data), fix="Start `hutong up` there first.")
     return data

@@ -1,0 +1,222 @@
+"""`hutong calls replay`: the rules and windows of live screening over call records in files, with progress."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from hutong.app.config import load_config
+from hutong.app.rules_cli import existing_folder, in_force, language_of
+from hutong.app.screen import node_settings, trunks_of
+from hutong.calls.features import VOCABULARY
+from hutong.calls.records.layout import Layout, read_layout
+from hutong.calls.records.reading import Source
+from hutong.calls.records.run import Run
+from hutong.calls.replay import SALTS, Consulted, Replay, Terms
+from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.errors import ConfigError, RuleError
+from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.numbering import Numbering
+from hutong.kernel.rules import load_ruleset, rule_files
+from hutong.kernel.windows import capacity_for
+from hutong.kernel.windows.layout import HEAD, MAGIC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hutong.app.config import Config
+    from hutong.calls.records.run import Progress as Step
+    from hutong.calls.records.run import Tally
+    from hutong.kernel.lists import ListArrays
+    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.vocabulary import Language
+
+_NS: Final = 1_000_000_000
+_U64: Final = (1 << 64) - 1
+_MIB: Final = 1 << 20
+_TOP_RULES: Final = 10
+_PHASES: Final = {
+    "judging": {"zh": "判决", "en": "judging"},
+    "reading": {"zh": "读取(未按时间排序)", "en": "reading (out of order)"},
+    "sorting": {"zh": "排序", "en": "sorting"},
+    "writing": {"zh": "写出", "en": "writing"},
+}
+_ACTIONS: Final = {
+    "pass": {"zh": "放行", "en": "pass"},
+    "warn": {"zh": "提示", "en": "warn"},
+    "block": {"zh": "拦截", "en": "block"},
+}
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the command was asked for; None and "" where nothing was said."""
+
+    files: tuple[Path, ...]
+    rules: Path | None = None
+    out: Path | None = None
+    config: Path | None = None
+    data: Path | None = None
+    layout: Path | None = None
+    errors: Path | None = None
+    stop_share: float = 0.01
+    as_if_promoted: bool = False
+    lang: Language | None = None
+
+
+def replay(options: Options) -> int:
+    """Replay files as asked; returns the exit status, 0. The summary goes to standard error.
+
+    Raises:
+        HutongError: something cannot be read, is wrong, or cannot be written; there are no results then.
+    """
+    clock, language = SystemClock(), language_of(options.lang)
+    begun = clock.monotonic()
+    if not options.files:
+        raise ConfigError("no file was named.", fix="hutong calls replay FILES…")
+    if not math.isfinite(options.stop_share) or not 0 <= options.stop_share <= 1:
+        raise ConfigError("a share is from 0 to 1.", where="--stop-share", fix="0.01 is one row in a hundred.")
+    config = load_config(options.config, data=options.data)
+    ruleset = _ruleset(options)
+    layout = read_layout(options.layout) if options.layout else Layout()
+    errors = options.errors or _errors_beside(options)
+    with ExitStack() as stack:
+        make, trunks = _judges(config, ruleset, options, stack)
+        source = Source(options.files, trunks.names, layout, str(options.layout or ""), options.stop_share)
+        show = stack.enter_context(_shown(language, lambda: (clock.monotonic() - begun) / _NS))
+        rules = [rule.id for rule in ruleset.rules]
+        tally = Run(source, rules, make, out=options.out, errors=errors, progress=show).run()
+    seconds = (clock.monotonic() - begun) / _NS
+    sys.stderr.write("\n".join(_summary(tally, rules, seconds, errors, language)) + "\n")
+    return 0
+
+
+def _ruleset(options: Options) -> Ruleset:
+    if options.rules is None:
+        data = existing_folder(options.data) if options.data is not None else None
+        return in_force(data, options.config)
+    if not rule_files([options.rules]):
+        raise RuleError("there are no rule files here.", where=str(options.rules), fix="Name a folder of .yaml files.")
+    return load_ruleset([options.rules], VOCABULARY)
+
+
+def _errors_beside(options: Options) -> Path:
+    """Bad rows go beside the results; without a file for these, into the working folder."""
+    if options.out is not None:
+        return options.out.with_name(f"{options.out.stem}.errors.csv")
+    return Path(f"{options.files[0].stem}.errors.csv")
+
+
+def _judges(
+    config: Config, ruleset: Ruleset, options: Options, stack: ExitStack
+) -> tuple[Callable[[], Replay], TrunkTable]:
+    """What makes a replay, anew for each reading of the files, and its trunks: configured ones, then the kinds."""
+    configured = trunks_of(config)
+    kinds = [Trunk(kind, kind) for kind in TRUNK_KINDS[1:] if kind not in {trunk.name for trunk in configured}]
+    numbering = Numbering(config.calls.home_area)
+    trunks = TrunkTable([*configured, *kinds], (), numbering)
+    lists, roaming, salts = _kept(options.data, stack)
+    policy = msgspec.structs.replace(
+        node_settings(config).policy,
+        # Where nobody can be asked, nobody is said to be at home.
+        use_roaming_table=config.roaming.table and options.data is not None,
+        look_up_roaming=False,
+    )
+    terms = Terms(
+        policy=policy,
+        capacity=capacity_for(config.windows.memory_mb * _MIB),
+        as_if_promoted=options.as_if_promoted,
+        salts=salts,
+    )
+    consulted = Consulted(numbering, trunks, lists, roaming)
+    return lambda: Replay(ruleset, consulted, terms), trunks
+
+
+def _kept(data: Path | None, stack: ExitStack) -> tuple[ListArrays, ListArrays, tuple[int, int]]:
+    """Lists, roaming table and the windows' hashes of a data folder; empty ones without it."""
+    found: list[ListArrays] = []
+    for name in ("lists", "roaming"):
+        there = data is not None and (data / name / "data.mdb").exists()
+        store = ListStore(data / name if data is not None else Path(name))
+        index = ListIndex(store)
+        stack.callback(index.close)
+        if there:
+            store.open()
+            stack.callback(store.close)
+            index.load()
+        found.append(index.arrays)
+    return found[0], found[1], _salts(data / "windows.bin") if data is not None else SALTS
+
+
+def _salts(windows: Path) -> tuple[int, int]:
+    """The hashes of a node's windows, so that its estimates come out the same."""
+    try:
+        head = np.fromfile(windows, HEAD, 1)
+    except OSError:
+        return SALTS
+    if not head.size or int(head[0]["magic"]) != MAGIC:
+        return SALTS
+    index, bins = (int(head[0][name]) & _U64 for name in ("salt_index", "salt_bins"))
+    return index, bins
+
+
+@contextmanager
+def _shown(language: Language, seconds: Callable[[], float]) -> Iterator[Callable[[Step], None]]:
+    """Draws how far a run is: rows, rows a second, time left, memory; nothing where nobody looks."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks = {}
+
+        def show(step: Step) -> None:
+            if step.phase not in tasks:
+                tasks[step.phase] = bar.add_task(_PHASES[step.phase][language], told="")
+            rows, each = ("行", "行/秒") if language == "zh" else ("rows", "rows/s")
+            told = f"{step.rows:,} {rows}  {step.rows / max(seconds(), 1e-3):,.0f} {each}  {_peak_mib()} MiB"
+            bar.update(tasks[step.phase], completed=step.done, total=max(step.total, 1), told=told)
+
+        yield show
+
+
+def _peak_mib() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // _MIB
+
+
+def _summary(tally: Tally, rules: Sequence[str], seconds: float, errors: Path, language: Language) -> list[str]:
+    zh = language == "zh"
+    colon = ":" if zh else ": "
+    rate = tally.calls / max(seconds, 1e-3)
+    lines = [
+        f"{'呼叫' if zh else 'calls'}{colon}{tally.calls:,}",
+        *(
+            f"  {_ACTIONS[name][language]}{colon}{count:,} ({count / max(tally.calls, 1):.3%})"
+            for name, count in tally.actions.items()
+        ),
+    ]
+    top = sorted(((hits, rule) for rule, hits in zip(rules, tally.hits, strict=True) if hits), reverse=True)
+    if top:
+        lines.append(f"{'命中最多的规则' if zh else 'rules that fired most'}{colon}".rstrip())
+        lines += [f"  {rule}{colon}{hits:,}" for hits, rule in top[:_TOP_RULES]]
+    lines.append(f"{'错误行' if zh else 'bad rows'}{colon}{tally.bad:,}" + (f" → {errors}" if tally.bad else ""))
+    if tally.sorted:
+        lines.append("话单未按时间排序,已排序后判决" if zh else "the records were out of order and were sorted first")
+    lines.append(
+        f"{'用时' if zh else 'time'}{colon}{seconds:,.1f} s, {rate:,.0f} {'个呼叫/秒' if zh else 'calls/s'}, "
+        f"{'内存峰值' if zh else 'peak memory'} {_peak_mib():,} MiB"
+    )
+    return lines
