@@ -28,6 +28,7 @@ COMMANDS = (
     ("calls", "hutong.app.calls_cli:app", "呼叫:筛查、解释判决 / Calls: screen them, explain verdicts"),
     ("lists", "hutong.app.lists_cli:app", "名单:拦截与放行 / Lists: block and allow numbers"),
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、升级 / Rules: lint, list, promote"),
+    ("risk", "hutong.app.risk_cli:app", "涉诈风险评分:训练、评估、评分 / Risk score: train, evaluate, score"),
     ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),
     ("simulate", "hutong.app.simulate_cli:app", "仿真:虚构省份的话单与信令 / A made-up province to test on"),
     ("people", "hutong.app.people_cli:app", "账号:查看、新增、改角色、停用、重置口令 / Accounts of the console"),
