@@ -192,3 +192,9 @@ class Visitor:
         data = {**(fields or {}), "_csrf": self.csrf if csrf is None else csrf}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.post(path, data=data, headers=named)
+
+
+def sign_in(site: AccessSite, name: str, password: str = PASSWORD, **fields: str) -> Visitor:
+    visitor = site.visitor()
+    visitor.post("/signin", {"name": name, "password": password, **fields})
+    return visitor
