@@ -23,7 +23,7 @@ from hutong.kernel.metrics import Metric
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SYSTEMS = ("calls",)
+SYSTEMS = ("calls", "simulation")
 
 _SOURCE = Path(__file__).resolve().parents[1]
 _MEANINGS = Path(__file__).with_name("log_events.toml")
@@ -131,9 +131,11 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def all_metrics() -> Iterator[Metric]:
-    """What the kernel declares, then what each system does."""
+    """What the kernel declares, then what each system that runs on a node does."""
     yield from metrics.METRICS
     for system in SYSTEMS:
+        if not importlib.import_module(f"hutong.{system}.system").SYSTEM.on_node:
+            continue
         values = vars(importlib.import_module(f"hutong.{system}.metrics")).values()
         groups = [list(one.values()) if isinstance(one, dict) else [one] for one in values]
         declared = dict.fromkeys(one for group in groups for one in group if isinstance(one, Metric))

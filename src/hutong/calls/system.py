@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from hutong.calls import metrics
-
-
-class System(msgspec.Struct, frozen=True):
-    """One system of the platform.
-
-    Attributes:
-        name: the package's name.
-        title: in both languages.
-        docs: its page. metrics: names of the metrics that only it has. commands: its commands.
-    """
-
-    name: str
-    title: dict[str, str]
-    docs: str
-    metrics: tuple[str, ...]
-    commands: tuple[str, ...]
-
+from hutong.kernel.system import System
 
 SYSTEM = System(
     name="calls",

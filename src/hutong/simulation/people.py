@@ -39,6 +39,8 @@ _ELSEWHERE, _ABROAD = 0.05, 0.003  # parties of other provinces and countries, f
 _FAMILY, _COLLEAGUE, _FAR, _FOREIGN_TIE, _FRIEND = range(5)
 _STUDENT_AGE = 1
 _MONTH_DAYS = 30
+WEEK_D = 7
+WEEK_H = WEEK_D * 24
 
 
 class People:
@@ -211,6 +213,21 @@ class People:
         turn = pick(first * 64 + slot, self._seed + 16, 1 << 40)
         friend = first + (turn - (persons - first)) % size
         return np.where(friend == persons, (persons + 1) % self.count, friend).astype(np.int32)
+
+    def abroad(self, persons: Ids, week: int) -> NDArray[np.bool_]:
+        """Who is abroad in a week, counted from 0."""
+        word = persons.astype(np.int64) * 1024 + week
+        return np.asarray(fraction(word, self._seed + 21) < self.parameters.people.abroad)
+
+    def roamers(self) -> Ids:
+        """Mobile numbers of everybody who is abroad in some week."""
+        everybody = np.arange(self.count, dtype=np.int32)
+        away = np.zeros(self.count, bool)
+        for week in range(-(-self._days // WEEK_D)):
+            away |= self.abroad(everybody, week)
+        persons = everybody[away]
+        second = self.second[persons]
+        return np.concatenate([persons, second[second >= 0]])
 
     def workplace_cell(self, persons: Ids) -> NDArray[np.int64]:
         """The place where each works or learns, as a word that stands for its cell."""

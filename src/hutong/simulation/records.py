@@ -131,7 +131,7 @@ class Records:
             if table is not None:
                 table.close()
         self._calls = self._truth = None
-        (self._making / "hutong.toml").write_text(node_settings(self._province), encoding="utf-8")
+        write_node_files(self._making, self._province)
         (self._making / "province.json").write_bytes(self._summary())
         for file in sorted(self._making.iterdir()):
             file.rename(self._folder / file.name)
@@ -257,14 +257,27 @@ def _one_row_each(
     )
 
 
+def trunk_network(trunk: int) -> str:
+    """The loopback network that a trunk's live calls come from."""
+    return f"127.0.{20 + trunk}.0/24"
+
+
 def node_settings(province: Province) -> str:
     """Settings of a node that judges these records: home area, and trunks with what the enterprises own."""
     trunks = [
-        f'[[trunks]]\nname = "{name}"\nkind = "{name}"\nnetworks = ["127.0.{20 + at}.0/24"]\n'
+        f'[[trunks]]\nname = "{name}"\nkind = "{name}"\nnetworks = ["{trunk_network(at)}"]\n'
         + (f'ranges = ["{province.scene.stock.enterprise_range}"]\n' if name == "enterprise" else "")
         for at, name in enumerate(TRUNKS)
     ]
     return "\n".join([f'[calls]\nhome_area = "0{province.scene.stock.areas[0]}"\n', *trunks])
+
+
+def write_node_files(folder: Path, province: Province) -> None:
+    """What a node that judges these calls is told beforehand: its settings, and who roams (`hutong roaming import`)."""
+    (folder / "hutong.toml").write_text(node_settings(province), encoding="utf-8")
+    values = province.scene.directory.value[province.scene.people.roamers()]
+    lines = ["number,until", *(f"{value},400d" for value in values)]
+    (folder / "roaming.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _ids(first: int, count: int) -> pa.Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hutong.simulation.outcomes import settle
+from hutong.simulation.people import WEEK_H
 from hutong.simulation.rows import (
     CLASS,
     CONFIRMED,
@@ -17,7 +18,6 @@ from hutong.simulation.rows import (
     WITHHELD,
     ZEROS_86,
     Calls,
-    fraction,
     joined,
 )
 from hutong.simulation.scene import Scene, hourly, moments
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _SECOND_SIM = 0.25  # share of a two-card user's calls that leave from the second card
 _LANDLINE = 0.15  # share of calls of a household with a fixed line that leave from it
 _FIRST_CALLS, _FIRST_HOURS = 10.0, 2  # whom a newcomer tells the new number
-_WEEK_H = 168
 
 
 class Residents:
@@ -123,10 +122,8 @@ class Residents:
     def _roam(self, calls: Calls, persons: Ids, hour: Hour, chance: Dice) -> None:
         """Some are abroad this week: their calls come in on international trunks."""
         shown = self._scene.parameters.people
-        week = persons.astype(np.int64) * 1024 + hour.number // _WEEK_H
-        at = np.flatnonzero(
-            (fraction(week, self._scene.seed + 21) < shown.abroad) & self._scene.directory.mobile[calls["caller_id"]]
-        )
+        abroad = self._scene.people.abroad(persons, hour.number // WEEK_H)
+        at = np.flatnonzero(abroad & self._scene.directory.mobile[calls["caller_id"]])
         calls["trunk"][at] = INTERNATIONAL
         calls["caller_form"][at] = np.where(chance.random(len(at)) < 0.7, PLUS_86, ZEROS_86)  # noqa: PLR2004
         calls["roaming"][at] = np.where(chance.random(len(at)) < shown.roaming_unknown, UNKNOWN, CONFIRMED)

@@ -220,10 +220,9 @@ def called_services(scene: Scene, crowds: dict[str, Crowd]) -> tuple[Ids, np.nda
     shared = np.concatenate([first + np.arange(40, dtype=np.int64) * 9_973 for first in _SHARED_COST])
     values = np.concatenate([np.array(SERVICES, np.int64), shared])
     lines = scene.directory.add(values, form=PLAIN, klass=CLASS["service"], trunk=INTER_NETWORK)
-    parts = [(lines, 0.4), (crowds["hospital"].parties, 0.14), (crowds["bank"].parties, 0.08)]
-    parts += [(crowds["small_business"].parties, 0.26), (crowds["school"].parties, 0.03)]
-    parts += [(crowds["city_hall"].parties, 0.03), (crowds["consumer_line"].parties, 0.01)]
-    parts += [(crowds["conference"].parties, 0.03), (crowds["delivery_station"].parties, 0.02)]
+    shares = {"hospital": 0.12, "bank": 0.06, "small_business": 0.4, "school": 0.03, "city_hall": 0.03,
+              "consumer_line": 0.01, "conference": 0.03, "delivery_station": 0.02}  # fmt: skip
+    parts = [(lines, 0.3), *((crowds[name].parties, share) for name, share in shares.items())]
     weights = []
     for parties, share in parts:
         each = np.exp(chance.normal(0, 1, len(parties)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -18,13 +18,13 @@ from hutong.app.demo.timers import Timers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hutong.app.demo.ledger import Ledger
     from hutong.app.demo.people import Attempt
 
 Address = tuple[str, int]
 
 _PACE_S = 0.01
 _MOST_AT_ONCE = 25  # after a hiccup the gateway catches up gently: a real trunk does not burst
+_REDIRECT = 302
 _RECEIVE_BUFFER = 4 * 1024 * 1024
 
 
@@ -35,6 +35,22 @@ class Route(Struct, frozen=True):
     through_proxy: bool
     callees: Address
     """Where passed calls arrive."""
+
+
+class Outcomes(Protocol):
+    """Is told what becomes of each call."""
+
+    def placed(self) -> None:
+        """A call was begun."""
+
+    def passed_on(self, attempt: Attempt, call_id: str, *, warned: bool, unscreened: bool) -> None:
+        """The call reached its callee; unscreened if the proxy had no verdict in time."""
+
+    def refused(self, attempt: Attempt, call_id: str, code: int, rule: str) -> None:
+        """The call ended with a final answer that is no success."""
+
+    def came_to_nothing(self, attempt: Attempt, call_id: str, why: str) -> None:
+        """Nobody answered, or the answer was an error."""
 
 
 class _Sip(asyncio.DatagramProtocol):
@@ -61,7 +77,7 @@ class Gateway:
         ledger: told of every outcome.
     """
 
-    def __init__(self, route: Route, addresses: dict[str, str], ledger: Ledger) -> None:
+    def __init__(self, route: Route, addresses: dict[str, str], ledger: Outcomes) -> None:
         self._route, self._addresses, self._ledger = route, addresses, ledger
         self._sockets: dict[str, asyncio.DatagramTransport] = {}
         self._calls: dict[str, Call] = {}
@@ -173,6 +189,9 @@ class Gateway:
             self._ledger.passed_on(call.attempt, call_id, warned=warned, unscreened=unscreened)
         elif last is None:
             self._ledger.came_to_nothing(call.attempt, call_id, "no answer")
+        elif last.status == _REDIRECT:  # nobody on the way follows it: whoever did would connect the call
+            warned = bool(last.first("hutong-warning"))
+            self._ledger.passed_on(call.attempt, call_id, warned=warned, unscreened=False)
         else:
             self._ledger.refused(call.attempt, call_id, last.status, messages.rule_of(last))
 
