@@ -291,8 +291,7 @@ def judge_many(  # noqa: PLR0913, PLR0917  # Numba takes arrays, not objects
                         ),
                         0,
                     )
-                    parties = (scratch.caller[KEY], scratch.callee[KEY])
-                    note_screened(it, call, scratch.verdict, parties, hashes, seq + records)
+                    note_screened(it, call, scratch, hashes, seq + records)
                 answer[STATUS], answer[SEQ], answer[LENGTH] = _JUDGED, seq + records, after - end
                 _enter(seen, what, seq + records, when.now_ms)
                 end = after

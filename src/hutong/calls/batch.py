@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.calls import answers, board, lane, mirror_calls, screening, transactions
+from hutong.calls import alert_marks, answers, board, lane, mirror_calls, screening, transactions
 from hutong.calls import record as rec
 from hutong.calls.lane_grammar import EQ
 from hutong.calls.model import (
@@ -198,22 +198,15 @@ def from_tag(t: NDArray[np.int64], data: NDArray[np.uint8], spans: NDArray[np.in
 
 @compiled
 def note_screened(
-    it: screening.Judge,
-    call: NDArray[np.int64],
-    verdict: NDArray[np.int64],
-    parties: tuple[int, int],
-    hashes: tuple[int, int],
-    seq: int,
+    it: screening.Judge, call: NDArray[np.int64], scratch: screening.Scratch, hashes: tuple[int, int], seq: int
 ) -> None:
     """Tell the call table, where there is one, that this call was asked about; see `mirror_calls.note_screened`."""
-    mirror_calls.note_screened(
-        it.calls,
-        hashes,
-        (parties[0], parties[1], it.trunks.keys[call[screening.TRUNK]]),
-        seq,
-        verdict[screening.V_ACTION] == ACTION_BLOCK,
-        call[screening.TIME_MS],
-    )
+    facts = alert_marks.facts_of(it.rules, scratch.verdict, scratch.fired)
+    caller, callee, now = scratch.caller[KEY], scratch.callee[KEY], call[screening.TIME_MS]
+    blocked = scratch.verdict[screening.V_ACTION] == ACTION_BLOCK
+    keys = (caller, callee, it.trunks.keys[call[screening.TRUNK]])
+    if mirror_calls.note_screened(it.calls, hashes, keys, seq, facts, blocked, now) and alert_marks.is_flagged(facts):
+        alert_marks.note_flagged(it.calls, caller, callee, 1 if blocked else 0, now)
 
 
 @compiled
@@ -309,8 +302,7 @@ def screen_batch(
                 mirror_calls.text_hash(it.calls, data, spans[lane.CALL_ID], spans[lane.CALL_ID + 1]),
                 from_tag(it.calls, data, spans),
             )
-            parties = (scratch.caller[KEY], scratch.callee[KEY])
-            note_screened(it, call, scratch.verdict, parties, hashes, seq + records)
+            note_screened(it, call, scratch, hashes, seq + records)
         answer = answers.pack(
             scratch.verdict[screening.V_ACTION],
             scratch.verdict[screening.V_CODE],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.calls import answers, batch, lane, mirror_calls, screening, transactions
+from hutong.calls import alert_conditions, answers, batch, lane, mirror_calls, screening, transactions
 from hutong.calls import record as rec
 from hutong.calls.model import FLAG_REFERENCE
 from hutong.kernel.numbering.codes import KEY
@@ -43,6 +43,11 @@ class Policy(msgspec.Struct, frozen=True):
     night_to: int
     use_roaming_table: bool
     look_up_roaming: bool
+
+    def is_night(self, hour: int) -> bool:
+        """Whether a local hour is one of the night's."""
+        start, end = self.night_from, self.night_to
+        return start <= hour < end if start <= end else hour >= start or hour < end
 
 
 class Tables(NamedTuple):
@@ -92,6 +97,7 @@ class Engine:
         self._hour_from = 0
         self._hour = 0
         self.parts: answers.AnswerArrays | None = None
+        self.watch = alert_conditions.watch_for(alert_conditions.NO_CONDITIONS, tables.calls)
         self.use_ruleset(ruleset)
 
     def use_ruleset(self, ruleset: Ruleset) -> None:
@@ -102,6 +108,10 @@ class Engine:
         )
         self.scratch = screening.new_scratch(len(ruleset.rules))
         self._assemble()
+
+    def use_alerts(self, conditions: alert_conditions.Conditions) -> None:
+        """Watch calls under way for these conditions from now on."""
+        self.watch = alert_conditions.watch_for(conditions, self.tables.calls)
 
     def use_lists(self, lists: ListArrays, roaming: ListArrays) -> None:
         """Consult these list arrays from the next call on."""
@@ -136,11 +146,7 @@ class Engine:
                 (start.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)
             )
             self._hour = local.hour
-        return batch.Moment(now_ms, self._hour, int(self._is_night(self._hour)), self.policy.budget_ms, self.salt)
-
-    def _is_night(self, hour: int) -> bool:
-        start, end = self.policy.night_from, self.policy.night_to
-        return start <= hour < end if start <= end else hour >= start or hour < end
+        return batch.Moment(now_ms, self._hour, int(self.policy.is_night(self._hour)), self.policy.budget_ms, self.salt)
 
     @property
     def caller_key(self) -> int:
@@ -204,10 +210,8 @@ class Engine:
         trunk = int(call[screening.TRUNK])
         batch.count_verdict(self.cells, verdict, self.scratch, trunk, seq)
         if mirror_calls.in_use(self.tables.calls):
-            keys = (int(self.scratch.caller[KEY]), int(self.scratch.callee[KEY]))
-            batch.note_screened(
-                self.judge, call, verdict, keys, (self.call_hash(call_id), self.call_hash(parties.tag)), seq
-            )
+            hashes = (self.call_hash(call_id), self.call_hash(parties.tag))
+            batch.note_screened(self.judge, call, self.scratch, hashes, seq)
         assert self.parts is not None  # noqa: S101  # set by the constructor
         answer = answers.pack(
             int(verdict[screening.V_ACTION]),

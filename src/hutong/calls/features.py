@@ -37,7 +37,8 @@ _ROAMING_LABELS = {
     "unknown": {"zh": "查询未果", "en": "look-up failed"},
 }
 
-_SIDES = {"caller": ("主叫", "caller"), "callee": ("被叫", "callee"), "trunk": ("中继", "trunk")}
+#: The parties whose windows rules may read: zh and en.
+SIDES = {"caller": ("主叫", "caller"), "callee": ("被叫", "callee"), "trunk": ("中继", "trunk")}
 _SPANS = {
     "1m": ("1 分钟", "1 min"),
     "10m": ("10 分钟", "10 min"),
@@ -73,7 +74,8 @@ def _enumeration(name: str, values: Sequence[str]) -> Enumeration:
     return Enumeration(name, tuple(values), labels)
 
 
-def _enumerations() -> list[Enumeration]:
+def enumerations() -> list[Enumeration]:
+    """The enumerations of numbers and trunks."""
     return [
         _enumeration("class", KLASSES),
         _enumeration("country", COUNTRIES),
@@ -87,17 +89,19 @@ def _enumerations() -> list[Enumeration]:
     ]
 
 
-def _flag(name: str, zh: str, en: str) -> Feature:
+def flag(name: str, zh: str, en: str) -> Feature:
+    """A name that holds or does not."""
     return Feature(name, "flag", {"zh": zh, "en": en})
 
 
-def _enum(name: str, enumeration: str, zh: str, en: str) -> Feature:
+def enum_feature(name: str, enumeration: str, zh: str, en: str) -> Feature:
+    """A name with a value of an enumeration."""
     return Feature(name, "enum", {"zh": zh, "en": en}, enumeration=enumeration)
 
 
 def _number(side: str) -> Iterator[Feature]:
     """What numbering says about one side of the call."""
-    zh, en = _SIDES[side]
+    zh, en = SIDES[side]
     for field, enumeration, zh_field, en_field in (
         ("class", "class", "号码类别", "number class"),
         ("country", "country", "国家或地区", "country or region"),
@@ -106,12 +110,12 @@ def _number(side: str) -> Iterator[Feature]:
         ("form", "form", "号码格式", "number format"),
         ("fault", "fault", "号码缺陷", "number fault"),
     ):
-        yield _enum(f"{side}.{field}", enumeration, f"{zh}{zh_field}", f"{en}'s {en_field}")
+        yield enum_feature(f"{side}.{field}", enumeration, f"{zh}{zh_field}", f"{en}'s {en_field}")
 
 
-def _windows(side: str) -> Iterator[Feature]:
+def window_features(side: str) -> Iterator[Feature]:
     """The windows of one side, in the order in which they are read."""
-    side_zh, side_en = _SIDES[side]
+    side_zh, side_en = SIDES[side]
     for name in WINDOW_FEATURES:
         stem, _, span = name.rpartition("_")
         spanned = span in _SPANS
@@ -131,14 +135,14 @@ def _windows(side: str) -> Iterator[Feature]:
 
 
 def _features() -> Iterator[Feature]:
-    yield _flag("call.night", "夜间呼叫", "call at night")
-    yield _flag("call.diverted", "前转呼叫", "diverted call")
+    yield flag("call.night", "夜间呼叫", "call at night")
+    yield flag("call.diverted", "前转呼叫", "diverted call")
     yield Feature("call.hour", "number", {"zh": "当地时间（时）", "en": "local hour"}, unit="h", high=23.0, whole=True)
-    yield _flag("call.identity_conflict", "主叫身份字段不一致", "asserted identity and From disagree")
-    yield _flag("call.anonymous", "主叫隐藏号码", "caller withholds the number")
-    yield _flag("call.emergency", "被叫为紧急或公益热线", "callee is an emergency or public line")
-    yield _enum("trunk.name", "trunk-name", "中继名称", "trunk")
-    yield _enum("trunk.kind", "trunk-kind", "中继类型", "kind of trunk")
+    yield flag("call.identity_conflict", "主叫身份字段不一致", "asserted identity and From disagree")
+    yield flag("call.anonymous", "主叫隐藏号码", "caller withholds the number")
+    yield flag("call.emergency", "被叫为紧急或公益热线", "callee is an emergency or public line")
+    yield enum_feature("trunk.name", "trunk-name", "中继名称", "trunk")
+    yield enum_feature("trunk.kind", "trunk-kind", "中继类型", "kind of trunk")
     yield from _number("caller")
     yield Feature(
         "caller.digits",
@@ -147,20 +151,20 @@ def _features() -> Iterator[Feature]:
         high=15.0,
         whole=True,
     )
-    yield _flag("caller.in_own_ranges", "主叫属于该企业号段", "caller is in the enterprise's own ranges")
-    yield _flag("caller.diverter_in_own_ranges", "前转方属于该企业号段", "diverter is in the enterprise's own ranges")
-    yield _enum("caller.roaming", "roaming", "主叫境外漫游状态", "caller's roaming abroad")
-    yield _flag("caller.listed_block", "主叫在拦截名单", "caller is on a block list")
-    yield _flag("caller.listed_allow", "主叫在放行名单", "caller is on an allow list")
+    yield flag("caller.in_own_ranges", "主叫属于该企业号段", "caller is in the enterprise's own ranges")
+    yield flag("caller.diverter_in_own_ranges", "前转方属于该企业号段", "diverter is in the enterprise's own ranges")
+    yield enum_feature("caller.roaming", "roaming", "主叫境外漫游状态", "caller's roaming abroad")
+    yield flag("caller.listed_block", "主叫在拦截名单", "caller is on a block list")
+    yield flag("caller.listed_allow", "主叫在放行名单", "caller is on an allow list")
     yield from _number("callee")
-    yield _flag("callee.listed_block", "被叫在拦截名单", "callee is on a block list")
-    yield _flag("callee.listed_allow", "被叫在放行名单", "callee is on an allow list")
-    for side in _SIDES:
-        yield from _windows(side)
+    yield flag("callee.listed_block", "被叫在拦截名单", "callee is on a block list")
+    yield flag("callee.listed_allow", "被叫在放行名单", "callee is on an allow list")
+    for side in SIDES:
+        yield from window_features(side)
 
 
 #: Every name of a call's feature vector.
-VOCABULARY: Final = Vocabulary(tuple(_features()), _enumerations())
+VOCABULARY: Final = Vocabulary(tuple(_features()), enumerations())
 
 #: Places of the first window feature of each side: where `read_features` writes.
 CALLER_WINDOWS: Final = VOCABULARY.index(f"caller.{WINDOW_FEATURES[0]}")

@@ -214,8 +214,13 @@ class MirrorEdge:
             full = mirror_follow.judge_due(reader.it, when, 0)
             return bool(mirror_follow.expire(reader.it, when.now_ms, _GIVEN_UP) or full)
 
-        for _ in range(_TURNS):
-            if not self._batch(work):
+        def watch(reader: Reader, when: Moment) -> bool:
+            more = work(reader, when)
+            mirror_follow.watch_calls(reader.it, when.now_ms)
+            return more
+
+        for turn in range(_TURNS):
+            if not self._batch(work if turn else watch):
                 break
         cells = self._engine.cells
         cells[board.MIRROR_FOLLOWED] = self._engine.tables.calls[mirror_calls.FOLLOWED]
@@ -245,6 +250,7 @@ class MirrorEdge:
             self._reference.take(data, when.now_ms, when, self._reader)
         mirror_follow.judge_due(it, when, 1)
         mirror_follow.expire(it, when.now_ms, 1)
+        mirror_follow.watch_calls(it, when.now_ms)
         mirror_follow.resume(it, when.now_ms)
         self._keeper.abandon()
         it.waiting.header[:] = ring

@@ -74,6 +74,7 @@ def new_reader(engine: Engine, key: bytes, wait_ms: int, ring: int) -> Reader:
         scratch=engine.scratch,
         buffer=engine.records,
         cells=engine.cells,
+        watch=engine.watch,
         outcome=np.zeros(OUTCOME_SLOTS, dtype=np.int64),
         facts=np.zeros(FACTS, dtype=np.int64),
         done=np.zeros(3, dtype=np.int64),
@@ -90,10 +91,10 @@ def new_reader(engine: Engine, key: bytes, wait_ms: int, ring: int) -> Reader:
 
 
 def up_to_date(reader: Reader, engine: Engine) -> Reader:
-    """The reader with the rules and lists that the engine judges with now."""
-    if reader.it.judge is engine.judge:
+    """The reader with the rules, lists and alert conditions that the engine has now."""
+    if reader.it.judge is engine.judge and reader.it.watch is engine.watch:
         return reader
-    return reader._replace(it=reader.it._replace(judge=engine.judge, scratch=engine.scratch))
+    return reader._replace(it=reader.it._replace(judge=engine.judge, scratch=engine.scratch, watch=engine.watch))
 
 
 @compiled

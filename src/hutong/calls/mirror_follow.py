@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hutong.calls import batch, board, mirror_calls, mirror_waiting, outcomes, screening
+from hutong.calls import alert_marks, alert_watch, batch, board, mirror_calls, mirror_waiting, outcomes, screening
 from hutong.calls import record as rec
 from hutong.calls.lane_messages import METHOD_BYE, METHOD_INVITE
 from hutong.calls.mirror_calls import (
@@ -24,12 +24,15 @@ from hutong.calls.mirror_calls import (
     CSEQ,
     DONE,
     ENDED,
+    FINDINGS,
     INVITED,
     JUDGED,
+    JUDGED_AT,
     LEG,
     NONE,
     OVER,
     PEER,
+    RAISED,
     RELEASE,
     SEEN,
     SETUP,
@@ -76,7 +79,7 @@ END, RECORDS, SEQ = 0, 1, 2
 #: A message touches at most so many windows: those of a call given up, of one judged, and of its outcome.
 _TOUCHES = 12
 #: Records of one message, bytes.
-_MOST_BYTES = 3 * rec.MAX_RECORD
+_MOST_BYTES = 4 * rec.MAX_RECORD + alert_watch.MOST_BYTES
 _UNAUTHORIZED, _PROXY_AUTHENTICATION = 401, 407
 _OK, _REDIRECT, _STATUS_BITS = 200, 300, 16
 
@@ -85,7 +88,7 @@ class Follower(NamedTuple):
     """All that following calls takes: judgement (its `calls` is the table), what waits, and working memory.
 
     outcome: int64[OUTCOME_SLOTS]. facts: int64[FACTS], what the present message says. done: int64[3], see END.
-    wait_ms: how long a new call waits to be screened.
+    watch: the alert conditions. wait_ms: how long a new call waits to be screened.
     """
 
     judge: screening.Judge
@@ -93,6 +96,7 @@ class Follower(NamedTuple):
     scratch: screening.Scratch
     buffer: rec.RecordBuffer
     cells: NDArray[np.int64]
+    watch: alert_watch.Watch
     outcome: NDArray[np.int64]
     facts: NDArray[np.int64]
     done: NDArray[np.int64]
@@ -107,16 +111,6 @@ def has_room(it: Follower) -> bool:
         and undo_room(table_at(it.judge.windows)) >= _TOUCHES
         and mirror_calls.room(it.judge.calls)
     )
-
-
-@compiled
-def _trunk_of(it: Follower, key: int) -> int:
-    """The trunk with this key; 0 where the settings have it no more."""
-    keys = it.judge.trunks.keys
-    for trunk in range(keys.size):
-        if keys[trunk] == key:
-            return trunk
-    return 0
 
 
 @compiled
@@ -139,9 +133,12 @@ def _emit(it: Follower, row: int, phase: int, answered: int, call_id: NDArray[np
     outcome[outcomes.O_STATUS] = release & 0xFFFF if phase == outcomes.PHASE_ENDED else 0
     outcome[outcomes.O_CAUSE] = release >> _STATUS_BITS if phase == outcomes.PHASE_ENDED else 0
     trunks = it.judge.trunks
-    name = trunks.name_spans[_trunk_of(it, get(t, row, TRUNK))]
+    name = trunks.name_spans[alert_watch.trunk_of(it.judge, get(t, row, TRUNK))]
     it.done[END] = outcomes.write_outcome(outcome, call_id, trunks.names, name, it.buffer, it.done[END])
     it.done[RECORDS] += 1
+    if phase != outcomes.PHASE_ANSWERED and get(t, row, RAISED) != 0:
+        it.done[END] = alert_watch.tell_end(it.judge, it.watch, outcome, it.buffer, it.done[END])
+        it.done[RECORDS] += 1
     outcomes.note_outcome(
         table_at(it.judge.windows),
         outcome[outcomes.O_CALLER],
@@ -239,7 +236,14 @@ def judge_first(it: Follower, when: Moment) -> None:
         put_row(t, row, CALLEE, it.scratch.callee[KEY])
         put_row(t, row, TRUNK, it.judge.trunks.keys[call[screening.TRUNK]])
         put_row(t, row, VERDICT, seq)
+        facts = alert_marks.facts_of(it.judge.rules, it.scratch.verdict, it.scratch.fired)
+        put_row(t, row, FINDINGS, facts)
+        put_row(t, row, JUDGED_AT, when.now_ms)
+        if alert_marks.is_flagged(facts):
+            alert_marks.note_flagged(t, it.scratch.caller[KEY], it.scratch.callee[KEY], 0, when.now_ms)
         set_state(t, row, JUDGED)
+        # Cursors passed it over while it waited.
+        mirror_calls.move(t, row, SETUP, when.now_ms)
     put_row(t, row, SLOT, 0)
     settle(it, row, text[call[screening.CALL_ID] : call[screening.CALL_ID + 1]], when.now_ms)
 
@@ -288,6 +292,36 @@ def expire(it: Follower, now: int, most: int) -> bool:
     count += _expire_list(it, SETUP, SETUP_MS, spare, now, most - count)
     count += _expire_list(it, TALK, TALK_MS, spare, now, most - count)
     return count >= most
+
+
+@compiled
+def watch_calls(it: Follower, now: int) -> None:
+    """Look at the calls that must be looked at for alerts, as many as one tick may; the next goes on from there."""
+    if it.watch.stages.size == 0:
+        return
+    looks, steps = 0, alert_watch.STEPS
+    while looks < alert_watch.LOOKS and steps > 0 and has_room(it):
+        row = alert_watch.next_due(it.judge, it.watch, now, steps)
+        steps -= it.watch.written[0]
+        if row == NONE:
+            break
+        _look(it, row, now)
+        looks += 1
+    used = it.judge.calls[mirror_calls.USED]
+    rows = min(used // alert_watch.ROUND_TICKS + alert_watch.ROUND_LEAST, alert_watch.ROUND_ROWS)
+    while looks < alert_watch.LOOKS and rows > 0 and has_room(it):
+        row = alert_watch.next_changed(it.judge, it.watch, now, rows)
+        rows -= it.watch.written[0]
+        if row == NONE:
+            break
+        _look(it, row, now)
+        looks += 1
+
+
+@compiled
+def _look(it: Follower, row: int, now: int) -> None:
+    it.done[END] = alert_watch.look(it.judge, it.watch, it.buffer, row, now, it.done[END])
+    it.done[RECORDS] += it.watch.written[0]
 
 
 @compiled

@@ -17,6 +17,8 @@ import numpy as np
 
 from hutong.calls import board as cells_of
 from hutong.calls import mirror_calls
+from hutong.calls.alert_conditions import NO_CONDITIONS, OWN_ALERTS, SETS, Conditions, ConditionWatcher
+from hutong.calls.alert_features import ALERT_VOCABULARY
 from hutong.calls.board import Board
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import VOCABULARY
@@ -105,7 +107,9 @@ class Node:
         self._rules = RuleWatcher(
             VOCABULARY, [SHIPPED_RULES, data / "rules", *settings.rule_folders], data / "stages.jsonl"
         )
+        self._conditions = ConditionWatcher(data)
         self._fresh_rules: deque[Ruleset] = deque()
+        self._fresh_conditions: deque[Conditions] = deque()
         self._unkept: Ruleset | None = None
         self._next_lists = self._next_board = 0
         self._threads: list[threading.Thread] = []
@@ -152,6 +156,7 @@ class Node:
         self.engine = Engine(settings.policy, tables, ruleset, self._board.cells, secrets.randbits(62))
         self._keep_ruleset(ruleset)
         self._publish_ruleset(ruleset)
+        self.engine.use_alerts(self._first_conditions())
         for name, work in (("journal-keeper", self._keep_journal), ("rules-watcher", self._watch_rules)):
             self._threads.append(threading.Thread(target=work, name=name, daemon=True))
             self._threads[-1].start()
@@ -175,6 +180,22 @@ class Node:
         if ruleset is None:
             raise RuleError("no rules were found.", where=str(SHIPPED_RULES), fix="Install Hutong again.")
         return ruleset
+
+    def _first_conditions(self) -> Conditions:
+        """The alert conditions to start with; where the files are refused, those used last, else none."""
+        folder = self._settings.data / OWN_ALERTS / SETS
+        try:
+            found = self._conditions.poll(self._clock.monotonic())
+            if found is not None:
+                found.ruleset.save(folder).touch()
+                return found
+        except (RuleError, OSError) as error:
+            self._log.error("alert conditions refused, the set used last stays", errors=str(error))
+            kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+            last = load_saved(folder, kept[-1].stem) if kept else None
+            if last is not None and last.vocabulary.signature() == ALERT_VOCABULARY.signature():
+                return Conditions(last, {})
+        return NO_CONDITIONS
 
     def close(self) -> None:
         """Bring everything to disk and let go of it."""
@@ -234,6 +255,7 @@ class Node:
             self._next_lists = 0
         if self._roaming.refresh() or changed:
             self.engine.use_lists(self._lists.arrays, self._roaming.arrays)
+        self._take_conditions()
         while self._fresh_rules:
             ruleset = self._fresh_rules[0]
             try:
@@ -245,6 +267,23 @@ class Node:
             self.engine.use_ruleset(ruleset)
             self._log.info("rules in force", digest=ruleset.digest[:16], rules=len(ruleset.rules))
 
+    def _take_conditions(self) -> None:
+        while self._fresh_conditions:
+            conditions = self._fresh_conditions.popleft()
+            self.engine.use_alerts(conditions)
+            ruleset = conditions.ruleset
+            self._log.info("alert conditions in force", digest=ruleset.digest[:16], conditions=len(ruleset))
+
+    def _watch_conditions(self) -> None:
+        """Take up changed alert conditions and tariffs, once the set is kept for explanations."""
+        try:
+            found = self._conditions.poll(self._clock.monotonic())
+            if found is not None:
+                found.ruleset.save(self._settings.data / OWN_ALERTS / SETS).touch()
+                self._fresh_conditions.append(found)
+        except (RuleError, OSError) as error:
+            self._log.error("alert conditions refused, the old set stays", errors=str(error))
+
     def _tell_unkept(self, ruleset: Ruleset, error: OSError) -> None:
         """Say once for each set that it must wait: no verdict is given that could not be explained later."""
         if ruleset is not self._unkept:
@@ -255,6 +294,7 @@ class Node:
         """Compile changed rules in a thread of its own: no call waits for that, nor for the disk that keeps the set."""
         unkept: Ruleset | None = None
         while not self._closing.wait(_RULES_EVERY_S):
+            self._watch_conditions()
             fresh = None
             try:
                 fresh = self._rules.poll(self._clock.monotonic())
