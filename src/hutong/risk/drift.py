@@ -22,6 +22,8 @@ MOVED: Final = 0.25
 SCORE: Final = "(score)"
 
 _BINS = 10
+# Fixed, not deciles: most scores stand close to 0 or 1, where deciles would tell hundredths of a percent apart.
+_SCORE_EDGES = np.array([0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95])
 _LEAST = 1e-4  # an empty bin counts as this share
 
 
@@ -63,7 +65,7 @@ def stability_index(then: Baseline, values: NDArray[np.float64]) -> float:
 def baselines(design: Design, matrix: NDArray[np.float64], scores: NDArray[np.float64]) -> dict[str, Baseline]:
     """Of every column of the trees' matrix, and of the score."""
     found = {name: baseline(matrix[:, at], category=bool(design.levels[at])) for at, name in enumerate(design.names)}
-    return {**found, SCORE: baseline(scores, category=False)}
+    return {**found, SCORE: Baseline(_SCORE_EDGES, _shares(_SCORE_EDGES, scores))}
 
 
 def drift(

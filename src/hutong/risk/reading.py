@@ -94,7 +94,7 @@ def _decoded(path: Path, content: bytes) -> bytes:
 def _header(path: Path, content: bytes, max_columns: int) -> list[str]:
     if not content.strip():
         raise TableError("The file is empty.", where=str(path), fix="Its first row names the columns.")
-    head = content[: MAX_HEADER_BYTES + 1].lstrip(b"\r\n")
+    head = content[: MAX_HEADER_BYTES + 1]
     line, found, _ = head.partition(b"\n")
     if not found and len(head) > MAX_HEADER_BYTES:
         raise TableError(
@@ -126,7 +126,7 @@ def _check_names(path: Path, names: list[str], max_columns: int) -> None:
 
 
 def _read_csv(path: Path, raw: bytes, max_columns: int, max_rows: int) -> pa.Table:
-    content = _decoded(path, raw)
+    content = _decoded(path, raw).lstrip(b"\r\n")
     names = _header(path, content, max_columns)
     wrong: list[pa_csv.InvalidRow] = []
 
@@ -148,7 +148,7 @@ def _read_csv(path: Path, raw: bytes, max_columns: int, max_rows: int) -> pa.Tab
             row = wrong[0]
             raise TableError(
                 f"The row has {row.actual_columns} fields, the header {row.expected_columns}.",
-                where=f"{path}:{(row.number or 0) + 1 if row.number is not None else '?'}",
+                where=f"{path}:{row.number}",
                 fix="Put fields that hold a comma or a line end in double quotes.",
             ) from error
         if content.count(b"\n", 0, -1) == 0:
