@@ -75,6 +75,7 @@ class TestVerdicts:
         for params, wanted in (
             ({"call_id": "filter-me"}, True),
             ({"call_id": "filter-me", "action": "block"}, False),
+            ({"call_id": "filter-me", "rule": "calls.shared-cost-as-caller"}, False),
             ({"action": one["action"], "trunk": "neighbour"}, True),
             ({"trunk": "home"}, False),
             ({"rule": "calls.shared-cost-as-caller"}, False),
@@ -84,6 +85,17 @@ class TestVerdicts:
         ):
             found = good(client.get("/v1/verdicts", params={**params, "limit": 500}))["verdicts"]
             assert (one["seq"] in [it["seq"] for it in found]) == wanted, params
+
+    def test_a_calls_verdicts_are_narrowed_like_all_others(self, client: httpx.Client) -> None:
+        one = place(client, "narrow-me")
+        for params, wanted in (
+            ({"rule": "calls.shared-cost-as-caller", "action": one["action"]}, [one["seq"]]),
+            ({"rule": "calls.anonymous-from-abroad"}, []),
+        ):
+            page = good(client.get("/v1/verdicts", params={"call_id": "narrow-me", **params}))
+            assert [it["seq"] for it in page["verdicts"]] == wanted
+        for wrong in ({"since": "yesterday"}, {"until": "tomorrow"}):
+            bad(client.get("/v1/verdicts", params={"call_id": "nobody's", **wrong}), 422)
 
     def test_a_number_is_searched_in_the_body(self, client: httpx.Client) -> None:
         one = place(client, "by number", "13877776666", "13811113333")

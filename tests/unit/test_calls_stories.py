@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from console_pages import NOW
+from engines import shipped_rules
 from hutong.calls.index import Filters, VerdictIndex
+from hutong.calls.record import KIND_VERDICT
 from hutong.calls.stories import Stories
 from hutong.calls.story_views import masked
 from hutong.calls.story_words import sentence
@@ -20,7 +22,7 @@ from hutong.kernel import windows
 from hutong.kernel.errors import StateError
 from hutong.kernel.windows import WINDOW_FEATURES, WindowFile
 from story_data import BUSY, DIVERTER, QUIET, TELLING, Filled, fill, remove_listed
-from verdict_records import key_of
+from verdict_records import key_of, verdict_body, write_journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,6 +175,25 @@ def test_no_text_shows_a_whole_number(text: str) -> None:
 
 def test_a_call_id_without_numbers_stays_as_it_is() -> None:
     assert masked("a84b4c76e66710@pc33.atlanta.example.com") == "a84b4c76e66710@pc33.atlanta.example.com"
+
+
+def test_a_record_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    rules = shipped_rules()
+    rules.save(tmp_path / "rulesets")
+    digest = int.from_bytes(bytes.fromhex(rules.digest[:16]), signed=True)
+    reads = next(at for at in range(len(rules.rules)) if len(rules.features_of(at)))
+    bodies = [
+        verdict_body(caller=BUSY, call_id="one"),
+        verdict_body(caller=BUSY, call_id="one", action="warn", rule=reads, fired=[(reads, ())], digest=digest),
+        verdict_body(caller=BUSY, call_id="two"),
+    ]
+    write_journal(tmp_path, [[(KIND_VERDICT, body)] for body in bodies])
+    index = VerdictIndex(tmp_path)
+    assert [row.seq for row in index.read([1, 2, 3])] == [1, 2, 3], "the second lacks the values that its rule read"
+    stories = Stories(tmp_path, index, "ref{:x}".format)
+    assert [it.seq for it in stories.verdicts([3, 2, 1])] == [3, 1]
+    assert stories.call(2) is None
+    assert stories.number(key_of(BUSY), NOW_MS, HOUR_MS).made.calls == 3
 
 
 def test_one_sentence_says_what_a_number_is_doing(stories: Stories) -> None:

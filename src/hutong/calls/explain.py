@@ -7,6 +7,7 @@ force when it was made.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,17 @@ import numpy as np
 from hutong.calls.model import Verdict  # noqa: TC001  # msgspec reads the annotation
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT, decode
-from hutong.kernel.errors import HutongError, RuleError
+from hutong.kernel.errors import HutongError, JournalError, RuleError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListStore
 from hutong.kernel.numbering import trunk_key
 from hutong.kernel.rules import load_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from hutong.calls.index.verdicts import Row
     from hutong.calls.outcomes import Outcome
     from hutong.kernel.journal import Record
     from hutong.kernel.lists import Entry
@@ -141,6 +143,13 @@ class Verdicts:
     def decoded(self, seq: int, body: memoryview) -> Verdict:
         """A verdict from its record without the journal's header; see `record.decode`."""
         return decode(seq, body, self._reads)
+
+    def of_rows(self, rows: Iterable[Row]) -> Iterator[Verdict]:
+        """The verdicts among records that the index gave; what cannot be read as one is passed over."""
+        for row in rows:
+            if row.kind == KIND_VERDICT:
+                with suppress(JournalError):
+                    yield self.decoded(row.seq, row.body)
 
     def _ruleset(self, digest: str) -> Ruleset | None:
         if digest not in self._rulesets:

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 #: Moments at which windows are drawn.
 POINTS = 120
-_WINDOW_S = 25 * 3600
 _PARTNERS = 10
 _NAMED_LATELY = 200  # verdicts that are read for the list entries that they name
 _MOST = 200_000
@@ -86,14 +85,8 @@ class Stories:
 
     def verdicts(self, seqs: Iterable[int]) -> list[VerdictView]:
         """The verdicts with these numbers, in this order, as far as they are kept and readable."""
-        found = (self._decoded(row) for row in self._index.read(seqs) if row.kind == KIND_VERDICT)
-        return [self._view(self._verdicts.explain(it, values=False)) for it in found if it is not None]
-
-    def _decoded(self, row: Row) -> Verdict | None:
-        try:
-            return self._verdicts.decoded(row.seq, row.body)
-        except JournalError:
-            return None
+        found = self._verdicts.of_rows(self._index.read(seqs))
+        return [self._view(self._verdicts.explain(it, values=False)) for it in found]
 
     def _view(self, story: Story) -> VerdictView:
         it = story.verdict
@@ -153,7 +146,7 @@ class Stories:
         if rows and rows[0].kind == KIND_OUTCOME:
             outcome = self._outcome(rows[0])
             rows = self._index.read([outcome.verdict_seq]) if outcome is not None else []
-        return self._decoded(rows[0]) if rows and rows[0].kind == KIND_VERDICT else None
+        return next(self._verdicts.of_rows(rows), None)
 
     def _outcome(self, row: Row) -> Outcome | None:
         try:
@@ -284,13 +277,11 @@ class Stories:
     def _past(self, key: int, seqs: list[int]) -> list[ListView]:
         """Removed entries about this number that its latest verdicts name."""
         ids: set[int] = set()
-        for row in self._index.read(seqs):
-            it = self._decoded(row) if row.kind == KIND_VERDICT else None
-            if it is not None:
-                ids |= {
-                    *(it.lists[:2] if it.caller_key == key else ()),
-                    *(it.lists[2:] if it.callee_key == key else ()),
-                }
+        for it in self._verdicts.of_rows(self._index.read(seqs)):
+            ids |= {
+                *(it.lists[:2] if it.caller_key == key else ()),
+                *(it.lists[2:] if it.callee_key == key else ()),
+            }
         entries = [entry for number in sorted(ids - {0}) if (entry := self._entry(number)) is not None]
         return [self._list_view(entry) for entry in entries if entry.removed]
 
@@ -308,11 +299,6 @@ class Stories:
             removed_ms=entry.removed * 1000,
             removed_why=masked(entry.removed_why),
         )
-
-
-def _key_at(body: memoryview, word: int) -> int:
-    """A word of a verdict's record; words count from its header (`record`)."""
-    return int.from_bytes(body[8 * word - 8 : 8 * word], "little", signed=True)
 
 
 def _tally(actions: NDArray[np.int64]) -> Tally:

@@ -8,7 +8,7 @@ import io
 import tempfile
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import delete, get, post
@@ -16,8 +16,17 @@ from litestar.concurrency import sync_to_thread
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from hutong.calls.api.bodies import ImportAnswer, ListEntry, ListPage, NewEntry, RowError
-from hutong.calls.api.readers import AnyRequest, Desk, not_found, read_purpose, refused
-from hutong.calls.api.verdict_routes import Purpose, Unmask  # noqa: TC001  # Litestar reads the annotations
+from hutong.calls.api.readers import (
+    AnyRequest,
+    Desk,
+    Purpose,
+    Result,
+    Unmask,
+    answered,
+    not_found,
+    read_purpose,
+    refused,
+)
 from hutong.calls.console.list_table import masked, named, written
 from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.errors import HutongError, ListError
@@ -36,8 +45,6 @@ if TYPE_CHECKING:
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.lists import ListStore
     from hutong.kernel.numbering import Numbering
-
-Result = TypeVar("Result")
 
 #: Bytes of a CSV file in one request; larger ones go through `hutong lists import`.
 LARGEST: Final = 8 * 1024 * 1024
@@ -330,7 +337,7 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
         purpose: Purpose = "",
     ) -> ListPage:
         wanted = _Wanted(list_, kind, role, who, cursor)
-        return _answered(lambda: lists.page(request, wanted, limit, unmask=unmask, purpose=purpose))
+        return answered(lambda: lists.page(request, wanted, limit, unmask=unmask, purpose=purpose))
 
     @post(
         "/v1/lists",
@@ -345,7 +352,7 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
         operation_id="addEntry",
     )
     def add(request: AnyRequest, data: JSONBody[NewEntry]) -> ListEntry:
-        return _answered(lambda: lists.add(request, data))
+        return answered(lambda: lists.add(request, data))
 
     @get(
         "/v1/lists/{number:int}",
@@ -363,7 +370,7 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
         purpose: Purpose = "",
     ) -> ListEntry:
         """被移出或替换的条目仍可查 / Entries that were removed or replaced can still be read."""
-        return _answered(lambda: lists.entry(request, number, unmask=unmask, purpose=purpose))
+        return answered(lambda: lists.entry(request, number, unmask=unmask, purpose=purpose))
 
     @delete(
         "/v1/lists/{number:int}",
@@ -381,7 +388,7 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
         purpose: Purpose,
     ) -> ListEntry:
         """一秒内生效;Hutong-Purpose 头说明原因,记入操作记录 / Why it goes is in Hutong-Purpose, and on the trail."""
-        return _answered(lambda: lists.remove(request, number, read_purpose(purpose)))
+        return answered(lambda: lists.remove(request, number, read_purpose(purpose)))
 
     @post(
         "/v1/lists/import",
@@ -400,14 +407,6 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
     )
     async def take_in(request: AnyRequest) -> ImportAnswer:
         body = await request.body()
-        return await sync_to_thread(_answered, lambda: lists.take_in(request, body))
+        return await sync_to_thread(answered, lambda: lists.take_in(request, body))
 
     return [page, add, entry, remove, take_in]
-
-
-def _answered(work: Callable[[], Result]) -> Result:
-    """What a desk answers; what a person can put right is a problem."""
-    try:
-        return work()
-    except HutongError as error:
-        raise refused(error, 503) from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
+from litestar.params import HeaderParameter, QueryParameter
 
 from hutong.calls.api.screening import too_many
 from hutong.calls.story_views import masked
@@ -15,12 +16,15 @@ from hutong.kernel.errors import HutongError
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hutong.calls.api.limits import Buckets
     from hutong.calls.api.meters import Meters
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.clock import Clock
 
 AnyRequest = Request[Any, Any, Any]
+Result = TypeVar("Result")
 
 _MS: Final = 1_000_000
 PURPOSE: Final = "Hutong-Purpose"
@@ -28,6 +32,17 @@ PURPOSE: Final = "Hutong-Purpose"
 LONGEST_PURPOSE: Final = 500
 LONGEST_ENCODED: Final = LONGEST_PURPOSE * len("%E4%B8%BA")
 _LAST_MS: Final = 1 << 62
+
+Purpose = Annotated[
+    str,
+    HeaderParameter(
+        name=PURPOSE,
+        max_length=LONGEST_ENCODED,
+        pattern=r"^[\x20-\x7e]*$",
+        description="用途:UTF-8 百分号编码 / what for: UTF-8, percent-encoded",
+    ),
+]
+Unmask = Annotated[bool, QueryParameter(description="显示完整号码,须说明用途 / show whole numbers; needs a purpose")]
 
 
 class TrailPort(Protocol):
@@ -143,6 +158,18 @@ def refused(error: HutongError, status: int = 422) -> Problem:
     """Something that a person can put right, as a problem. What was sent is repeated with its numbers masked."""
     where = f"{error.where}: " if error.where else ""
     return Problem(status, "/problems/refused", "Refused", masked(f"{where}{error.what} {error.fix}".strip()))
+
+
+def answered(work: Callable[[], Result]) -> Result:
+    """What a desk answers; where a part of the node fails it, a problem.
+
+    Raises:
+        Problem: 503.
+    """
+    try:
+        return work()
+    except HutongError as error:
+        raise refused(error, 503) from error
 
 
 def not_found(what: str) -> Problem:

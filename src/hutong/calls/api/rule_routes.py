@@ -9,8 +9,7 @@ from litestar import get, put
 from litestar.params import JSONBody, PathParameter
 
 from hutong.calls.api.bodies import NewStage, RuleList, RuleView
-from hutong.calls.api.readers import AnyRequest, Desk, not_found, refused
-from hutong.kernel.errors import HutongError
+from hutong.calls.api.readers import AnyRequest, Desk, answered, not_found
 from hutong.kernel.rules import LEVELS, promote
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
@@ -61,8 +60,8 @@ class RulesDesk:
         Raises:
             Problem: 404; 409 where it is there already; 422 where its action does not reach so far.
         """
-        rule, viewer = self.rule(rule_id), request.user
-        who: Viewer = viewer
+        rule = self.rule(rule_id)
+        viewer: Viewer = request.user
         if new.to == rule.stage:
             raise Problem(409, "/problems/refused", "Refused", f"{rule_id} is in stage {new.to} already.")
         if LEVELS[new.to] > LEVELS[rule.action]:
@@ -84,7 +83,7 @@ class RulesDesk:
                 self.rules(),
                 rule_id,
                 to=new.to,
-                by=who.name,
+                by=viewer.name,
                 why=new.why.strip(),
                 time_ms=time_ms,
             )
@@ -125,10 +124,7 @@ def rule_routes(rules: RulesDesk, desk: Desk) -> list[HTTPRouteHandler]:
     )
     def every() -> RuleList:
         """按判决次序 / In the order in which they are judged."""
-        try:
-            ruleset = rules.rules()
-        except HutongError as error:
-            raise refused(error, 503) from error
+        ruleset = answered(rules.rules)
         return RuleList(ruleset.digest, [view_of(rule) for rule in ruleset.rules])
 
     @get(
@@ -142,10 +138,7 @@ def rule_routes(rules: RulesDesk, desk: Desk) -> list[HTTPRouteHandler]:
     )
     def one(rule_id: RuleId) -> RuleView:
         """条件、阶段与依据 / Its condition, stage and basis."""
-        try:
-            return view_of(rules.rule(rule_id))
-        except HutongError as error:
-            raise refused(error, 503) from error
+        return view_of(answered(lambda: rules.rule(rule_id)))
 
     @put(
         "/v1/rules/{rule_id:str}/stage",
@@ -160,9 +153,6 @@ def rule_routes(rules: RulesDesk, desk: Desk) -> list[HTTPRouteHandler]:
         operation_id="promoteRule",
     )
     def stage(request: AnyRequest, rule_id: RuleId, data: JSONBody[NewStage]) -> RuleView:
-        try:
-            return rules.promote(request, rule_id, data)
-        except HutongError as error:
-            raise refused(error, 503) from error
+        return answered(lambda: rules.promote(request, rule_id, data))
 
     return [every, one, stage]

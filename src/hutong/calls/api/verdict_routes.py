@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from litestar import get, post
-from litestar.params import FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import structs
 
 from hutong.calls.api.bodies import (
@@ -19,20 +19,18 @@ from hutong.calls.api.bodies import (
     VerdictStory,
 )
 from hutong.calls.api.readers import (
-    LONGEST_ENCODED,
-    PURPOSE,
     AnyRequest,
     Desk,
+    Purpose,
+    Unmask,
+    answered,
     not_found,
     read_ms,
-    refused,
     show_ms,
 )
 from hutong.calls.index import Filters
 from hutong.calls.index.query import LAST_MS
-from hutong.calls.record import KIND_VERDICT
 from hutong.calls.story_views import masked
-from hutong.kernel.errors import HutongError
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
@@ -68,28 +66,29 @@ class VerdictDesk:
             Problem: 422, a time, a number or the cursor is none.
         """
         before = _read_cursor(wanted.cursor)
-        if wanted.call_id:
-            seqs = [seq for seq in self._index.by_call_id(wanted.call_id, _OF_A_CALL) if seq < before]
-            verdicts = [it for it in self._read(seqs) if _fits(it, wanted, self._key(wanted.number))]
-            return self._page(verdicts[: wanted.limit + 1], wanted.limit)
-        until = read_ms(wanted.until, "until", LAST_MS)
         filters = Filters(
             since_ms=read_ms(wanted.since, "since", 0),
-            until_ms=min(until, before_ms(wanted.cursor)),
+            until_ms=read_ms(wanted.until, "until", LAST_MS),
             action=wanted.action,
             rule=wanted.rule,
             trunk=wanted.trunk,
             number=self._key(wanted.number),
             role=wanted.role,
         )
-        seqs, offset, more = [], 0, True
-        while more and len(seqs) <= wanted.limit:
+        if wanted.call_id:
+            seqs = [seq for seq in self._index.by_call_id(wanted.call_id, _OF_A_CALL) if seq < before]
+            return self._page([it for it in self._read(seqs) if self._fits(it, filters)], wanted.limit)
+        filters = structs.replace(filters, until_ms=min(filters.until_ms, before_ms(wanted.cursor)))
+        verdicts: list[Verdict] = []
+        offset, more = 0, True
+        # One that cannot be read must not end the list.
+        while more and len(verdicts) <= wanted.limit:
             page = self._index.page(filters, offset=offset, limit=wanted.limit + 1, at_once=0)
             # The cursor's own millisecond may hold verdicts that were on the page before.
-            seqs += [seq for seq in page.seqs if seq < before]
+            verdicts += self._read([seq for seq in page.seqs if seq < before])
             offset += len(page.seqs)
             more = page.more and bool(page.seqs)
-        return self._page(self._read(seqs[: wanted.limit + 1]), wanted.limit)
+        return self._page(verdicts, wanted.limit)
 
     def _key(self, number: str) -> int:
         if not number:
@@ -100,8 +99,23 @@ class VerdictDesk:
         return key
 
     def _read(self, seqs: list[int]) -> list[Verdict]:
-        rows = self._index.read(seqs)
-        return [self._verdicts.decoded(row.seq, row.body) for row in rows if row.kind == KIND_VERDICT]
+        return list(self._verdicts.of_rows(self._index.read(seqs)))
+
+    def _fits(self, verdict: Verdict, wanted: Filters) -> bool:
+        """Whether one of a call's few verdicts is wanted."""
+        sides = {"caller": [verdict.caller_key], "callee": [verdict.callee_key]}
+        keys = sides.get(wanted.role, [verdict.caller_key, verdict.callee_key])
+        return (
+            wanted.since_ms <= verdict.time_ms < wanted.until_ms
+            and wanted.action in {"", verdict.action}
+            and wanted.trunk in {"", verdict.trunk}
+            and (not wanted.number or wanted.number in keys)
+            and (not wanted.rule or wanted.rule in {it.id for it in self._explained(verdict).fired})
+        )
+
+    def _explained(self, verdict: Verdict) -> Story:
+        """Without the values that rules read: rows do not tell them."""
+        return self._verdicts.explain(verdict, values=False)
 
     def _page(self, verdicts: list[Verdict], limit: int) -> VerdictPage:
         last = verdicts[limit - 1] if len(verdicts) > limit else None
@@ -119,7 +133,7 @@ class VerdictDesk:
             trunk_kind=verdict.trunk_kind,
             action=verdict.action,  # type: ignore[arg-type]  # a verdict's action is one of the three
             code=verdict.code,
-            rules=[FiredRule(it.id, it.decided) for it in self._verdicts.explain(verdict).fired],
+            rules=[FiredRule(it.id, it.decided) for it in self._explained(verdict).fired],
             flags=list(verdict.flags),
         )
 
@@ -133,7 +147,7 @@ class VerdictDesk:
         verdict = self.verdict(seq)
         if verdict is None:
             return None
-        story = self._verdicts.explain(verdict)
+        story = self._explained(verdict)
         return Screened(
             call_id=verdict.call_id,
             seq=seq,
@@ -177,18 +191,6 @@ def _read_cursor(cursor: str) -> int:
 def before_ms(cursor: str) -> int:
     """The millisecond after the cursor's, before which to go on."""
     return min(int(cursor.partition(".")[0]) + 1, LAST_MS) if cursor else LAST_MS
-
-
-def _fits(verdict: Verdict, wanted: VerdictSearch, key: int) -> bool:
-    """Whether one of a call's few verdicts is wanted; rules are left to whoever reads them."""
-    sides = {"caller": [verdict.caller_key], "callee": [verdict.callee_key]}
-    keys = sides.get(wanted.role, [verdict.caller_key, verdict.callee_key])
-    return (
-        read_ms(wanted.since, "since", 0) <= verdict.time_ms < read_ms(wanted.until, "until", LAST_MS)
-        and wanted.action in {"", verdict.action}
-        and wanted.trunk in {"", verdict.trunk}
-        and (not key or key in keys)
-    )
 
 
 def _told(story: Story, earlier: list[int]) -> VerdictStory:
@@ -235,16 +237,6 @@ Until = Annotated[str, QueryParameter(max_length=40, description="RFC 3339;到�
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="每页条数 / verdicts on a page")]
 CursorText = Annotated[str, QueryParameter(max_length=64, description="上一页给出的 cursor / of the page before")]
 Seq = Annotated[int, PathParameter(ge=1, le=_LAST_SEQ, description="判决编号 / number of the verdict")]
-Purpose = Annotated[
-    str,
-    HeaderParameter(
-        name=PURPOSE,
-        max_length=LONGEST_ENCODED,
-        pattern=r"^[\x20-\x7e]*$",
-        description="用途:UTF-8 百分号编码 / what for: UTF-8, percent-encoded",
-    ),
-]
-Unmask = Annotated[bool, QueryParameter(description="显示完整号码,须说明用途 / show whole numbers; needs a purpose")]
 
 
 def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
@@ -271,18 +263,17 @@ def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
         limit: Limit = 50,
         cursor: CursorText = "",
     ) -> VerdictPage:
-        return found.find(
-            VerdictSearch(
-                since=since,
-                until=until,
-                action=action,
-                rule=rule,
-                trunk=trunk,
-                call_id=call_id,
-                limit=limit,
-                cursor=cursor,
-            )
+        wanted = VerdictSearch(
+            since=since,
+            until=until,
+            action=action,
+            rule=rule,
+            trunk=trunk,
+            call_id=call_id,
+            limit=limit,
+            cursor=cursor,
         )
+        return answered(lambda: found.find(wanted))
 
     @post(
         "/v1/verdicts/search",
@@ -296,7 +287,7 @@ def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
     )
     def search(data: JSONBody[VerdictSearch]) -> VerdictPage:
         """新的在前,号码已掩码 / Newest first, numbers masked."""
-        return found.find(data)
+        return answered(lambda: found.find(data))
 
     @get(
         "/v1/verdicts/{seq:int}",
@@ -312,9 +303,6 @@ def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
         operation_id="readVerdict",
     )
     def story(request: AnyRequest, seq: Seq, unmask: Unmask = False, purpose: Purpose = "") -> VerdictStory:  # noqa: FBT002  # a query's switch
-        try:
-            return found.story(request, seq, unmask=unmask, purpose=purpose)
-        except HutongError as error:
-            raise refused(error, 503) from error
+        return answered(lambda: found.story(request, seq, unmask=unmask, purpose=purpose))
 
     return [page, search, story]

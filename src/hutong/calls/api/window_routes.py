@@ -8,8 +8,7 @@ from litestar import post
 from litestar.params import JSONBody  # noqa: TC002  # Litestar reads the annotations
 
 from hutong.calls.api.bodies import WindowQuery, WindowValues
-from hutong.calls.api.readers import Desk, refused, show_ms
-from hutong.kernel.errors import HutongError
+from hutong.calls.api.readers import Desk, answered, show_ms
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
@@ -43,10 +42,7 @@ def window_routes(windows: WindowsReader, numbering: Numbering, desk: Desk) -> l
         if key_kind(key) != KIND_NUMBER:
             raise Problem(422, "/problems/refused", "Refused", "number is no telephone number.")
         now_ms = desk.now_ms()
-        try:
-            found = windows.read(key, now_ms // 1000)
-        except HutongError as error:
-            raise refused(error, 503) from error
+        found = answered(lambda: windows.read(key, now_ms // 1000))
         return WindowValues(numbering.mask(key), found is not None, show_ms(now_ms), found or {})
 
     return [values]
