@@ -17,7 +17,7 @@ STORE_FILE: Final = "data.mdb"
 RECORDS: Final = "records"
 STAGES: Final = "stages.jsonl"
 #: Folders of files that are written once and whole.
-FOLDERS: Final = ("rules", "rulesets", "keys")
+FOLDERS: Final = ("rules", "rulesets", "alerts", "keys")
 
 #: In a data folder and not in a backup: made anew, or held in another form.
 LEFT_OUT: Final = {
@@ -26,6 +26,7 @@ LEFT_OUT: Final = {
     "board.json": "the names of these counters",
     "mirror.bin": "calls under way, of whose end a restored node hears no more",
     "index": "indexes of the journal, made again from it",
+    "alerts.db": "a table of the journal's alerts, made again from it",
     "records.db": "held as rows, which either engine takes",
 }
 

@@ -42,6 +42,12 @@ def folder_or_none(text: str) -> None:
         raise ConfigError(f"folder {text!r} does not exist.", fix="Make it, or leave this empty.")
 
 
+def file_or_none(text: str) -> None:
+    """A file in an existing folder, or nothing."""
+    if text and (not Path(text).parent.is_dir() or Path(text).is_dir()):
+        raise ConfigError(f"{text!r} is no file in an existing folder.", fix="Make the folder, or leave this empty.")
+
+
 def host_port_or_none(text: str) -> None:
     """host:port or nothing."""
     if text:

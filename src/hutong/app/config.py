@@ -195,6 +195,30 @@ class MirrorConfig(msgspec.Struct, frozen=True):
     ] = 262_144
 
 
+class AlertsConfig(msgspec.Struct, frozen=True):
+    """Who is told of alerts on calls under way, besides the people at the console."""
+
+    webhook_url: Annotated[
+        str,
+        Doc(
+            zh="接收告警的网址(POST,带签名),空则不发",
+            en="address that alerts are posted to, signed; empty = none",
+            check=checks.url_or_none,
+        ),
+    ] = ""
+    webhook_secret: Annotated[
+        str, Doc(zh="签名密钥,与接收方共有", en="secret of the signature, shared with the receiver")
+    ] = ""
+    file: Annotated[
+        str,
+        Doc(
+            zh="告警写入的文件,每行一个 JSON;空则不写",
+            en="file that alerts are appended to, a line of JSON each; empty = none",
+            check=checks.file_or_none,
+        ),
+    ] = ""
+
+
 class RecordsConfig(msgspec.Struct, frozen=True):
     """The database of people, tokens, changes and figures."""
 
@@ -322,6 +346,7 @@ class Config(msgspec.Struct, frozen=True):
     windows: WindowsConfig = WindowsConfig()
     journal: JournalConfig = JournalConfig()
     mirror: MirrorConfig = MirrorConfig()
+    alerts: AlertsConfig = AlertsConfig()
     records: RecordsConfig = RecordsConfig()
     serve: ServeConfig = ServeConfig()
     access: AccessConfig = AccessConfig()
@@ -354,6 +379,8 @@ def check_config(config: Config) -> Iterator[Problem]:
     """What must hold between settings that are each right by themselves."""
     yield from _repeated_listeners(config)
     yield from _web(config)
+    if config.alerts.webhook_url and not config.alerts.webhook_secret:
+        yield Problem(("alerts", "webhook_secret"), "the webhook has no secret.", "Set alerts.webhook_secret too.")
     names: dict[str, int] = {}
     networks: dict[addresses.Network, str] = {}
     for at, trunk in enumerate(config.trunks):

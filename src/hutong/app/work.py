@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from hutong.app.alert_work import AlertWork
 from hutong.app.config import load_config
 from hutong.app.retention import (
     count_calls,
@@ -123,4 +124,10 @@ def work(
     run_folder = settings.data / "run"
     run_folder.mkdir(parents=True, exist_ok=True)
     reporter = Reporter("work", level=settings.log.level, form=settings.log.format)
-    return Worker(jobs_of(settings), reporter, SystemClock(), run_folder).run()
+    alerts = AlertWork(settings, SystemClock(), reporter)
+    alerts.start()
+    try:
+        jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics)]
+        return Worker(jobs, reporter, SystemClock(), run_folder).run()
+    finally:
+        alerts.stop()

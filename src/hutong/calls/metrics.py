@@ -90,6 +90,32 @@ ASK_REFUSED = Metric(
 )
 
 
+ALERTS_OPEN = Metric("hutong_alerts_open", "gauge", "calls", "正在告警的通话数", "Calls under way that are under alert")
+ALERTS_CALLEES = Metric(
+    "hutong_alerts_callees",
+    "gauge",
+    "numbers",
+    "正被可疑主叫联系的被叫数",
+    "Callees whom flagged callers are working on",
+)
+ALERTS_RAISED = Metric(
+    "hutong_alerts_raised_total",
+    "counter",
+    "alerts",
+    "发出的告警数,按类别与阶段",
+    "Alerts raised, by kind and stage, since this process began",
+    ("kind", "stage"),
+)
+ALERTS_TOLD = Metric(
+    "hutong_alerts_told_total",
+    "counter",
+    "events",
+    "送往外部的告警事件数,按去处与结果",
+    "Events of alerts brought to a sink: delivered, failed (and brought again), refused by it",
+    ("sink", "result"),
+)
+
+
 def _mirror(name: str, unit: str, zh: str, en: str) -> Metric:
     return Metric(f"hutong_mirror_{name}", "counter" if name.endswith("_total") else "gauge", unit, zh, en)
 
