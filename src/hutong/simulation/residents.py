@@ -18,6 +18,7 @@ from hutong.simulation.rows import (
     WITHHELD,
     ZEROS_86,
     Calls,
+    fraction,
     joined,
 )
 from hutong.simulation.scene import Scene, hourly, moments
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _SECOND_SIM = 0.25  # share of a two-card user's calls that leave from the second card
 _LANDLINE = 0.15  # share of calls of a household with a fixed line that leave from it
+_OWN_SERVICES = 4  # shops, banks, hospitals that one person calls
 _FIRST_CALLS, _FIRST_HOURS = 10.0, 2  # whom a newcomer tells the new number
 
 
@@ -94,12 +96,16 @@ class Residents:
         callees = people.tie(persons, self._slots(persons, chance))
         draw = chance.random(len(persons))
         service = draw < calling.services
-        chosen = np.searchsorted(self._service_cut, chance.random(len(persons)))
+        own = persons.astype(np.int64) * _OWN_SERVICES + chance.integers(0, _OWN_SERVICES, len(persons))
+        chosen = np.searchsorted(self._service_cut, fraction(own, scene.seed + 22))
         callees = np.where(service, self._services[np.minimum(chosen, len(self._services) - 1)], callees)
         urgent = draw < calling.services * calling.emergency
         callees = np.where(urgent, self._emergency[chance.integers(0, len(self._emergency), len(persons))], callees)
         strange = (draw >= calling.services) & (draw < calling.services + calling.strangers)
         callees = np.where(strange, people.strangers(chance, len(persons)), callees)
+        # Who calls much is called much: either of two who know each other may be the one that calls.
+        tied = ~(service | strange) & (callees < people.count) & (chance.random(len(persons)) < 0.5)  # noqa: PLR2004
+        persons, callees = np.where(tied, callees, persons), np.where(tied, persons, callees)
         calls = scene.directory.between(self._telephones(persons, chance), callees, moments(chance, len(persons), hour))
         likely = np.where(service, calling.answered_service, calling.answered)
         settle(calls, chance, calling, answered=likely, talk_s=calling.talk_s, talk_shape=calling.talk_shape)
