@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.enable_socket
 
-NOW = int(time.time()) * 1000  # the mock has the machine's clock
+NOW = 1_790_000_000_000
 MINUTE, HOUR = 60_000, 3_600_000
 REDIRECT = "http://127.0.0.1:8080/signin/oidc/callback"
 
@@ -51,6 +51,11 @@ def made() -> Iterator[Callable[..., Provider]]:
 # A provider that behaves
 
 
+def machine_ms() -> int:
+    """What the mock's own clock says."""
+    return int(time.time()) * 1000
+
+
 @pytest.fixture
 def issuer(free_port: Callable[..., int], wait_until: Callable[..., object]) -> Iterator[str]:
     with running_mock(free_port(), wait_until) as address:
@@ -58,33 +63,35 @@ def issuer(free_port: Callable[..., int], wait_until: Callable[..., object]) -> 
 
 
 def test_somebody_of_a_known_group_comes_in_and_others_do_not(issuer: str, made: Callable[..., Provider]) -> None:
+    now = machine_ms()
     provider = made(issuer)
-    url, pending = provider.begin(NOW)
+    url, pending = provider.begin(now)
     asked = returned(url)
     assert (asked["response_type"], asked["client_id"], asked["redirect_uri"]) == ("code", "hutong", REDIRECT)
     assert asked["code_challenge_method"] == "S256"
     assert asked["state"] not in (asked["nonce"], "")
     claims = {"preferred_username": "zhao.min", "name": "赵敏", "groups": ["everybody", "duty"]}
     params = sign_in_at_mock(url, issuer, "4711", **claims)
-    found = provider.finish(pending, params, NOW)
+    found = provider.finish(pending, params, now)
     assert (found.name, found.title, found.role) == ("zhao.min", "赵敏", "operator")
     assert found.subject == f"{issuer} 4711"
 
     with pytest.raises(OidcRefused, match="400"):
-        provider.finish(pending, params, NOW)  # a code is good for one use
+        provider.finish(pending, params, now)  # a code is good for one use
 
-    url, pending = provider.begin(NOW)
+    url, pending = provider.begin(now)
     params = sign_in_at_mock(url, issuer, "1", groups=["strangers"])
     with pytest.raises(OidcRefused) as refused:
-        provider.finish(pending, params, NOW)
+        provider.finish(pending, params, now)
     assert refused.value.reason == "provider-group"
 
 
 def test_an_answer_to_what_this_browser_did_not_ask_is_refused(issuer: str, made: Callable[..., Provider]) -> None:
+    now = machine_ms()
     provider = made(issuer)
-    url, pending = provider.begin(NOW)
+    url, pending = provider.begin(now)
     params = sign_in_at_mock(url, issuer, "1", groups=["duty"])
-    _, other = provider.begin(NOW)
+    _, other = provider.begin(now)
     for kept, sent in (
         (pending, params | {"state": "another"}),
         (pending, {name: value for name, value in params.items() if name != "state"}),
@@ -95,45 +102,50 @@ def test_an_answer_to_what_this_browser_did_not_ask_is_refused(issuer: str, made
         ("\udcff", params),
     ):
         with pytest.raises(OidcRefused):
-            provider.finish(kept, sent, NOW)
+            provider.finish(kept, sent, now)
     with pytest.raises(OidcRefused, match="too long"):
-        provider.finish(pending, params, NOW + 10 * MINUTE)
-    assert provider.finish(pending, params, NOW).role == "operator", "the code has not been used up by any of these"
+        provider.finish(pending, params, now + 10 * MINUTE)
+    assert provider.finish(pending, params, now).role == "operator", "the code has not been used up by any of these"
 
 
 def test_another_nonce_is_refused(issuer: str, made: Callable[..., Provider]) -> None:
+    now = machine_ms()
     provider = made(issuer)
-    url, pending = provider.begin(NOW)
+    url, pending = provider.begin(now)
     changed = url.replace(returned(url)["nonce"], "somebody-elses")
     params = sign_in_at_mock(changed, issuer, "1", groups=["duty"])
     with pytest.raises(OidcRefused, match="not made for this sign-in"):
-        provider.finish(pending, params, NOW)
+        provider.finish(pending, params, now)
 
 
 def test_an_id_token_that_is_over_is_refused(issuer: str, made: Callable[..., Provider]) -> None:
+    now = machine_ms()
     provider = made(issuer)
-    url, pending = provider.begin(NOW + 2 * HOUR)
+    url, pending = provider.begin(now + 2 * HOUR)
     params = sign_in_at_mock(url, issuer, "1", groups=["duty"])
     with pytest.raises(OidcRefused, match="is over"):
-        provider.finish(pending, params, NOW + 2 * HOUR)
+        provider.finish(pending, params, now + 2 * HOUR)
 
 
 def test_a_provider_of_another_name_is_refused(issuer: str, made: Callable[..., Provider]) -> None:
+    now = machine_ms()
     with pytest.raises(OidcRefused, match="another name"):
-        made(f"{issuer}/").begin(NOW)
+        made(f"{issuer}/").begin(now)
 
 
 def test_a_person_who_refuses_there_does_not_come_in(issuer: str, made: Callable[..., Provider]) -> None:
+    now = machine_ms()
     provider = made(issuer)
-    url, pending = provider.begin(NOW)
+    url, pending = provider.begin(now)
     params = {"error": "access_denied\n<b>", "state": returned(url)["state"]}
     with pytest.raises(OidcRefused, match=r"refuses: access_deniedb\."):
-        provider.finish(pending, params, NOW)
+        provider.finish(pending, params, now)
 
 
 def test_a_provider_that_is_not_there_is_said_so(made: Callable[..., Provider], free_port: Callable[..., int]) -> None:
+    now = machine_ms()
     with pytest.raises(OidcRefused, match="cannot be asked: ConnectError"):
-        made(f"http://127.0.0.1:{free_port()}").begin(NOW)
+        made(f"http://127.0.0.1:{free_port()}").begin(now)
 
 
 # A provider that misbehaves
