@@ -75,15 +75,16 @@ class Converter:
         layout: the file's.
         trunks: names of all trunks; a place is the trunk's index.
         where: the layout's file, for errors.
+        unlisted: whether place 0 is known too; it is for sources that no trunk claims.
 
     Raises:
         ConfigError: the layout names a trunk that is none.
     """
 
-    def __init__(self, layout: Layout, trunks: Sequence[str], where: str = "") -> None:
+    def __init__(self, layout: Layout, trunks: Sequence[str], where: str = "", *, unlisted: bool = False) -> None:
         self._layout = layout
         self._times = TimeReader(layout.time, where)
-        places = {name: place for place, name in enumerate(trunks) if place}  # place 0 is for sources nobody claims
+        places = {name: place for place, name in enumerate(trunks) if place or unlisted}
         named = layout.trunks or {name: name for name in places}
         for theirs, ours in named.items():
             if ours not in places:

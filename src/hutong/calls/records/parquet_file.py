@@ -84,13 +84,14 @@ class ParquetFile:
             yield Piece(
                 columns={ours: batch.column(theirs) for ours, theirs in there.items()},
                 rows=np.arange(first, first + batch.num_rows, dtype=np.int64),
-                text=lambda place, batch=batch: _as_line(batch, place),  # type: ignore[misc]
+                text=lambda place, batch=batch: as_line(batch, place),  # type: ignore[misc]
                 bad=(),
             )
             first += batch.num_rows
 
 
-def _as_line(batch: pa.RecordBatch, place: int) -> str:
+def as_line(batch: pa.RecordBatch, place: int) -> str:
+    """A row as CSV, for the dead letters."""
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(_shown(column[place]) for column in batch.columns)
     return out.getvalue()[:_SHOWN]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from hutong.calls.records.archive_folder import ArchiveFolder
 from hutong.calls.records.convert import Converter
 from hutong.calls.records.csv_file import CsvFile
 from hutong.calls.records.faults import CallFileError
@@ -41,9 +42,22 @@ class Source(NamedTuple):
     layout_file: str = ""
     stop_share: float = 0.01
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        found = [file for path in self.files for file in (path.rglob("*.parquet") if path.is_dir() else [path])]
+        return sum(file.stat().st_size for file in found if file.is_file())
+
+    @property
+    def counted(self) -> bool:
+        """Whether numbers of events may stand in one row: not where two archives count for themselves."""
+        return len(self.files) == 1 or not any(path.is_dir() for path in self.files)
+
 
 def open_file(path: Path, layout: Layout) -> Reader:
-    """The reader for a file: by its name, else by its first bytes."""
+    """The reader for a file: by its name, else by its first bytes; a folder is an archive."""
+    if path.is_dir():
+        return ArchiveFolder(path)
     parquet = path.suffix.lower() in SUFFIXES
     if not parquet:
         try:
@@ -81,11 +95,13 @@ class Reading:
             CallFileError: a file cannot be read, there is no row at all, or too many are bad.
             ConfigError: the layout does not fit.
         """
-        converter = Converter(self._source.layout, self._source.trunks, self._source.layout_file)
-        for path in self._source.files:
-            self._reader = open_file(path, self._source.layout)
+        source = self._source
+        own = Converter(Layout(), source.trunks, unlisted=True)
+        converter = Converter(source.layout, source.trunks, source.layout_file)
+        for path in source.files:
+            self._reader = open_file(path, source.layout)
             for piece in self._reader.pieces():
-                yield from self._take(piece, converter, self._reader.name)
+                yield from self._take(piece, own if path.is_dir() else converter, self._reader.name)
             self._done += self._reader.size
             self._reader = None
         if not self.rows:

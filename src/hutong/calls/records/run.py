@@ -16,17 +16,17 @@ import numpy as np
 import pyarrow as pa
 
 from hutong.calls.model import ACTIONS
-from hutong.calls.records.columns import ORDERS, SCHEMA, call_batch
+from hutong.calls.records.columns import SCHEMA, call_batch
 from hutong.calls.records.dead_letters import DeadLetters
 from hutong.calls.records.faults import CallFileError
+from hutong.calls.records.order import OutOfOrder, is_counted, ordered, uncounted
 from hutong.calls.records.reading import Reading, Source
 from hutong.calls.records.results import ROW_SCHEMA, Describing, ResultFile, as_string, count_actions
 from hutong.calls.records.results import SCHEMA as RESULT_SCHEMA
 from hutong.calls.records.sorting import Spool
-from hutong.calls.replay_batch import BY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,10 +69,6 @@ class Tally(NamedTuple):
     sorted: bool
 
 
-class _OutOfOrder(Exception):  # noqa: N818  # no error: the run goes on another way
-    """A row is earlier than the one before it."""
-
-
 class Run:
     """One replay.
 
@@ -108,6 +104,7 @@ class Run:
             CallFileError: see `Reading.batches`; or the results cannot be written.
         """
         self._refuse_overwriting()
+        self._size = self._source.size
         dead = DeadLetters(self._errors)
         with ExitStack() as stack:
             stack.callback(dead.close)
@@ -153,26 +150,26 @@ class Run:
         self._begin(folder)
         reading, judge = Reading(self._source, dead), self._judge()
         try:
-            for rows in _ordered(reading.batches()):
+            for rows in ordered(reading.batches(), counted=None if self._source.counted else False):
                 self._results.write(self._result(rows, judge).select(RESULT_SCHEMA.names))
-                self._tell("judging", reading.position, self._bytes, reading.rows, dead)
-        except _OutOfOrder:
+                self._tell("judging", reading.position, self._size, reading.rows, dead)
+        except OutOfOrder:
             return False
         return True
 
     # Files out of order
 
     def _sorted(self, dead: DeadLetters, folder: Path) -> None:
-        reading, calls, counted = Reading(self._source, dead), Spool(folder, "calls"), True
+        reading, calls, counted = Reading(self._source, dead), Spool(folder, "calls"), self._source.counted
         for rows in reading.batches():
-            counted = counted and _is_counted(rows)
+            counted = counted and is_counted(rows)
             calls.put(rows)
-            self._tell("reading", reading.position, self._bytes, reading.rows, dead)
+            self._tell("reading", reading.position, self._size, reading.rows, dead)
         self._begin(folder)
         judge, judged, total, done = self._judge(), Spool(folder, "judged"), reading.rows, 0
         self._tell("sorting", 0, total, total, dead)
         for rows in calls.sorted("seq, row" if counted else "start, row", SCHEMA):
-            judged.put(self._result(rows if counted else _uncounted(rows), judge))
+            judged.put(self._result(rows if counted else uncounted(rows), judge))
             done += rows.num_rows
             self._tell("judging", done, total, total, dead)
         done = 0
@@ -193,42 +190,9 @@ class Run:
         columns |= self._describing.columns(judged)
         return pa.RecordBatch.from_arrays([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
 
-    @property
-    def _bytes(self) -> int:
-        return sum(path.stat().st_size for path in self._source.files)
-
     def _tell(self, phase: Phase, done: int, total: int, rows: int, dead: DeadLetters) -> None:
         self._progress(Progress(phase, done, total, rows, dead.count))
 
 
 def _hits(fired: NDArray[np.uint64], bit: int) -> int:
     return int(np.count_nonzero(fired & np.uint64(1 << bit)))
-
-
-def _is_counted(rows: pa.RecordBatch) -> bool:
-    """Whether the place of every row in the order of all events is known."""
-    return bool((rows.column("seq").to_numpy() != BY_TIME).all())
-
-
-def _uncounted(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows without their places: some rows have none, so the times decide about all."""
-    nothing = pa.array(np.full(rows.num_rows, BY_TIME, dtype=np.int64))
-    for name in ORDERS:
-        rows = rows.set_column(rows.schema.get_field_index(name), SCHEMA.field(name), nothing)
-    return rows
-
-
-def _ordered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches as they come, for as long as each row is no earlier than the one before."""
-    counted: bool | None = None
-    last = 0
-    for rows in batches:
-        if counted is None:
-            counted = _is_counted(rows)
-        elif counted != _is_counted(rows) and counted:
-            raise _OutOfOrder
-        column = rows.column("seq" if counted else "start").to_numpy()
-        if column[0] < last or (np.diff(column) < 0).any():
-            raise _OutOfOrder
-        last = int(column[-1])
-        yield rows if counted else _uncounted(rows)

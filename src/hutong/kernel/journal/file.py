@@ -29,6 +29,7 @@ from hutong.kernel.journal.frames import (
     encode_record,
     encode_segment_header,
 )
+from hutong.kernel.journal.holds import HELD_NS, read_to
 from hutong.kernel.journal.segment import segment_name
 
 if TYPE_CHECKING:
@@ -250,14 +251,20 @@ class FileJournal:
     def retain(self, keep_ns: int, now_ns: int) -> int:
         """See `Journal.retain`; an old and idle newest segment is closed first, so that it can go too.
 
+        What somebody holds (`holds`) stays until it was read, for at most a week longer.
+
         Reads whole segments: for a thread that has time. May be called beside `append_records`.
         """
         limit = now_ns - keep_ns
+        held = read_to(self._folder.path)
+        too_long = set(self._folder.over_by(limit - HELD_NS)) if held is not None else set()
         with self._writing:
             if self._file >= 0 and self._offset > SEGMENT_HEADER.size and self._newest_ns < limit:
                 self._begin_segment(now_ns)
         gone = 0
         for following in self._folder.over_by(limit):
+            if held is not None and following - 1 > held and following not in too_long:
+                break
             oldest = self._folder.segments[0]
             oldest.path.unlink(missing_ok=True)
             self._folder.refresh()
