@@ -21,7 +21,7 @@ from hutong.kernel.numbering import Numbering
 from hutong.kernel.web.frame import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from httpx import Response
 
@@ -33,9 +33,9 @@ PURPOSE = {"purpose": "complaint", "detail": "ticket 2027-15"}
 class Site(ConsoleSite):
     """With lists."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, store: type[ListStore] = ListStore) -> None:
         super().__init__(data, texts=TEXTS)
-        self.store = ListStore(data / "lists")
+        self.store = store(data / "lists")
         self.store.open()
         self.build(
             lists.routes(
@@ -510,6 +510,32 @@ def test_what_is_told_of_bad_rows_does_not_fill_the_disk(
     assert "Too many rows of this file are wrong." in text_of(browser.get(page))
     imports = Path(site.data) / "run" / "imports"
     assert sum(file.stat().st_size for file in imports.iterdir()) < 2_000_000
+
+
+class _BrokenStore(ListStore):
+    """Lists whose writing fails by a fault of ours."""
+
+    def add(self, entries: Sequence[Entry], now: int) -> list[Entry]:
+        raise RuntimeError(f"{len(entries)} entries at {now}")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_import_that_breaks_off_ends_on_the_trail_and_says_so(
+    data_folder: Path, wait_until: Callable[..., Any]
+) -> None:
+    site = Site(data_folder, _BrokenStore)
+    browser = site.browser()
+    content = b"target,reason,who\n13800138000,r,w\n"
+    page = browser.post("/lists/import", files={"file": ("a.csv", content, "text/csv")}).headers["location"]
+    wait_until(lambda: "every 1s" not in browser.get(page).text)
+    assert browser.post(page, why="letter 12").status_code == 303
+    wait_until(lambda: site.deeds("lists.import_failed"))
+    said = text_of(browser.get(page, lang="zh"))
+    assert "导入中断" in said
+    assert "再次导入同一文件" in said
+    assert not list((data_folder / "run" / "imports").glob("*.csv"))
+    site.store.close()
+    site.close()
 
 
 def test_too_large_a_file_is_refused(site: Site) -> None:

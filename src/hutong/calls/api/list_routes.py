@@ -27,7 +27,7 @@ from hutong.calls.api.readers import (
     read_purpose,
     refused,
 )
-from hutong.calls.console.list_table import masked, named, written
+from hutong.calls.console.list_table import masked, named, standing, written
 from hutong.calls.story_views import masked as masked_text
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import Entry, draft
@@ -125,7 +125,7 @@ class ListsDesk:
             )
         except ListError as error:
             raise refused(error) from None
-        old = self._same(entry)
+        old = standing(self._store, entry)
         what = {
             "target": named(entry, self._refs),
             "before": self._facts(old) if old else None,
@@ -206,11 +206,6 @@ class ListsDesk:
         if entry is None:
             raise not_found(f"There is no entry {number}, or it is not kept any more.")
         return entry
-
-    def _same(self, entry: Entry) -> Entry | None:
-        about = (entry.list, entry.kind, entry.key, entry.last, entry.role)
-        found = self._store.matching(entry.key)
-        return next((it for it in found if (it.list, it.kind, it.key, it.last, it.role) == about), None)
 
     def _facts(self, entry: Entry) -> dict[str, object]:
         shown = self._shown(entry, whole=False)

@@ -13,15 +13,16 @@ import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
-from litestar.response import Redirect
 
 from hutong.calls.console.error_words import Said, say_error
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
+from hutong.calls.console.list_table import standing
 from hutong.calls.console.unmasking import PURPOSES, Unmasking
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import LISTS, RESPONSES, ROLES, Entry, draft
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.lists.entries import LAST_SECOND
+from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ LONGEST_TEXT: Final = 500
 
 _DAY = 86_400
 _FIELDS = ("target", "list", "role", "reason", "source", "span", "until", "respond")
-_SEE_OTHER: Final = 303
 _REFUSED = 422
 
 
@@ -78,15 +78,6 @@ def read_entry(desk: ListDesk, request: AnyRequest, form: dict[str, str]) -> Ent
         source=form.get("source", "")[:LONGEST_TEXT],
         expires=read_expiry(desk, request, form),
         respond=int(respond) if respond.isascii() and respond.isdigit() and len(respond) == len("608") else 0,
-    )
-
-
-def _same(desk: ListDesk, entry: Entry) -> Entry | None:
-    """The entry with the list, role and target of this one."""
-    about = (entry.list, entry.kind, entry.key, entry.last, entry.role)
-    return next(
-        (one for one in desk.store.matching(entry.key) if (one.list, one.kind, one.key, one.last, one.role) == about),
-        None,
     )
 
 
@@ -138,7 +129,7 @@ def _add(desk: ListDesk, request: AnyRequest, form: dict[str, str]) -> Response[
         return _form(
             desk, request, values, say_error(desk.console.frame.texts, error, desk.language(request)), error.where
         )
-    old = _same(desk, entry)
+    old = standing(desk.store, entry)
     if form.get("confirmed") != "yes":
         rows = desk.rows(_covering(desk, entry, old), viewer)
         return desk.console.page(
@@ -160,11 +151,7 @@ def _add(desk: ListDesk, request: AnyRequest, form: dict[str, str]) -> Response[
         after=desk.facts(entry),
         purpose=entry.reason,
     )
-    return _go(f"/lists/{stored.id}?done=added")
-
-
-def _go(path: str) -> Redirect:
-    return Redirect(path, status_code=_SEE_OTHER)
+    return see_other(f"/lists/{stored.id}?done=added")
 
 
 def entry_page(  # noqa: PLR0913  # what a page may say besides
@@ -236,7 +223,7 @@ def _remove(desk: ListDesk, request: AnyRequest, entry: Entry, form: dict[str, s
         before=desk.facts(entry),
         purpose=why,
     )
-    return _go(f"/lists/{entry.id}?done=removed")
+    return see_other(f"/lists/{entry.id}?done=removed")
 
 
 def _renew(desk: ListDesk, request: AnyRequest, entry: Entry, form: dict[str, str]) -> Response[Any]:
@@ -261,7 +248,7 @@ def _renew(desk: ListDesk, request: AnyRequest, entry: Entry, form: dict[str, st
         after={"expires": show_time(expires) or None, "who": viewer.name},
         purpose=why,
     )
-    return _go(f"/lists/{stored.id}?done=renewed")
+    return see_other(f"/lists/{stored.id}?done=renewed")
 
 
 def change_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
@@ -289,7 +276,7 @@ def change_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
         if entry is None:
             raise NotFoundException
         if entry.removed:
-            return _go(f"/lists/{number}?done=gone")
+            return see_other(f"/lists/{number}?done=gone")
         return work(entry)  # type: ignore[no-any-return]
 
     return [new, add, remove, expiry]

@@ -192,11 +192,14 @@ class ImportDesk:
         self._read(token, _Nowhere(), lambda it, done: msgspec.structs.replace(it, state="checked", checked=done))
 
     def _apply(self, token: str, finished: Callable[[Import], None]) -> None:
-        self._read(token, self._store, lambda it, done: msgspec.structs.replace(it, state="done", done=done))
-        with self._lock:
-            it = self._kept[token]
-        self._file(token).unlink(missing_ok=True)
-        finished(it)
+        try:
+            self._read(token, self._store, lambda it, done: msgspec.structs.replace(it, state="done", done=done))
+        finally:
+            # Also where it broke off by our own fault: the trail must not say for ever that it began.
+            with self._lock:
+                it = self._kept[token]
+            self._file(token).unlink(missing_ok=True)
+            finished(it)
 
     def _read(self, token: str, store: ListStore | _Nowhere, after: Callable[[Import, Imported], Import]) -> None:
         refused = self.refused_file(self._kept[token])

@@ -12,7 +12,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.datastructures import UploadFile
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
-from litestar.response import File, Redirect
+from litestar.response import File
 
 from hutong.calls.console.error_words import Said, say_error, say_words
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
@@ -20,6 +20,7 @@ from hutong.calls.console.list_import import KEPT_S, LARGEST, SHOWN_REFUSED, Imp
 from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.lists.csv_file import COLUMNS, REQUIRED
+from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ LONGEST_TEXT: Final = 500
 _MIB = 1024 * 1024
 _FORM_AROUND = 65_536  # bytes of a form besides its file
 _REFUSED, _TOO_LARGE = 422, 413
-_SEE_OTHER: Final = 303
 _BUSY = ("checking", "applying")
 
 
@@ -63,7 +63,7 @@ async def _bring(desk: ListDesk, request: AnyRequest) -> Response[Any]:
         it = await sync_to_thread(desk.imports.bring, request.user.name, name, content)
     except HutongError as error:
         return _start(desk, request, say_error(texts, error, language))
-    return Redirect(f"/lists/import/{it.token}", status_code=_SEE_OTHER)
+    return see_other(f"/lists/import/{it.token}")
 
 
 def _found(desk: ListDesk, request: AnyRequest, token: str) -> Import:
@@ -97,7 +97,7 @@ def _confirm(desk: ListDesk, request: AnyRequest, token: str, form: dict[str, st
     it = _found(desk, request, token)
     if form.get("do") == "give-up":
         desk.imports.give_up(token, viewer.name)
-        return Redirect("/lists", status_code=_SEE_OTHER)
+        return see_other("/lists")
     why = form.get("why", "").strip()[:LONGEST_TEXT]
     if not why:
         texts, language = desk.console.frame.texts, desk.language(request)
@@ -118,7 +118,7 @@ def _confirm(desk: ListDesk, request: AnyRequest, token: str, form: dict[str, st
             )
 
         desk.imports.take_in(token, viewer.name, finished)
-    return Redirect(f"/lists/import/{token}", status_code=_SEE_OTHER)
+    return see_other(f"/lists/import/{token}")
 
 
 def import_routes(desk: ListDesk) -> list[HTTPRouteHandler]:

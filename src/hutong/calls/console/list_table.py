@@ -316,6 +316,13 @@ class Census:
         return counts
 
 
+def standing(store: ListStore, entry: Entry) -> Entry | None:
+    """The entry with the list, role and target of this one, which this one would replace."""
+    about = (entry.list, entry.kind, entry.key, entry.last, entry.role)
+    found = store.matching(entry.key)
+    return next((it for it in found if (it.list, it.kind, it.key, it.last, it.role) == about), None)
+
+
 def written(entry: Entry, numbering: Numbering) -> str:
     """A target as people write it: 13800138000, +86755*, +8621…-+8621…."""
     return numbering.show(entry.key) if entry.kind == "number" else describe(entry)

@@ -178,7 +178,7 @@ def _search(desk: ListDesk, request: AnyRequest, text: str) -> Response[str]:
     return desk.console.page(
         request,
         "lists_search.html",
-        status=200 if trouble is None else 422,
+        status=200 if trouble is None else _REFUSED,
         rows=rows,
         target=target,
         trouble=trouble,
