@@ -252,6 +252,7 @@ def test_exports_are_masked_complete_and_on_the_trail(shared: Site, path: str) -
     deed = shared.deeds("tables.export")[0]
     assert len(shared.deeds("tables.export")) == before + 1
     assert deed.target == (shared.path_of(BUSY).removeprefix("/") if number else "verdicts")
+    assert deed.after == {"filters": {"action": "block"} if number else {}}
 
 
 def test_the_search_leads_to_numbers_and_calls_and_carries_no_number(shared: Site) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from litestar import Request, Response, get
-from litestar.exceptions import PermissionDeniedException
 from litestar.response import Stream
 from msgspec import Struct
 
@@ -18,14 +17,17 @@ from hutong.calls.console import live_map
 from hutong.calls.live_feed import MAX_WATCHERS, MOST_OF_ONE, Audience, Watcher
 from hutong.kernel.numbering import label
 from hutong.kernel.web.console import time_element
-from hutong.kernel.web.guard import requires
+from hutong.kernel.web.guard import RefusedError, requires
 from hutong.kernel.web.problems import Problem
 from hutong.kernel.web.tables import Column, Filter, TableSpec, chosen, export_csv, page_of, read_query, wants_export
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litestar.handlers import HTTPRouteHandler
     from markupsafe import Markup
 
+    from hutong.calls.alert_views import Wall as AlertsNow
     from hutong.calls.live_areas import AreaRow
     from hutong.calls.live_feed import LiveFeed
     from hutong.calls.live_view import LiveView
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from hutong.kernel.web.guard import Guard
 
 _SWIFT = ("answer", "health", "rules", "trunks", "latest")
+_MIRRORED = ("alerts", "mirror")
 _SLOW = ("table", "map", "cities")
 _TOP_CITIES = 8
 _REFUSED = {"full": 503, "yours": 429}
@@ -87,13 +90,15 @@ class Wall:
     Args:
         frame: with the calls package's templates and texts.
         facts: about the node.
+        alerts: calls under alert now.
     """
 
-    def __init__(self, frame: Frame, facts: WallFacts) -> None:
+    def __init__(self, frame: Frame, facts: WallFacts, alerts: Callable[[], AlertsNow]) -> None:
         self._frame = frame
         self._facts = facts
         self._zone = ZoneInfo(facts.zone)
-        self.regions = (*_SWIFT, *(["mirror"] if facts.mirrored else []), *_SLOW)
+        self._alerts = alerts
+        self.regions = (*_SWIFT, *(_MIRRORED if facts.mirrored else []), *_SLOW)
 
     def values(self, view: LiveView, audience: Audience) -> dict[str, Any]:
         """What the templates of the wall name, besides how to write a time."""
@@ -101,6 +106,7 @@ class Wall:
             "view": view,
             "listen": self._facts.listen,
             "mirrored": self._facts.mirrored,
+            "alerts": self._alerts() if self._facts.mirrored else None,
             "reads_verdicts": audience.verdicts,
             "map": live_map,
             "discs": live_map.discs(view.areas, audience.language),
@@ -175,13 +181,13 @@ def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Tr
         rows = [_city_row(row, console.language(request)) for row in view.areas]
         if wants_export(request.query_params):
             if not request.user.can("tables.export"):
-                raise PermissionDeniedException("This needs the permission tables.export.")
+                raise RefusedError("This needs the permission tables.export.", "permission", "tables.export")
             trail.record(
                 request.user.name,
                 request.user.address,
                 "tables.export",
                 target="live.cities",
-                after=query.filters,
+                after={"filters": query.filters},
                 now_ms=console.now_ms(),
             )
             header = [console.say(request, column.text) for column in CITIES.columns]

@@ -149,7 +149,7 @@ class VerdictDesk:
         spec = self.spec(self.console.language(request), of_number=bool(number))
         query = read_query(spec, dict(request.query_params))
         wanted = self.wanted(request, query, number)
-        self.record(request, "tables.export", target, after=query.filters)
+        self.record(request, "tables.export", target, after={"filters": query.filters})
         # Rows that come while the client reads would shift those that are still to be read.
         wanted = msgspec.structs.replace(wanted, until_ms=min(wanted.until_ms, self.console.now_ms()))
         keys = ("seq", "time", "action", "code", "caller", "callee", "area", "trunk", "rule", "reason", "flags", "call")
