@@ -15,6 +15,8 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from hutong.app.config import load_config
+from hutong.kernel.archive.files import ArchiveError
 from hutong.kernel.clock import SystemClock
 from hutong.risk.errors import ModelError, TableError
 
@@ -44,7 +46,7 @@ def _refusing(command: Callable[..., int]) -> Callable[..., int]:
     def run(*arguments: Any, **named: Any) -> int:  # noqa: ANN401  # whatever the command takes
         try:
             return command(*arguments, **named)
-        except (TableError, ModelError) as error:
+        except (TableError, ModelError, ArchiveError) as error:
             sys.stdout.flush()
             sys.stderr.write(f"{error}\n")
             return _WRONG_INPUT
@@ -131,6 +133,51 @@ def score(  # each an option of its own
         _write_reasons(reasons, stored, scored, users, [int(at) for at in flagged.nonzero()[0]])
     sys.stdout.write(f"{len(users):,} 名用户 / users, {int(flagged.sum()):,} 名标记 / flagged (>= {threshold:.4f})\n")
     return 0
+
+
+@app.command(name="table")
+@_refusing
+def make_table(
+    source: Annotated[Path, Parameter(name="SOURCE", help="归档目录,或话单文件、目录 / archive, or call records")],
+    *,
+    out: Annotated[Path, Parameter(help="号码表 (.csv 或 .parquet) / the table of numbers")],
+    edges_out: Annotated[Path | None, Parameter(help="关系表:有共同被叫的号码 / pairs who share callees")] = None,
+    labels: Annotated[Path | None, Parameter(help="标签:user, label;只留有标签的号码 / labels of numbers")] = None,
+    config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
+) -> int:
+    """由呼叫记录生成号码表 / Make a table of numbers out of records of calls."""
+    from hutong.kernel.numbering import Numbering  # noqa: PLC0415  # as in `train`
+    from hutong.risk.number_table import Kind, table_of_archive, table_of_records, with_labels  # noqa: PLC0415  # as above
+
+    own = load_config(config).calls
+    kind = Kind(own.time_zone, own.night_from, own.night_to, own.home_area)
+    archived = (source / "verdicts").is_dir()
+    made = table_of_archive(source, 0, kind) if archived else table_of_records(source, kind)
+    if labels is not None:
+        made = with_labels(made, labels, Numbering(kind.home_area))
+    _write_table(out, made.table)
+    if edges_out is not None:
+        _write_table(edges_out, made.edges)
+    if made.skipped:
+        _tell([f"{made.skipped:,} calls have no time or no number: passed over"])
+    sys.stdout.write(f"{made.table.num_rows:,} 个号码 / numbers, {made.edges.num_rows:,} 对 / pairs\n")
+    return 0
+
+
+def _write_table(path: Path, table: Any) -> None:  # noqa: ANN401  # a pyarrow.Table
+    import pyarrow.csv  # noqa: PLC0415  # as in `train`
+    import pyarrow.parquet  # noqa: PLC0415  # as above
+
+    fresh = path.with_name(path.name + ".new")
+    try:
+        if path.suffix == ".parquet":
+            pyarrow.parquet.write_table(table, fresh)
+        else:
+            pyarrow.csv.write_csv(table, fresh)
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise TableError(f"The file cannot be written: {error.strerror}.", where=str(path), fix="Check it.") from error
 
 
 def _write_reasons(path: Path, stored: Stored, scored: Scored, users: Sequence[str], rows: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from hutong.risk.learners import contributions
+from hutong.risk.number_columns import number_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,8 @@ class Reason(NamedTuple):
 @cache
 def column_words() -> dict[str, dict[str, str]]:
     """What columns are called in both languages, by name; for those that Hutong knows."""
-    return tomllib.loads(_WORDS.read_text(encoding="utf-8"))
+    own = {row["name"]: {"zh": row["zh"], "en": row["en"]} for rows in number_columns().values() for row in rows}
+    return {**tomllib.loads(_WORDS.read_text(encoding="utf-8")), **own}
 
 
 def reasons(model: Model, matrix: NDArray[np.float64]) -> list[list[Reason]]:

@@ -1,0 +1,265 @@
+"""A table of numbers out of records of calls: what `numbers.toml` says is told of each number that made calls.
+
+Records are an archive of verdicts and outcomes, or files of call records. DuckDB works in bounded memory, beside disk.
+Numbers are kept under their keys and written in canonical digits.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hutong.kernel.archive import ArchiveError
+from hutong.kernel.archive.query import ArchiveQuery
+from hutong.kernel.numbering import AREAS, Numbering
+from hutong.kernel.numbering.keys import digits_of
+from hutong.risk.errors import TableError
+from hutong.risk.number_columns import number_columns
+from hutong.risk.reading import read_source
+from hutong.risk.table import LABEL, USER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Two numbers are linked when they called so many same callees …
+SHARED_CALLEES: Final = 2
+#: … of those that no more than so many numbers called: everybody calls 10086.
+POPULAR: Final = 50
+
+_NEEDED: Final = ("start", "trunk", "caller", "callee")
+_OPTIONAL: Final = {"answered": "TINYINT", "ring_ms": "BIGINT", "talk_ms": "BIGINT"}
+_SEEN: Final = ("imei", "imsi", "cell")
+_NUMBER_KIND: Final = "1"  # numbering.keys.KIND_NUMBER, in the bits of a key
+_MEMORY_MB: Final = 1024
+
+
+class Kind(NamedTuple):
+    """What is known of the node: its time zone, the hours of its night, and the area that completes local numbers."""
+
+    time_zone: str = "Asia/Shanghai"
+    night_from: int = 22
+    night_to: int = 8
+    home_area: str = ""
+
+
+class Made(NamedTuple):
+    """What was made of records: rows of the table, pairs of the edges, calls that could not be used."""
+
+    table: pa.Table
+    edges: pa.Table
+    skipped: int
+
+
+def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None) -> Made:
+    """The table out of an archive's verdicts and outcomes from a moment on (epoch ms).
+
+    Raises:
+        ArchiveError: the archive cannot be read.
+    """
+    query = ArchiveQuery(folder, ("verdicts", "outcomes"), _MEMORY_MB)
+    if not query.files("verdicts"):
+        raise ArchiveError("There are no verdicts in this archive.", where=str(folder), fix="Check the path.")
+    nothing = (
+        "SELECT NULL::SMALLINT AS era, NULL::BIGINT AS verdict_seq, NULL::VARCHAR AS phase, NULL::BIGINT AS ring_ms"
+    )
+    empty = f"{nothing}, NULL::BIGINT AS talk_ms, NULL::BOOLEAN AS answered, NULL::BIGINT AS seq WHERE false"
+    with query.opened({"outcomes": empty}) as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.execute(
+            """
+            CREATE TEMP TABLE heard AS
+            WITH followed AS (
+                SELECT era, verdict_seq, bool_or(answered) AS answered, arg_max(ring_ms, seq) AS ring_ms,
+                    arg_max(talk_ms, seq) AS talk_ms
+                FROM outcomes WHERE verdict_seq > 0 AND phase <> 'answered' GROUP BY ALL
+            )
+            SELECT v.time::TIMESTAMPTZ AS moment, v.caller_key AS caller, v.callee_key AS callee,
+                f.answered::TINYINT AS answered, f.ring_ms, f.talk_ms,
+                NULL::VARCHAR AS imei, NULL::VARCHAR AS imsi, NULL::VARCHAR AS cell
+            FROM verdicts v LEFT JOIN followed f ON v.era = f.era AND v.seq = f.verdict_seq
+            WHERE epoch_ms(v.time) >= ?
+            """,
+            [since_ms],
+        )
+        return _made(engine, kind or Kind(), 0)
+
+
+def table_of_records(path: Path, kind: Kind | None = None) -> Made:
+    """The table out of call records: a CSV or Parquet file, or a folder of them, in the layout of docs/records.md.
+
+    Raises:
+        TableError: the files are no call records.
+    """
+    files = sorted(file for suffix in ("*.csv", "*.csv.gz", "*.parquet") for file in path.glob(suffix))
+    files = [path] if path.is_file() else [file for file in files if not file.name.startswith("truth")]
+    if not files:
+        raise TableError("There are no call records here.", where=str(path), fix="Give CSV or Parquet files.")
+    kind = kind or Kind()
+    with _engine(path) as engine:
+        skipped = _read_records(engine, files, Numbering(kind.home_area))
+        return _made(engine, kind, skipped)
+
+
+@contextmanager
+def _engine(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with tempfile.TemporaryDirectory(prefix="hutong-risk-") as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{_MEMORY_MB}MB",
+            "temp_directory": str(Path(spill) / "spill"),
+            "threads": 2,
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "TimeZone": "UTC",
+        }
+        try:
+            with duckdb.connect(config=config) as engine:
+                yield engine
+        except duckdb.Error as error:
+            first = str(error).partition("\n")[0]
+            raise TableError(
+                f"These are no call records: {first}", where=str(path), fix="See docs/records.md."
+            ) from error
+
+
+def _read_records(engine: duckdb.DuckDBPyConnection, files: list[Path], numbering: Numbering) -> int:
+    """Make `heard` of files; gives how many calls had no time or no number."""
+    parts = []
+    for file in files:
+        named = str(file).replace("'", "''")
+        parquet = file.suffix == ".parquet"
+        source = f"read_parquet('{named}')" if parquet else f"read_csv('{named}', all_varchar = true, header = true)"
+        columns = {row[0] for row in engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608  # quoted
+        missing = [name for name in _NEEDED if name not in columns]
+        if missing:
+            raise TableError(
+                f"The records lack the column {missing[0]!r}.", where=f"{file}:1", fix="See docs/records.md."
+            )
+        own = [f"{name}::VARCHAR AS {name}" for name in _NEEDED]
+        own += [f"{name if name in columns else 'NULL'}::VARCHAR AS {name}" for name in (*_OPTIONAL, *_SEEN)]
+        parts.append(f"SELECT {', '.join(own)} FROM {source}")  # noqa: S608  # quoted
+    engine.execute(f"CREATE TEMP VIEW raw AS {' UNION ALL '.join(parts)}")
+    texts = _arrow(
+        engine,
+        "SELECT DISTINCT caller AS text, trunk = 'international' AS abroad FROM raw WHERE caller IS NOT NULL "
+        "UNION SELECT DISTINCT callee, false FROM raw WHERE callee IS NOT NULL",
+    )
+    keys = [
+        numbering.read(text, abroad=bool(abroad)).key
+        for text, abroad in zip(texts["text"].to_pylist(), texts["abroad"].to_pylist(), strict=True)
+    ]
+    engine.register("spelled", texts.append_column("key", pa.array(keys, pa.int64())))
+    optional = ", ".join(f"try_cast(r.{name} AS {kind}) AS {name}" for name, kind in _OPTIONAL.items())
+    seen = ", ".join(f"nullif(r.{name}, '') AS {name}" for name in _SEEN)
+    engine.execute(
+        f"""
+        CREATE TEMP TABLE heard AS
+        SELECT * FROM (
+            SELECT coalesce(
+                    CASE WHEN regexp_full_match(r.start, '\\d+') THEN timezone('UTC', epoch_ms(r.start::BIGINT)) END,
+                    try_cast(r.start AS TIMESTAMPTZ)) AS moment,
+                a.key AS caller, b.key AS callee, {optional}, {seen}
+            FROM raw r
+            LEFT JOIN spelled a ON a.text = r.caller AND a.abroad = (r.trunk = 'international')
+            LEFT JOIN spelled b ON b.text = r.callee AND NOT b.abroad
+        ) WHERE moment IS NOT NULL AND caller IS NOT NULL AND callee IS NOT NULL
+        """  # noqa: S608  # names of our own
+    )
+    return _one(engine, "SELECT (SELECT count(*) FROM raw) - (SELECT count(*) FROM heard)")
+
+
+def _arrow(engine: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    return engine.sql(sql).to_arrow_table()
+
+
+def _one(engine: duckdb.DuckDBPyConnection, sql: str) -> int:
+    found = engine.execute(sql).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _made(engine: duckdb.DuckDBPyConnection, kind: Kind, skipped: int) -> Made:
+    _place(engine, kind)
+    columns = number_columns()
+    made, received, both = (
+        ", ".join(f"({row['sql']})::DOUBLE AS {row['name']}" for row in columns[of])
+        for of in ("made", "received", "both")
+    )
+    table = _arrow(
+        engine,
+        f"""
+        WITH made AS (SELECT caller AS key, {made} FROM calls GROUP BY caller),
+        received AS (SELECT callee AS key, {received} FROM calls GROUP BY callee),
+        back AS (
+            SELECT m.caller AS key, count(*)::DOUBLE AS callers_back
+            FROM (SELECT DISTINCT caller, callee FROM calls) m
+            JOIN (SELECT DISTINCT caller, callee FROM calls) r ON m.caller = r.callee AND m.callee = r.caller
+            GROUP BY m.caller
+        )
+        SELECT made.*, received.* EXCLUDE (key), {both}
+        FROM made LEFT JOIN received USING (key) LEFT JOIN back USING (key)
+        WHERE key >> 55 = {_NUMBER_KIND} ORDER BY key
+        """,  # noqa: S608  # expressions of our own data file
+    )
+    edges = _arrow(
+        engine,
+        f"""
+        WITH pairs AS (SELECT DISTINCT caller, callee FROM calls WHERE caller >> 55 = {_NUMBER_KIND}),
+        quiet AS (SELECT callee FROM pairs GROUP BY callee HAVING count(*) BETWEEN 2 AND {POPULAR})
+        SELECT p.caller AS a, q.caller AS b FROM pairs p SEMI JOIN quiet USING (callee) JOIN pairs q USING (callee)
+        WHERE p.caller < q.caller GROUP BY ALL HAVING count(*) >= {SHARED_CALLEES} ORDER BY a, b
+        """,  # noqa: S608  # numbers of our own
+    )
+    users = pa.array([_digits(key) for key in table["key"].to_pylist()], pa.string())
+    named = pa.table({name: pa.array([_digits(key) for key in edges[name].to_pylist()], pa.string()) for name in "ab"})
+    return Made(table.drop_columns(["key"]).add_column(0, "user", users), named, skipped)
+
+
+def with_labels(made: Made, path: Path, numbering: Numbering) -> Made:
+    """Only the numbers that a file labels, with their labels; columns `user` (a number in any form) and `label`.
+
+    Raises:
+        TableError: the file is no such table, or names no number of the records.
+    """
+    source = read_source(path).columns
+    for name in (USER, LABEL):
+        if name not in source.column_names:
+            raise TableError(f"There is no column {name!r}.", where=f"{path}:1", fix="Give the columns user and label.")
+    texts = source[USER].cast(pa.string()).to_pylist()
+    users = [_digits(numbering.read(text or "").key) for text in texts]
+    labels = dict(zip(users, source[LABEL].cast(pa.string()).to_pylist(), strict=True))
+    found = [labels.get(user) for user in made.table[USER].to_pylist()]
+    table = made.table.append_column(LABEL, pa.array(found, pa.string())).filter(pc.field(LABEL).is_valid())
+    if not table.num_rows:
+        raise TableError("No number of the records has a label.", where=str(path), fix="Check the column user.")
+    return made._replace(table=table)
+
+
+def _digits(key: int) -> str:
+    return f"+{digits_of(key)}"
+
+
+def _place(engine: duckdb.DuckDBPyConnection, kind: Kind) -> None:
+    """Make `calls` of `heard`: local time, night, the callee's area, what came before."""
+    numbering = Numbering()
+    places = {name: place for place, name in enumerate(AREAS)}
+    keys = [row[0] for row in engine.execute("SELECT DISTINCT callee FROM heard").fetchall()]
+    areas = [places.get(numbering.read(_digits(key)).area, 0) if digits_of(key) else 0 for key in keys]
+    engine.register("areas", pa.table({"key": pa.array(keys, pa.int64()), "area": pa.array(areas, pa.int64())}))
+    night = "OR" if kind.night_from > kind.night_to else "AND"
+    engine.execute(
+        f"""
+        CREATE TEMP TABLE calls AS
+        SELECT h.* EXCLUDE (moment), timezone(?, moment) AS start, coalesce(area, 0) AS area,
+            (hour(timezone(?, moment)) >= ? {night} hour(timezone(?, moment)) < ?)::TINYINT AS night,
+            lag(callee) OVER (PARTITION BY caller ORDER BY moment) AS previous,
+            count(*) OVER (PARTITION BY caller, callee) > 1 AS again,
+            count(*) OVER (PARTITION BY caller, date_trunc('hour', moment)) AS in_hour
+        FROM heard h LEFT JOIN areas ON areas.key = h.callee
+        """,  # noqa: S608  # a word of our own
+        [kind.time_zone, kind.time_zone, kind.night_from, kind.time_zone, kind.night_to],
+    )
