@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hutong.risk.reading import Source
     from hutong.risk.table import Table
 
 MAX_EDGES: Final = 50_000_000
@@ -54,10 +55,20 @@ def read_edges(path: Path, table: Table) -> Graph:
     Raises:
         TableError: the file is no such table, or none of its users is in the table.
     """
-    source = read_source(path, max_rows=MAX_EDGES)
+    return graph_of(read_source(path, max_rows=MAX_EDGES), table)
+
+
+def graph_of(source: Source, table: Table) -> Graph:
+    """The graph of pairs that were read already; as `read_edges`.
+
+    Raises:
+        TableError: as `read_edges`.
+    """
     names = source.columns.column_names
     if len(names) < _ENDS:
-        raise TableError("Edges need two columns.", where=f"{path}:1", fix="Name them a and b: one pair in each row.")
+        raise TableError(
+            "Edges need two columns.", where=f"{source.name}:1", fix="Name them a and b: one pair in each row."
+        )
     ends = ("a", "b") if {"a", "b"} <= set(names) else names[:_ENDS]
     users = pa.array(table.users, pa.string())
     places = []
@@ -67,7 +78,9 @@ def read_edges(path: Path, table: Table) -> Graph:
             text = pc.utf8_trim_whitespace(column.cast(pa.string()))
         except pa.ArrowException as error:
             raise TableError(
-                f"A column of {column.type} names no users.", where=f"{path}, column {name!r}", fix="Give identifiers."
+                f"A column of {column.type} names no users.",
+                where=f"{source.name}, column {name!r}",
+                fix="Give identifiers.",
             ) from error
         found = pc.index_in(text, value_set=users)
         places.append(np.asarray(pc.fill_null(found, -1).to_numpy(), dtype=np.int64))
@@ -76,7 +89,7 @@ def read_edges(path: Path, table: Table) -> Graph:
     if pairs and not known.any():
         raise TableError(
             "No pair names two users of the table.",
-            where=str(path),
+            where=source.name,
             fix=f"Edges use the identifiers of the table's column {table.id_column!r}.",
         )
     apart = known & (places[0] != places[1])

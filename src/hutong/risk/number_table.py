@@ -56,8 +56,14 @@ class Made(NamedTuple):
     skipped: int
 
 
-def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None) -> Made:
-    """The table out of an archive's verdicts and outcomes from a moment on (epoch ms).
+def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None, active_ms: int = 0) -> Made:
+    """The table out of an archive's verdicts and outcomes.
+
+    Args:
+        folder: the archive.
+        since_ms: calls from this moment on are counted (epoch ms).
+        kind: what is known of the node.
+        active_ms: only numbers that made calls from this moment on are told of.
 
     Raises:
         ArchiveError: the archive cannot be read.
@@ -87,7 +93,12 @@ def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None) 
             """,
             [since_ms],
         )
-        return _made(engine, kind or Kind(), 0)
+        if active_ms > since_ms:
+            engine.execute(
+                "CREATE TEMP TABLE active AS SELECT DISTINCT caller FROM heard WHERE epoch_ms(moment) >= ?", [active_ms]
+            )
+            engine.execute("DELETE FROM heard WHERE caller NOT IN (FROM active) AND callee NOT IN (FROM active)")
+        return _made(engine, kind or Kind(), 0, "WHERE caller IN (FROM active)" if active_ms > since_ms else "")
 
 
 def table_of_records(path: Path, kind: Kind | None = None) -> Made:
@@ -182,7 +193,7 @@ def _one(engine: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _made(engine: duckdb.DuckDBPyConnection, kind: Kind, skipped: int) -> Made:
+def _made(engine: duckdb.DuckDBPyConnection, kind: Kind, skipped: int, whose: str = "") -> Made:
     _place(engine, kind)
     columns = number_columns()
     made, received, both = (
@@ -192,7 +203,7 @@ def _made(engine: duckdb.DuckDBPyConnection, kind: Kind, skipped: int) -> Made:
     table = _arrow(
         engine,
         f"""
-        WITH made AS (SELECT caller AS key, {made} FROM calls GROUP BY caller),
+        WITH made AS (SELECT caller AS key, {made} FROM calls {whose} GROUP BY caller),
         received AS (SELECT callee AS key, {received} FROM calls GROUP BY callee),
         back AS (
             SELECT m.caller AS key, count(*)::DOUBLE AS callers_back

@@ -78,15 +78,23 @@ def read_table(path: Path, *, labelled: bool) -> Table:
     Raises:
         TableError: something is wrong; names file, row, column and what to do.
     """
-    source = read_source(path)
+    return table_of(read_source(path), labelled=labelled)
+
+
+def table_of(source: Source, *, labelled: bool) -> Table:
+    """The users of columns that were read already; as `read_table`.
+
+    Raises:
+        TableError: as `read_table`.
+    """
     table = source.columns
     if table.num_rows == 0:
-        raise TableError("The table has no rows.", where=str(path), fix="Put a row below the header for each user.")
+        raise TableError("The table has no rows.", where=source.name, fix="Put a row below the header for each user.")
     if labelled and LABEL not in table.column_names:
         near = [name for name in table.column_names if name.lower().strip() == LABEL]
         raise TableError(
             f"There is no column {LABEL!r}.",
-            where=f"{path}:1",
+            where=f"{source.name}:1",
             fix=f"Rename {near[0]!r} to it." if near else "Add one: 1 for fraud, 0 for everybody else.",
         )
     identifier = _id_column(source)
@@ -103,7 +111,9 @@ def read_table(path: Path, *, labelled: bool) -> Table:
             notes.append(note)
     if not columns:
         raise TableError(
-            "No column says anything about a user.", where=str(path), fix="Add numbers or categories beside the label."
+            "No column says anything about a user.",
+            where=source.name,
+            fix="Add numbers or categories beside the label.",
         )
     return Table(source.name, source.digest, users, identifier, labels, columns, tuple(notes))
 
