@@ -171,7 +171,7 @@ class People:
         first, size = self.area_first[area], np.maximum(np.diff(self.area_first)[area], 1)
         if width:
             stretch = first + word // width % np.maximum(size // width, 1) * width
-            return np.asarray(np.minimum(stretch + word % width, first + size - 1), np.int32)
+            return np.asarray(stretch + word % np.minimum(width, size), np.int32)
         return (first + word % size).astype(np.int32)
 
     def tie(self, persons: Ids, slot: NDArray[np.int64]) -> Ids:

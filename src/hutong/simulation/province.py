@@ -122,7 +122,7 @@ class Province:
             self._admit(self._crowd_calls(hour))
             for begin in range(hour.begin_ms, hour.end_ms, step_ms):
                 end = begin + step_ms
-                self._admit(self._campaign_calls(begin, end))
+                self._admit(self._campaign_calls(hour, begin, end))
                 yield self._due(end)
 
     def told(self, refused: Calls) -> None:
@@ -149,7 +149,7 @@ class Province:
         self.scene.place_cells(calls, hour, chance)
         return calls
 
-    def _campaign_calls(self, begin_ms: int, end_ms: int) -> Calls:
+    def _campaign_calls(self, hour: Hour, begin_ms: int, end_ms: int) -> Calls:
         parts = []
         for run in self.campaigns:
             if not run.left or run.begin_ms >= end_ms:
@@ -160,7 +160,9 @@ class Province:
                 if len(made):
                     chance = self.scene.dice(f"returns {run.name}", begin // 1000)
                     parts += [made, run.follow_ups(made, chance)]
-        return joined(parts)
+        calls = joined(parts)
+        self.scene.place_cells(calls, hour, self.scene.dice("cells", begin_ms // 1000))
+        return calls
 
     def _keyed(self, calls: Calls) -> Calls:
         calls["key"] = self._keys + np.arange(len(calls))

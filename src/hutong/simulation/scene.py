@@ -76,7 +76,7 @@ class Scene:
         again = missed[draw < redial].copy()
         back = self.returned(missed[(draw >= redial) & (draw < redial + call_back)], chance)
         _delay(again, chance, _REDIAL_S)
-        again["origin"] = again["key"]
+        again["origin"], again["key"] = again["key"], 0
         both = np.concatenate([again, back])
         calling = self.parameters.calling
         settle(both, chance, calling, answered=_RETURNED_ANSWER, talk_s=calling.talk_s, talk_shape=calling.talk_shape)
