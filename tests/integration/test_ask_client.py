@@ -207,6 +207,20 @@ def test_too_many_calls_under_way_are_refused_at_once(tmp_path: Path, monkeypatc
         asking_of(server.path, work)
 
 
+def test_calls_that_wait_for_the_connection_count_as_under_way(
+    server: AskServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask_client, "MAX_WAITING", 3)
+
+    async def work(client: AskClient) -> None:
+        asked = (client.ask([call(f"c{n}")]) for n in range(5))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(it) for it in found] == [list, list, list, Unavailable, Unavailable]
+        assert (await client.ask([call("x")]))[0].status == asking.JUDGED
+
+    asking_of(server.path, work)
+
+
 def test_an_asker_who_gives_up_harms_nobody(tmp_path: Path) -> None:
     with held_roaming() as roaming, AskServer(tmp_path, roaming=roaming) as server:
 

@@ -138,19 +138,20 @@ class AskClient:
             raise Unavailable(f"{self._calls} calls are under way already.", where=str(self._path), fix=_PASS)
         if not attempts:
             return []
-        if self._wire is None:
-            await self._connect()
-        question = _Question(len(attempts), loop.create_future())
-        items = [_Item(question, at, asking.encode_call(attempt)) for at, attempt in enumerate(attempts)]
-        self._calls += len(attempts)
-        self._queue.extend(items)
-        if not self._due:
-            self._due = True
-            loop.call_soon(self.flush)
+        calls = [asking.encode_call(attempt) for attempt in attempts]
+        # Counted from here on: while a connection is made, calls pile up as well.
+        self._calls += len(calls)
         try:
+            if self._wire is None:
+                await self._connect()
+            question = _Question(len(calls), loop.create_future())
+            self._queue.extend(_Item(question, at, call) for at, call in enumerate(calls))
+            if not self._due:
+                self._due = True
+                loop.call_soon(self.flush)
             return await question.future
         finally:
-            self._calls -= len(attempts)
+            self._calls -= len(calls)
 
     async def close(self) -> None:
         """End the connection; calls under way are told that nobody answers."""
