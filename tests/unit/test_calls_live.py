@@ -249,3 +249,17 @@ samples:
   - {given: {caller.class: virtual}, fires: true}
   - {given: {caller.class: mobile}, fires: false}
 """
+
+
+def test_names_of_another_form_are_told_and_end_nothing(
+    screening: Screening, source: LiveSource, data_folder: Path
+) -> None:
+    screening.call(FORGED)
+    screening.tick()
+    legend = data_folder / "board.json"
+    written = legend.read_bytes()
+    legend.write_bytes(b'{"another": "form"}')
+    with pytest.raises(StateError, match="names of the live counters"):
+        source.snapshot()
+    legend.write_bytes(written)
+    assert source.snapshot().attempts == 1

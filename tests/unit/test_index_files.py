@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import signal
+import struct
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 
@@ -74,6 +76,20 @@ def test_files_go_with_their_segments_and_drafts_with_their_makers(tmp_path: Pat
     assert not {path.stem for path in gone} & {path.stem for path in sidecars(tmp_path)}
     assert not dead.exists()
     assert alive.exists()
+
+
+def test_a_file_with_another_head_is_no_file(tmp_path: Path) -> None:
+    write_journal(tmp_path, some_verdicts(30), segment_bytes=1000)
+    VerdictIndex(tmp_path).build()
+    path = sidecars(tmp_path)[0]
+    magic, version, length, _ = struct.unpack_from("<4sIII", path.read_bytes())
+    head = b'{"another":"form"}'.ljust(length)
+    path.write_bytes(
+        struct.pack("<4sIII", magic, version, length, crc32(head)) + head + path.read_bytes()[16 + length :]
+    )
+    with pytest.raises(SidecarError):
+        SidecarPart(path)
+    assert VerdictIndex(tmp_path).page(Filters(), limit=99).seqs == list(range(30, 0, -1))
 
 
 @pytest.mark.parametrize("size", [0, 3, 16, 200, 900])

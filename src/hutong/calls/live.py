@@ -257,7 +257,15 @@ class LiveSource:
 
     def _read_legend(self, generation: int) -> _Legend:
         if self._legend.generation != generation:
-            self._legend = msgspec.json.decode((self._data / _LEGEND).read_bytes(), type=_Legend)
+            file = self._data / _LEGEND
+            try:
+                self._legend = msgspec.json.decode(file.read_bytes(), type=_Legend)
+            except msgspec.DecodeError as error:
+                raise StateError(
+                    f"the names of the live counters cannot be read: {error}.",
+                    where=str(file),
+                    fix="Restart the screening process: it writes them anew.",
+                ) from error
         return self._legend
 
     def _latest(self) -> list[LatestVerdict]:

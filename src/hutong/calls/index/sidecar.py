@@ -110,7 +110,10 @@ class SidecarPart:
             head = file.read(length)
             if len(head) != length or crc32(head) != crc:
                 raise self._damaged("its head is damaged")
-            directory = msgspec.json.decode(head, type=_Directory)
+            try:
+                directory = msgspec.json.decode(head, type=_Directory)
+            except msgspec.DecodeError as error:
+                raise self._damaged(f"its head cannot be read: {error}") from error
             self._start = _aligned(_START.size + length)
             ends = [it.at + it.count * np.dtype(it.type).itemsize for it in directory.columns.values()]
             if os.fstat(file.fileno()).st_size < self._start + max(ends, default=0):
