@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from html import unescape
 from typing import TYPE_CHECKING
 
@@ -246,6 +247,38 @@ def test_figures_come_from_what_the_parts_leave(site: Site) -> None:
     disk = site.source.facts().disk
     assert disk is not None
     assert disk.per_day == pytest.approx(86_400 * 170, rel=0.02), "one call a second over the last hour"
+
+
+def test_all_who_look_at_once_look_once(site: Site) -> None:
+    looks: list[int] = []
+    together = threading.Barrier(8)
+    source = HealthSource(
+        site.data,
+        keep_hours=72,
+        names=("screen", "serve", "work"),
+        mirrored=False,
+        live=lambda: looks.append(1) or site.live.view(site.clock.wall()),  # type: ignore[func-returns-value]
+        watchers=lambda: 0,
+        history=History(site.database, "node1"),
+        database=site.database,
+        lists=site.lists,
+        clock=site.clock,
+    )
+
+    def look() -> None:
+        together.wait(20)
+        source.facts()
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    once = len(looks)
+    site.clock.advance(2 * S)  # type: ignore[attr-defined]  # a ManualClock
+    source.facts()
+    assert len(looks) == 2 * once
+    assert once < 8
 
 
 def test_a_supervisor_that_is_gone_does_not_count(site: Site) -> None:

@@ -6,6 +6,7 @@ Whatever cannot be had is None: a page about health must open when parts are dow
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -121,7 +122,7 @@ def outlook(disk: machine.Disk, journal: int, per_day: float, keep_s: float) -> 
 
 
 class HealthSource:
-    """Gathers facts, at most once a second for all who look.
+    """Gathers facts, at most once a second for all who look; safe for many threads.
 
     Args:
         data: the data folder.
@@ -158,16 +159,18 @@ class HealthSource:
         self._database = database
         self._lists = lists
         self._clock = clock
+        self._lock = threading.Lock()
         self._kept: tuple[int, Facts] | None = None
         self._cpu: dict[int, tuple[int, float, float]] = {}
         self._differ_since: int | None = None
 
     def facts(self) -> Facts:
         """The node now, or up to a second ago."""
-        now = self._clock.monotonic()
-        if self._kept is None or now - self._kept[0] >= _FRESH_NS:
-            self._kept = (now, self._gather())
-        return self._kept[1]
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._kept is None or now - self._kept[0] >= _FRESH_NS:
+                self._kept = (now, self._gather())
+            return self._kept[1]
 
     def _gather(self) -> Facts:
         now_ms, live = self._clock.wall() // _MS, self._live()
