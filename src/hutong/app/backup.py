@@ -140,7 +140,7 @@ class Backup:
         begun, started = self._clock.wall(), self._clock.monotonic()
         try:
             with self._alone(), _output(file) as out:
-                archive = self._write(out, file.endswith(ZIPPED), begun)
+                manifest, archive = self._write(out, file.endswith(ZIPPED), begun)
         except BrokenPipeError:
             raise StateError("the reader of the backup went away.", fix="What it has is not a whole backup.") from None
         except OSError as error:
@@ -152,9 +152,9 @@ class Backup:
         note = BackupNote(
             time_ms=begun // _NS_PER_MS,
             took_ms=(self._clock.monotonic() - started) // _NS_PER_MS,
-            seq=archive[0].seq,
-            bytes=archive[1].written,
-            sha256=archive[1].sha256,
+            seq=manifest.seq,
+            bytes=archive.written,
+            sha256=archive.sha256,
             file=file if file == STDOUT else str(Path(file).absolute()),
         )
         with contextlib.suppress(OSError):  # the backup is made; that nobody can be told does not unmake it
