@@ -42,9 +42,9 @@ def test_everything_that_it_copies_from_here_exists() -> None:
 
 def test_what_it_copies_between_stages_was_made_in_the_first() -> None:
     first = " ".join(rest for step, rest in STEPS[: STEPS.index(("FROM", "${BASE}"))] if step == "RUN")
-    for rest in values("COPY"):
-        if rest.startswith("--from="):
-            assert rest.split()[1] in first
+    staged = [rest.split()[1] for rest in values("COPY") if rest.startswith("--from=")]
+    assert staged
+    assert all(path in first for path in staged), staged
 
 
 def test_it_runs_commands_that_there_are() -> None:
