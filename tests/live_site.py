@@ -8,6 +8,7 @@ import msgspec
 from litestar import Litestar
 from litestar.static_files import create_static_files_router
 
+from hutong.calls.alert_views import Wall as AlertsNow
 from hutong.calls.console import HOME, STATIC, live
 from hutong.calls.live_feed import LiveFeed
 from hutong.calls.live_memory import MemoryLive
@@ -70,10 +71,11 @@ class WallSite:
 
     def __init__(self, clock: Clock, *, mirrored: bool = False) -> None:
         self.source = MemoryLive()
+        self.alerts = AlertsNow(0, 0, [])
         self.trail = Written()
         self.people: dict[str, str] = {}
         frame = web.Frame([HOME])
-        wall = live.Wall(frame, live.WallFacts("udp:127.0.0.1:5060", mirrored, "Asia/Shanghai"))
+        wall = live.Wall(frame, live.WallFacts("udp:127.0.0.1:5060", mirrored, "Asia/Shanghai"), lambda: self.alerts)
         self.feed = LiveFeed(self.source, clock, wall.draw)
         console = Console(frame, NAV, "test-node", clock)
         everybody = Everybody(self.people)

@@ -46,6 +46,7 @@ PLACES = (
     Place("/live/cities", "live.read"),
     Place("/verdicts", "verdicts.read"),
     Place("/calls/{seq}", "verdicts.read"),
+    Place("/alerts", "verdicts.read"),
     Place("/numbers/{ref}", "numbers.read"),
     Place("/search", "numbers.read"),
     Place("/lists", "lists.read"),

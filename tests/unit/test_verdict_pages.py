@@ -11,13 +11,14 @@ import pytest
 
 from console_pages import NOW, ConsoleSite
 from hutong.calls import console as package
-from hutong.calls.console import call, numbers, search, verdicts
+from hutong.calls.alert_views import AlertViews
+from hutong.calls.console import alerts, call, numbers, search, verdicts
 from hutong.calls.console.verdict_table import areas_of
 from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.record import KIND_VERDICT
 from hutong.calls.stories import Stories
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES
-from hutong.kernel.numbering import AREAS
+from hutong.kernel.numbering import AREAS, Numbering
 from story_data import BUSY, DIVERTER, QUIET, TELLING, fill
 from verdict_records import key_of, verdict_body, write_journal
 
@@ -39,12 +40,14 @@ class Site(ConsoleSite):
         super().__init__(data, texts=package.TEXTS)
         self.index = VerdictIndex(data)
         self.stories = Stories(data, self.index, self.refs.ref, "021")
+        self.alerts = AlertViews(data, "node1", Numbering("021"), self.refs.ref)
         common = {"stories": self.stories, "index": self.index, "trail": self.trail}
         self.build(
             [
                 *verdicts.routes(self.console, **common),
                 *numbers.routes(self.console, **common, refs=self.refs),
-                *call.routes(self.console, **common),
+                *call.routes(self.console, **common, alerts=self.alerts),
+                *alerts.routes(self.console, alerts=self.alerts, trail=self.trail),
                 *search.routes(self.console, stories=self.stories, refs=self.refs),
             ]
         )

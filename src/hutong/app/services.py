@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hutong.calls.alert_views import AlertViews
 from hutong.calls.history import History
 from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.live import LiveSource
@@ -63,6 +64,7 @@ class Services:
         self.index = VerdictIndex(config.data)
         self.history = History(self.database, config.node.name)
         self.stories = Stories(config.data, self.index, self.refs.ref, config.calls.home_area)
+        self.alerts = AlertViews(config.data, config.node.name, self.numbering, self.refs.ref)
         self.provider = _provider(config)
         self.card = RedressCard(config.data / "keys", config.node.name, config.sip.redress_url, clock)
 

@@ -22,7 +22,7 @@ from hutong.app.up import PROCESSES
 from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
 from hutong.calls.api import Api, ApiLimits, ApiParts
-from hutong.calls.console import call, lists, live, numbers, rules, search, trunks, verdicts
+from hutong.calls.console import alerts, call, lists, live, numbers, rules, search, trunks, verdicts
 from hutong.calls.live_feed import LiveFeed
 from hutong.kernel.access import pages as access
 from hutong.kernel.errors import HutongError
@@ -55,6 +55,7 @@ _TEXTS: Final = Path(__file__).with_name("texts.toml")
 NAV: Final = (
     NavItem("/", "nav.live", "live.read", "l"),
     NavItem("/verdicts", "nav.verdicts", "verdicts.read", "v"),
+    NavItem("/alerts", "nav.alerts", "verdicts.read", "w"),
     NavItem("/lists", "nav.lists", "lists.read", "i"),
     NavItem("/rules", "nav.rules", "rules.read", "r"),
     NavItem("/trunks", "nav.trunks", "trunks.read", "t"),
@@ -80,7 +81,7 @@ class Site:
         self._frame = web.Frame([access.HOME, calls_console.HOME, app_console.HOME], [*calls_console.TEXTS, _TEXTS])
         self._console = Console(self._frame, NAV, config.node.name, services.clock, config.calls.time_zone)
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
-        self._wall = live.Wall(self._frame, facts)
+        self._wall = live.Wall(self._frame, facts, services.alerts.wall)
         self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
         self._api = self._api_of()
         self.console = self._private()
@@ -136,7 +137,8 @@ class Site:
             *search.routes(console, stories=it.stories, refs=it.refs),
             *verdicts.routes(console, stories=it.stories, index=it.index, trail=it.trail),
             *numbers.routes(console, stories=it.stories, index=it.index, trail=it.trail, refs=it.refs),
-            *call.routes(console, stories=it.stories, index=it.index, trail=it.trail),
+            *call.routes(console, stories=it.stories, index=it.index, trail=it.trail, alerts=it.alerts),
+            *alerts.routes(console, alerts=it.alerts, trail=it.trail),
             *lists.routes(
                 console,
                 store=it.lists,
@@ -199,6 +201,7 @@ class Site:
                 metrics=it.reporter.metrics,
                 frame=self._frame,
                 limits=ApiLimits(limits.max_calls, limits.calls_per_second, limits.requests_per_second),
+                node=config.node.name,
                 patience_s=(config.calls.budget_ms + config.roaming.http_budget_ms) / 1000 + _MORE_PATIENCE_S,
             )
         )

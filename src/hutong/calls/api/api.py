@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from litestar.concurrency import sync_to_thread
 
+from hutong.calls.alert_table import AlertTable
+from hutong.calls.api.alert_routes import AlertDesk, alert_routes
 from hutong.calls.api.document import document
 from hutong.calls.api.limits import Buckets
 from hutong.calls.api.list_routes import ListsDesk, list_routes
@@ -63,7 +65,7 @@ class ApiParts(msgspec.Struct, frozen=True):
         numbering: reads numbers as this node does.
         trail: deeds go there first. refs: names numbers there.
         clock: the time. metrics: where the API's figures go. frame: for the page of the reference.
-        limits: see `ApiLimits`.
+        limits: see `ApiLimits`. node: this node's name.
         patience_s: after so long without an answer the screening process counts as hanging: more than the time budget
             of a verdict and of a roaming look-up together.
     """
@@ -79,6 +81,7 @@ class ApiParts(msgspec.Struct, frozen=True):
     metrics: Metrics
     frame: Frame
     limits: ApiLimits
+    node: str = "node1"
     patience_s: float = 2.0
 
 
@@ -110,6 +113,7 @@ class Api:
             *verdict_routes(self._verdicts, desk),
             *list_routes(ListsDesk(parts.lists, parts.numbering, parts.refs, desk), desk),
             *rule_routes(RulesDesk(parts.rules, desk), desk),
+            *alert_routes(AlertDesk(AlertTable(parts.data), parts.node, parts.numbering, desk), desk),
             *window_routes(WindowsReader(parts.data), parts.numbering, desk),
         ]
         self.document: dict[str, Any] = document(described, version("hutong"))

@@ -326,3 +326,43 @@ class WindowValues(msgspec.Struct, frozen=True):
     tracked: Annotated[bool, Meta(description="窗口中有无此号码 / whether the windows know the number")]
     at: Annotated[str, Meta(description="取值时间,RFC 3339 / when they were read")]
     values: Annotated[dict[str, float], Meta(description="窗口值,含义见 docs/windows.md / see docs/windows.md")]
+
+
+class AlertOnCall(msgspec.Struct, frozen=True):
+    """一次通话中告警 / One alert on a call under way; see docs/alerts.md."""
+
+    id: Annotated[str, Meta(description="永久标识 / what it is known by, for ever")]
+    kind: Literal["long", "costly", "suspicious", "victim"]
+    rule: str
+    version: int
+    stage: Literal["observe", "alert"]
+    time: Annotated[str, Meta(description="RFC 3339")]
+    caller: Annotated[str, Meta(description="已掩码,除非说明用途 / masked, unless a purpose was given")]
+    callee: str
+    trunk: str
+    call_id: str
+    verdict: Annotated[int, Meta(description="呼叫的判决编号 / number of the call's verdict")]
+    answered: bool
+    ring_s: float
+    talk_s: Annotated[float, Meta(description="告警时,结束后为总时长 / when it was raised; in all once the call ended")]
+    values: Annotated[dict[str, float | str | bool], Meta(description="条件读到的值 / what the condition read")]
+    ended: Annotated[str | None, Meta(description="通话结束时间;null 为仍在进行 / null while the call goes on")]
+    outcome: Literal["", "ended", "lost"]
+    release: Annotated[int, Meta(description="Q.850 原因或 SIP 状态 / Q.850 cause or SIP status")]
+
+
+class AlertEventTold(msgspec.Struct, frozen=True):
+    """告警事件:发出,或通话结束 / Alerts were raised, or their call ended."""
+
+    id: str
+    seq: Annotated[int, Meta(description="日志记录编号 / journal record")]
+    event: Literal["raised", "ended", "lost"]
+    time: str
+    alerts: list[AlertOnCall]
+
+
+class AlertEvents(msgspec.Struct, frozen=True):
+    """按次序的告警事件 / Events of alerts, in order."""
+
+    events: list[AlertEventTold]
+    next: Annotated[int, Meta(description="下一次的 since / the next `since`")]

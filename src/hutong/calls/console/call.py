@@ -15,6 +15,7 @@ from hutong.kernel.web.guard import requires
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
+    from hutong.calls.alert_views import AlertViews
     from hutong.calls.index import VerdictIndex
     from hutong.calls.stories import Stories
     from hutong.calls.story_views import CallStory, WholeCall
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 _UNFIT = 422
 
 
-def routes(console: Console, *, stories: Stories, index: VerdictIndex, trail: Trail) -> list[HTTPRouteHandler]:
+def routes(
+    console: Console, *, stories: Stories, index: VerdictIndex, trail: Trail, alerts: AlertViews
+) -> list[HTTPRouteHandler]:
     """`/calls/{seq}`: GET shows it masked, POST whole."""
     desk = VerdictDesk(console, stories, index, trail)
 
@@ -42,6 +45,7 @@ def routes(console: Console, *, stories: Stories, index: VerdictIndex, trail: Tr
             "call.html",
             status=_UNFIT if said.trouble else 200,
             story=story,
+            alerts=alerts.of_call(story.verdict.seq),
             whole=whole,
             said=said,
             purposes=PURPOSES,
