@@ -208,13 +208,12 @@ def number_table(province: Province) -> pa.Table:
     """Every number that took part, in E.164: does fraud own it, did fraud show it, its class and home area."""
     directory = province.scene.directory
     seen = np.flatnonzero(directory.seen)
-    areas = np.array([f"0{area}" for area in province.scene.stock.areas])
     here = directory.owner[seen] >= 0
     values = [directory.value[seen]]
     foreign = [directory.form[seen] == PLUS]
     fraud = [np.zeros(len(seen), np.int8)]
     klass = [directory.klass[seen]]
-    area = [np.where(here, areas[np.minimum(directory.area[seen], len(areas) - 1)], "")]
+    area = [np.where(here, directory.area[seen] + 1, 0).astype(np.uint8)]  # 0 is none
     for run in province.campaigns:
         if run.callers is None:
             continue
@@ -223,22 +222,19 @@ def number_table(province: Province) -> pa.Table:
         foreign.append(run.callers.form[used] == PLUS)
         fraud.append(run.callers.owned[used].astype(np.int8))
         klass.append(np.full(len(used), CLASSES.index(run.kind), np.uint8))
-        area.append(np.full(len(used), ""))
-    return _one_row_each(
-        np.concatenate(values),
-        np.concatenate(foreign),
-        np.concatenate(fraud),
-        np.concatenate(klass),
-        np.concatenate(area),
-    )
+        area.append(np.zeros(len(used), np.uint8))
+    names = ["", *(f"0{code}" for code in province.scene.stock.areas)]
+    columns = [np.concatenate(parts) for parts in (values, foreign, fraud, klass, area)]
+    return _one_row_each(names, *columns)
 
 
 def _one_row_each(
+    area_names: Sequence[str],
     values: NDArray[np.int64],
     foreign: NDArray[np.bool_],
     fraud: NDArray[np.int8],
     klass: NDArray[np.uint8],
-    area: NDArray[np.str_],
+    area: NDArray[np.uint8],
 ) -> pa.Table:
     """The first row of each number stands; what fraud showed of others' numbers is noted there."""
     shown = klass >= CLASSES.index("spoofed-police")
@@ -252,7 +248,7 @@ def _one_row_each(
             "fraud": pa.array(fraud[first]),
             "shown_by_fraud": pa.array(by_fraud),
             "class": _named(klass[first], CLASSES),
-            "area": pa.array(area[first].tolist(), pa.string()),
+            "area": _named(area[first], area_names),
         }
     )
 
