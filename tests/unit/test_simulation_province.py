@@ -4,6 +4,7 @@ import itertools
 import tracemalloc
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -219,3 +220,18 @@ def test_trunks_have_the_names_of_their_kinds() -> None:
     from hutong.calls.trunks import TRUNK_KINDS  # noqa: PLC0415  # systems meet only here
 
     assert set(TRUNKS) == set(TRUNK_KINDS) - {"unknown"}
+
+
+def test_out_of_term_schools_are_silent_and_students_keep_the_hours_of_days_of_rest() -> None:
+    holidays = msgspec.structs.replace(parameters().calendar, term=False)
+    province = small(calls=60_000, days=2, changed=msgspec.structs.replace(parameters(), calendar=holidays))
+    calls = joined(list(province.run()))
+    assert len(by_class(calls, "school")) == 0
+    students, term = by_class(calls, "student"), by_class(week()[1], "student")
+    working = term["start"] < province.days.begin_ms + 5 * 24 * HOUR_MS
+
+    def before_noon(made: Calls) -> float:
+        hour = (made["start"] - province.days.begin_ms) // HOUR_MS % 24
+        return share((hour >= 9) & (hour < 11))
+
+    assert before_noon(students) > 1.5 * before_noon(term[working])

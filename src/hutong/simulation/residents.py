@@ -71,7 +71,7 @@ class Residents:
         calling = scene.parameters.calling
         weights = (
             calling.rest_hours if hour.rest else calling.worker_hours,
-            calling.student_hours if not hour.rest else calling.rest_hours,
+            calling.student_hours if scene.parameters.calendar.term and not hour.rest else calling.rest_hours,
             calling.elder_hours,
         )
         persons = []
