@@ -29,7 +29,8 @@ _SETTINGS = """
 [serve]
 listen = "127.0.0.1:{port}"
 public_listen = "127.0.0.1:{public}"
-
+"""
+_API = """
 [api]
 calls_per_second = 1000000
 """
@@ -70,25 +71,36 @@ class Bare(HttpServer):
 
 
 class Serve(HttpServer):
-    """`hutong serve` beside a screening process that is running, with a token of an operator."""
+    """`hutong serve` on the data folder of a screening node, with that node's settings and some more."""
+
+    def __init__(self, name: str, screen: Screen, folder: Path, more: str = "") -> None:
+        super().__init__(name, folder)
+        self.data = screen.data
+        self._config = folder / f"{name}-serve.toml"
+        ports = _SETTINGS.format(port=self.port, public=free_tcp_port())
+        self._config.write_text(f"{screen.settings}{ports}{more}", encoding="utf-8")
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._launch([*HUTONG, "serve", "--config", str(self._config), "--data", str(self.data)])
+        self._await_port()
+
+
+class ServeToken(Serve):
+    """With a token of an operator that may screen as many calls as it likes."""
 
     def __init__(self, screen: Screen, folder: Path) -> None:
-        super().__init__("hutong", folder)
-        self._screen = screen
-        self._config = folder / "serve.toml"
-        text = _SETTINGS.format(port=self.port, public=free_tcp_port())
-        self._config.write_text(screen.settings + text, encoding="utf-8")
+        super().__init__("hutong", screen, folder, _API)
 
     def start(self) -> None:
         """Make the token, start it and wait until it listens."""
-        database = Database(database_url("", self._screen.data))
+        database = Database(database_url("", self.data))
         database.open()
         now_ms = time.time_ns() // 10**6
         People(database).add("bench", "Bench", "operator", now_ms)
         _, self.token = Tokens(database, 365).make("bench", "bench", ["calls.screen"], now_ms + _DAY_MS, now_ms)
         database.close()
-        self._launch([*HUTONG, "serve", "--config", str(self._config), "--data", str(self._screen.data)])
-        self._await_port()
+        super().start()
 
 
 class Run(NamedTuple):
@@ -135,7 +147,7 @@ def measure(folder: Path, *, memory_mb: int, rounds: int, seconds: float) -> str
     """Start both servers, measure them, and give the table."""
     with ExitStack() as stack:
         screen = Screen(folder, memory_mb=memory_mb, name="screen")
-        both = [Serve(screen, folder), Bare("bare", folder)]
+        both = [ServeToken(screen, folder), Bare("bare", folder)]
         for it in (screen, *both):
             stack.callback(it.stop)
             it.start()

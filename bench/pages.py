@@ -20,9 +20,9 @@ import numpy as np
 
 from bench import node
 from bench.day import CENTRES, OTHERS, RESTLESS, SPAN_MS, TRUNKS, mobile_key, whole
-from bench.http_calls import HttpServer, free_tcp_port
+from bench.http_calls import Serve
 from bench.load import Client, Result
-from bench.peers import HUTONG, Hutong
+from bench.peers import Hutong
 from bench.tables import table
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.model import FLAG_NAMES
@@ -49,11 +49,6 @@ _KEPT_S = 3
 _RUN_S = 10.0
 _RULES = tuple(rule.id for rule in load_ruleset([SHIPPED_RULES], VOCABULARY).rules)
 _ZONE = ZoneInfo("Asia/Shanghai")
-_SERVE = """
-[serve]
-listen = "127.0.0.1:{port}"
-public_listen = "127.0.0.1:{public}"
-"""
 _TRUNK = """
 [[trunks]]
 name = "{name}"
@@ -78,23 +73,6 @@ class Taken(NamedTuple):
     first: float
     rounds: list[float]
     wrong: str
-
-
-class Site(HttpServer):
-    """`hutong serve` on the folder."""
-
-    def __init__(self, screen: Hutong, folder: Path) -> None:
-        super().__init__("pages-serve", folder)
-        self._data = screen.data
-        self._config = folder / "pages-serve.toml"
-        trunks = "".join(_TRUNK.format(name=name, at=at + 1) for at, name in enumerate(TRUNKS))
-        ports = _SERVE.format(port=self.port, public=free_tcp_port())
-        self._config.write_text(screen.settings + trunks + ports, "utf-8")
-
-    def start(self) -> None:
-        """Start it and wait until it listens."""
-        self._launch([*HUTONG, "serve", "--config", str(self._config), "--data", str(self._data)])
-        self._await_port()
 
 
 class Visitor:
@@ -317,7 +295,8 @@ def _measure(
     screen: Hutong, folder: Path, doors: Doors, some: Sequence[Page], rounds: int
 ) -> tuple[list[Taken], float]:
     """What each page takes, and the machine's load average (1 min) at the end."""
-    site = Site(screen, folder)
+    trunks = "".join(_TRUNK.format(name=name, at=at + 1) for at, name in enumerate(TRUNKS))
+    site = Serve("pages-console", screen, folder, trunks)
     with ExitStack() as stack:
         stack.callback(site.stop)
         site.start()

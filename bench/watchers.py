@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.http_calls import Serve
 from bench.load import Client
-from bench.peers import HUTONG, STARTING, Hutong
+from bench.peers import Hutong
 from bench.speed import WINDOW
 from bench.tables import table
 from hutong.calls.live_feed import MOST_OF_ONE
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WATCHERS = 50
-_CONFIG = """\
-[serve]
-listen = "127.0.0.1:{port}"
-public_listen = "127.0.0.1:{public}"
-"""
 
 
 class Watched(NamedTuple):
@@ -61,29 +57,17 @@ class Round(NamedTuple):
     got: Watched
 
 
-class Console:
-    """`hutong serve` on the data folder of a screening node, and sessions to watch with."""
+class Console(Serve):
+    """With sessions to watch with."""
 
     def __init__(self, server: Hutong, folder: Path) -> None:
-        self._server = server
-        self._log = folder / "serve.log"
-        self._config = folder / "serve.toml"
-        self.port, public = _free(), _free()
-        self._config.write_text(_CONFIG.format(port=self.port, public=public))
-        self._child: subprocess.Popen[bytes] | None = None
+        super().__init__("watched-console", server, folder)
         self.cookies: list[str] = []
 
     def start(self) -> None:
-        """Start it, wait until it answers, and sign viewers in."""
-        data = self._server.data
-        command = [*HUTONG, "serve", "--data", str(data), "--config", str(self._config)]
-        with self._log.open("ab") as log:
-            self._child = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + STARTING
-        while not _answers(self.port):
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"serve did not start:\n{self._log.read_text('utf-8', 'replace')[-2000:]}")
-        database = Database(database_url("", data))
+        """Start it, wait until it listens, and sign viewers in."""
+        super().start()
+        database = Database(database_url("", self.data))
         database.open()
         try:
             now = time.time_ns() // 1_000_000
@@ -102,13 +86,6 @@ class Console:
         assert self._child is not None  # noqa: S101  # it was started
         fields = Path(f"/proc/{self._child.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self) -> None:
-        """End it."""
-        if self._child is not None:
-            self._child.terminate()
-            self._child.wait(20)
-            self._child = None
 
 
 def measure(folder: Path, *, memory_mb: int, rounds: int, seconds: float) -> list[Round]:
@@ -184,22 +161,6 @@ class _Crowd:
         got = json.loads(self._line())
         self._child.wait(10)
         return Watched(**got)
-
-
-def _free() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.2) as probe:
-            probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return probe.recv(64).startswith(b"HTTP/1.1 200")
-    except OSError:
-        time.sleep(0.05)
-        return False
 
 
 def watch(port: int, cookies: list[str], count: int) -> None:
