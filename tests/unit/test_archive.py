@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from archive_victim import BASE, LAST, MANY, TABLES, make, rows, work
 
-from hutong.kernel.archive import Archive, ArchiveError, ArchiveQuery, Position
+from hutong.kernel.archive import Archive, ArchiveError, Position
 from hutong.kernel.archive.files import files_in, read_position
+from hutong.kernel.archive.query import ArchiveQuery
 from hutong.kernel.archive.store import first_day_kept
 
 VICTIM = Path(__file__).with_name("archive_victim.py")

@@ -171,6 +171,17 @@ class JournalConfig(msgspec.Struct, frozen=True):
     ] = 200
 
 
+class ArchiveConfig(msgspec.Struct, frozen=True):
+    """Verdicts and outcomes as Parquet tables, for replays and questions over months."""
+
+    enabled: Annotated[
+        bool, Doc(zh="将判决与结果归档到数据目录下的 archive", en="archive verdicts and outcomes in DATA/archive")
+    ] = True
+    keep_days: Annotated[
+        int, Meta(ge=1, le=3650), Doc(zh="归档保存时间(按 UTC 日)", en="how long days (UTC) are kept", unit="d")
+    ] = 35
+
+
 class MirrorConfig(msgspec.Struct, frozen=True):
     """Signalling that a proxy or probe mirrors to us (HEPv3)."""
 
@@ -345,6 +356,7 @@ class Config(msgspec.Struct, frozen=True):
     roaming: RoamingConfig = RoamingConfig()
     windows: WindowsConfig = WindowsConfig()
     journal: JournalConfig = JournalConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     mirror: MirrorConfig = MirrorConfig()
     alerts: AlertsConfig = AlertsConfig()
     records: RecordsConfig = RecordsConfig()

@@ -12,15 +12,18 @@ from hutong.app.first_sign_in import forget_first
 from hutong.calls.history import KEPT_MINUTES
 from hutong.kernel.access.forgetting import forget
 from hutong.kernel.access.people import People
+from hutong.kernel.metrics import ARCHIVE_BYTES, ARCHIVE_LAG, ARCHIVE_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hutong.calls.archiving import Archiver
     from hutong.calls.history import History
     from hutong.calls.index import VerdictIndex
     from hutong.kernel.lists import ListStore
     from hutong.kernel.lists.store import Snapshot
+    from hutong.kernel.metrics import Metrics
     from hutong.kernel.records import Database
 
 WHO = "hutong work"
@@ -63,6 +66,19 @@ def count_calls(database: Database, history: History, index: VerdictIndex) -> in
     """
     database.open()
     return history.fold(index)
+
+
+def carry_over(archiver: Archiver, metrics: Metrics, now: int) -> int:
+    """Archive what the journal gained by `now` (nanoseconds since 1970); returns how many records were taken.
+
+    Raises:
+        ArchiveError: the archive cannot be written; the next slot goes on from where this one began.
+    """
+    taken = archiver.run(now)
+    metrics.add(ARCHIVE_ROWS, taken)
+    metrics.set(ARCHIVE_LAG, archiver.lag())
+    metrics.set(ARCHIVE_BYTES, archiver.size())
+    return taken
 
 
 def forget_minutes(database: Database, history: History, now: int) -> int:

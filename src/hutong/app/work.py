@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from hutong.app.alert_work import AlertWork
 from hutong.app.config import load_config
 from hutong.app.retention import (
+    carry_over,
     count_calls,
     forget_access,
     forget_minutes,
@@ -18,14 +19,16 @@ from hutong.app.retention import (
     forget_removed_entries,
     remove_expired_entries,
 )
+from hutong.app.risk_work import ScoringWork
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.signals import signal_pipe
+from hutong.calls.archiving import Archiver, stop_holding
 from hutong.calls.history import History
 from hutong.calls.index import VerdictIndex
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListStore
-from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS
+from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS, Metrics
 from hutong.kernel.readiness import announce_ready
 from hutong.kernel.records.database import Database, database_url
 from hutong.kernel.reporter import Reporter
@@ -92,14 +95,15 @@ class Worker:
             self._reporter.log.warning("metrics not written", folder=str(self._run_folder), reason=str(error))
 
 
-def jobs_of(config: Config) -> list[Job]:
-    """The jobs of a node with these settings."""
+def jobs_of(config: Config, metrics: Metrics | None = None) -> list[Job]:
+    """The jobs of a node with these settings; `metrics` gets what they tell beside how often they ran."""
     journal = FileJournal(config.data / "journal")
     keep = config.journal.keep_hours * _HOUR
     lists, roaming = ListStore(config.data / "lists"), ListStore(config.data / "roaming")
     database = Database(database_url(config.records.url, config.data))
     index, history = VerdictIndex(config.data), History(database, config.node.name)
     return [
+        *_archiving(config, metrics or Metrics()),
         Job("verdict-index", 2 * _SECOND, lambda _now: index.build()),
         Job("call-history", 5 * _SECOND, lambda _now: count_calls(database, history, index)),
         Job("journal-retention", 10 * _MINUTE, lambda now: journal.retain(keep, now)),
@@ -114,6 +118,16 @@ def jobs_of(config: Config) -> list[Job]:
     ]
 
 
+def _archiving(config: Config, metrics: Metrics) -> list[Job]:
+    if not config.archive.enabled:
+        return []
+    archiver = Archiver(config.data)
+    return [
+        Job("archive", _MINUTE, lambda now: carry_over(archiver, metrics, now)),
+        Job("archive-upkeep", 10 * _MINUTE, lambda now: archiver.upkeep(now, config.archive.keep_days)),
+    ]
+
+
 def work(
     *,
     config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
@@ -123,11 +137,15 @@ def work(
     settings = load_config(config, data=data)
     run_folder = settings.data / "run"
     run_folder.mkdir(parents=True, exist_ok=True)
+    if not settings.archive.enabled:
+        stop_holding(settings.data)
     reporter = Reporter("work", level=settings.log.level, form=settings.log.format)
     alerts = AlertWork(settings, SystemClock(), reporter)
+    scoring = ScoringWork(settings, config)
     alerts.start()
     try:
-        jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics)]
+        jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs()]
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
+        scoring.stop()
         alerts.stop()

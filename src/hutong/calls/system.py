@@ -19,5 +19,5 @@ SYSTEM = System(
             metrics.WATCHERS,
         )
     ),
-    commands=("calls screen", "calls explain", "lists", "roaming", "rules"),
+    commands=("calls screen", "calls explain", "calls replay", "lists", "roaming", "rules"),
 )

@@ -139,6 +139,17 @@ BACKUP_DURATION = Metric(
     "hutong_backup_duration_seconds", "gauge", "seconds", "最近一次备份用时", "How long the newest backup took"
 )
 BACKUP_BYTES = Metric("hutong_backup_bytes", "gauge", "bytes", "最近一次备份的大小", "Size of the newest backup")
+ARCHIVE_ROWS = Metric(
+    "hutong_archive_records_total", "counter", "records", "已归档的记录数", "Records carried into the archive"
+)
+ARCHIVE_LAG = Metric(
+    "hutong_archive_lag_records",
+    "gauge",
+    "records",
+    "日志中尚未归档的记录数",
+    "Records of the journal not archived yet",
+)
+ARCHIVE_BYTES = Metric("hutong_archive_bytes", "gauge", "bytes", "归档所占空间", "Size of the archive's files")
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -12,7 +12,8 @@ from hutong.calls.records.columns import READ
 from hutong.calls.records.faults import CallFileError
 from hutong.calls.records.parquet_file import BATCH_ROWS, as_line
 from hutong.calls.records.piece import Piece
-from hutong.kernel.archive import ArchiveError, ArchiveQuery
+from hutong.kernel.archive import ArchiveError
+from hutong.kernel.archive.query import ArchiveQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,13 +3,12 @@
     TABLE/day=2026-03-01/0000-00000000000000000001-00000000000000004096.parquet
 
 A file is named for the numbers (of a journal) that it covers, after the era in which they were given. Which systems
-keep which columns is theirs to say.
+keep which columns is theirs to say. Asking is `query`, which alone loads DuckDB.
 """
 
 from __future__ import annotations
 
 from hutong.kernel.archive.files import ArchiveError, DayFile, Position
-from hutong.kernel.archive.query import ArchiveQuery
 from hutong.kernel.archive.store import Archive
 
-__all__ = ["Archive", "ArchiveError", "ArchiveQuery", "DayFile", "Position"]
+__all__ = ["Archive", "ArchiveError", "DayFile", "Position"]
