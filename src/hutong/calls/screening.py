@@ -52,7 +52,7 @@ from hutong.calls.attempt import (
 from hutong.calls.model import FLAG_FAIL_OPEN, FLAG_NIGHT
 from hutong.calls.outcomes import replay_outcome
 from hutong.calls.weighing import note_call, read_parties, weigh
-from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.compiled import compiled, inlined, signed
 from hutong.kernel.numbering.codes import KEY
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def judge(
     return _write(it, call, text, scratch, buffer, at)
 
 
-@compiled
+@inlined
 def _write(
     it: Judge,
     call: NDArray[np.int64],
@@ -174,7 +174,7 @@ def _write(
     return rec.finish(buffer, start, _write_fired(it, scratch, buffer, after), rec.KIND_VERDICT)
 
 
-@compiled
+@inlined
 def _write_fired(it: Judge, scratch: Scratch, buffer: rec.RecordBuffer, at: int) -> int:
     if scratch.verdict[V_FIRED] == 0:
         return at

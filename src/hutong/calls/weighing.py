@@ -64,7 +64,7 @@ from hutong.calls.model import (
     ROAMING_SHIFT,
 )
 from hutong.calls.trunks import KIND_INTERNATIONAL, in_own_ranges
-from hutong.kernel.compiled import compiled
+from hutong.kernel.compiled import compiled, inlined
 from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, allow_id, block_id, look_up, respond_of
 from hutong.kernel.numbering import COUNTRIES, key_count, key_kind, read_number
 from hutong.kernel.numbering.codes import (
@@ -131,7 +131,7 @@ _CALLEE_CLASS, _CALLEE_COUNTRY, _CALLEE_OPERATOR = (
 _CALLEE_AREA, _CALLEE_FORM, _CALLEE_FAULT = _at("callee.area"), _at("callee.form"), _at("callee.fault")
 
 
-@compiled
+@inlined
 def read_parties(judge: Judge, call: NDArray[np.int64], text: NDArray[np.uint8], scratch: Scratch) -> None:
     """Read the numbers that the call's spans point at. Of an absent From or diverter nothing is read."""
     abroad = 1 if judge.trunks.kinds[call[TRUNK]] == KIND_INTERNATIONAL else 0
@@ -143,7 +143,7 @@ def read_parties(judge: Judge, call: NDArray[np.int64], text: NDArray[np.uint8],
         read_number(judge.plan, text, call[DIVERTER], call[DIVERTER + 1], 0, scratch.diverter)
 
 
-@compiled
+@inlined
 def _flags(call: NDArray[np.int64], scratch: Scratch) -> int:
     """What the numbers and the call say of themselves."""
     flags = call[FLAGS]
@@ -162,7 +162,7 @@ def _flags(call: NDArray[np.int64], scratch: Scratch) -> int:
     return int(flags)
 
 
-@compiled
+@inlined
 def _roaming(judge: Judge, call: NDArray[np.int64], scratch: Scratch, now: int) -> int:
     """The answer to the roaming question, or ROAMING_ASK when an outside look-up must be awaited."""
     if judge.trunks.kinds[call[TRUNK]] != KIND_INTERNATIONAL or scratch.caller[COUNTRY] != _CHINA:
@@ -176,7 +176,7 @@ def _roaming(judge: Judge, call: NDArray[np.int64], scratch: Scratch, now: int) 
     return ROAMING_UNCONFIRMED if judge.use_table or judge.look_up_roaming else ROAMING_UNKNOWN
 
 
-@compiled
+@inlined
 def _fill(judge: Judge, call: NDArray[np.int64], scratch: Scratch, flags: int) -> None:
     """Write every feature that does not come from windows."""
     f, caller, callee, trunk = scratch.features, scratch.caller, scratch.callee, call[TRUNK]
@@ -206,7 +206,7 @@ def _fill(judge: Judge, call: NDArray[np.int64], scratch: Scratch, flags: int) -
     f[_CALLEE_FAULT] = callee[FAULT]
 
 
-@compiled
+@inlined
 def _consult_lists(judge: Judge, scratch: Scratch, now: int) -> None:
     f, verdict = scratch.features, scratch.verdict
     of_caller = look_up(judge.lists, scratch.caller[KEY], now, ROLE_CALLER)
@@ -257,7 +257,7 @@ def _note_and_read(
     read_features(w, trunk, now, f, TRUNK_WINDOWS)
 
 
-@compiled
+@inlined
 def _count_and_run(it: Judge, scratch: Scratch, now: int, night: int) -> int:
     """Count the call, and mark the rules that fire with it counted; gives how many those are."""
     w, keys, possible, rules = table_at(it.windows), scratch.keys, scratch.possible, it.rules
@@ -295,7 +295,7 @@ def _count_and_run(it: Judge, scratch: Scratch, now: int, night: int) -> int:
     return count
 
 
-@compiled
+@inlined
 def _decide(judge: Judge, scratch: Scratch, flags: int) -> int:
     """Turn fired rules into an action; the first rule of the strongest action decides. Gives the flags."""
     verdict, effects = scratch.verdict, judge.rules.effects
@@ -329,7 +329,7 @@ def _decide(judge: Judge, scratch: Scratch, flags: int) -> int:
     return flags
 
 
-@compiled
+@inlined
 def weigh(it: Judge, call: NDArray[np.int64], scratch: Scratch) -> bool:
     """Judge one call attempt whose numbers were read into `scratch` (see `read_parties`).
 

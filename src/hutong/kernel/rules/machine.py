@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.kernel.compiled import compiled
+from hutong.kernel.compiled import compiled, inlined
 from hutong.kernel.rules.gates import WORD
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _free(
     return r1, r0
 
 
-@compiled
+@inlined
 def leave_possible(program: Program, features: NDArray[np.float64], possible: NDArray[np.uint64]) -> None:
     """Write the set of rules that may fire, as far as the gates tell.
 
@@ -127,7 +127,7 @@ def leave_possible(program: Program, features: NDArray[np.float64], possible: ND
             possible[word] &= gates.sets[row, word]
 
 
-@compiled
+@inlined
 def run_rule(program: Program, rule: int, features: NDArray[np.float64]) -> bool:
     """Whether one rule fires.
 

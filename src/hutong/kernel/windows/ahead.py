@@ -14,9 +14,9 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from hutong.kernel.compiled import compiled, signed
-from hutong.kernel.windows.layout import ROW_BYTES
+from hutong.kernel.windows.layout import NO_SLOT, ROW_BYTES
 from hutong.kernel.windows.records import nth
-from hutong.kernel.windows.table import home_of
+from hutong.kernel.windows.table import home_of, likely_slot
 
 if TYPE_CHECKING:
     from hutong.kernel.windows.layout import WindowArrays
@@ -63,10 +63,21 @@ def prefetch_index(w: WindowArrays, key: int) -> None:
 @compiled
 def prefetch_row(w: WindowArrays, key: int) -> None:
     """Begin to fetch the row that `key` most likely has; after prefetch_index. Changes nothing."""
-    cell = signed(nth(w.links, 2 * w.head.capacity + home_of(w, key)).cell)
-    slot = (cell & ((1 << w.head.slot_bits) - 1)) - 1
+    slot = likely_slot(w, key)
     if slot >= 0:
         row = nth(w.rows, slot)
         for offset in range(0, ROW_BYTES, _LINE):
             _fetch(row, offset)
         _fetch(nth(w.links, 2 * slot), 0)
+
+
+@compiled
+def prefetch_order(w: WindowArrays, key: int) -> None:
+    """Begin to fetch the neighbours in order of the row of `key`, most likely; after prefetch_row. Changes nothing."""
+    slot = likely_slot(w, key)
+    if slot >= 0:
+        newer, older = signed(nth(w.links, 2 * slot).cell), signed(nth(w.links, 2 * slot + 1).cell)
+        if newer != NO_SLOT:
+            _fetch(nth(w.links, 2 * newer), 0)
+        if older != NO_SLOT:
+            _fetch(nth(w.links, 2 * older), 0)

@@ -71,6 +71,21 @@ def find(w: WindowArrays, key: int) -> int:
 
 
 @compiled
+def likely_slot(w: WindowArrays, key: int) -> int:
+    """The row that `key` most likely has, or -1, told from the index alone: no row is looked at."""
+    head = w.head
+    bits, cells, base = head.slot_bits, head.cells, 2 * head.capacity
+    h = mixed(key, head.salt_index)
+    tag = _tag(h, bits)
+    at = _home(h, cells)
+    while True:
+        cell = signed(nth(w.links, base + at).cell)
+        if cell == 0 or cell >> bits == tag:
+            return (cell & ((1 << bits) - 1)) - 1
+        at = at + 1 if at + 1 < cells else 0
+
+
+@compiled
 def _remove_cell(w: WindowArrays, slot: int) -> None:
     head = w.head
     cells, base = head.cells, 2 * head.capacity
