@@ -36,7 +36,7 @@ from hutong.calls.lane_grammar import (
     run,
     starts,
 )
-from hutong.kernel.compiled import compiled, signed
+from hutong.kernel.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -373,9 +373,3 @@ def _alike(data: NDArray[np.uint8], one: int, other: int, size: int) -> bool:
         if data[one + i] != data[other + i]:
             return False
     return True
-
-
-@compiled
-def text_length(message: NDArray[np.int64], slot: int) -> int:
-    """Bytes of a span of the message."""
-    return signed(message[slot + 1] - message[slot])

@@ -113,21 +113,6 @@ class VerdictIndex:
         wanted = Filters(since_ms=since_ms, until_ms=until_ms, number=key, role=role)
         return self.page(wanted, limit=limit, at_once=0).seqs
 
-    def outcomes_by_number(self, key: int, role: Role = "any", limit: int = 50) -> list[int]:
-        """Outcomes of a number's calls, newest first."""
-
-        def ask(parts: tuple[Part, ...]) -> list[int]:
-            found: list[int] = []
-            for part in reversed(parts):
-                if len(found) < limit and part.head.outcomes:
-                    rows = query.of_number(part, key, role)
-                    rows = rows[part.column("kind")[rows] == KIND_OUTCOME]
-                    found += _seqs(part, rows[::-1][: limit - len(found)])
-                    self._folder.used(part)
-            return found
-
-        return self._ask(ask)
-
     def by_call_id(self, call_id: str, limit: int = 100) -> list[int]:
         """Verdicts about a call, newest first. A Call-ID is kept as it was signalled, letter case included."""
         return self._of_call(call_id, KIND_VERDICT, limit)
