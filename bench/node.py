@@ -33,7 +33,7 @@ _DAY_MS = _DAY_MINUTES * 60_000
 _NODE = "node1"
 _AT_ONCE = 50_000
 _PASSWORD = "umbrella-tide-97-lantern"  # noqa: S105  # of an account that lives for a minute, on loopback
-_DEEDS = ("lists.add", "lists.remove", "numbers.unmask", "session.start", "tables.export", "rules.promote")
+_DEEDS = ("lists.add", "lists.remove", "numbers.unmask", "session.start", "tables.export", "rules.demote")
 
 
 class SignedIn(NamedTuple):

@@ -17,6 +17,9 @@ from litestar import Litestar
 from ask_servers import until
 from hutong.calls import console
 from hutong.calls.api import Api, ApiLimits, ApiParts
+from hutong.calls.evidence.desk import PromotionDesk
+from hutong.calls.evidence.promotion import Limits
+from hutong.calls.evidence.store import EvidenceStore
 from hutong.calls.index import VerdictIndex
 from hutong.calls.rule_book import RuleShelf
 from hutong.kernel.access.people import People
@@ -30,6 +33,7 @@ from hutong.kernel.lists import ListStore
 from hutong.kernel.metrics import Metrics
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database
+from hutong.kernel.rules import PROPOSALS_FILE
 from hutong.kernel.web.frame import Frame
 from hutong.kernel.web.guard import Guard
 from hutong.kernel.web.port import BoundedHttp, Connections
@@ -70,10 +74,15 @@ class ApiServer:
         self.lists = ListStore(data / "lists")
         self.metrics = Metrics()
         self.numbering = Numbering("021")
+        shelf = RuleShelf(data)
+        self.promotion = PromotionDesk(
+            shelf, EvidenceStore(data / "evidence"), Limits(), data / PROPOSALS_FILE, self.trail, self.people
+        )
         self.api = Api(
             ApiParts(
                 data=data,
-                rules=RuleShelf(data),
+                rules=shelf,
+                promotion=self.promotion,
                 index=VerdictIndex(data),
                 lists=self.lists,
                 numbering=self.numbering,

@@ -40,7 +40,13 @@ _OPERATIONS = (
     "importEntries",
     "listRules",
     "readRule",
-    "promoteRule",
+    "listProposals",
+    "proposePromotion",
+    "approveProposal",
+    "refuseProposal",
+    "demoteRule",
+    "listEvidence",
+    "readEvidence",
     "readWindows",
 )
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

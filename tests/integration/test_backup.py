@@ -28,6 +28,7 @@ from hutong.kernel.clock import SystemClock
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.records import Database, database_url
 from hutong.kernel.records.tables import metadata
+from stages import put_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +56,9 @@ def fill_beside_calls(data: Path, *, first: bool = True) -> None:
         ["lists", "add", "13700001111", "--reason", "reported", "--who", "Wang"],
         ["lists", "add", "0755*", "--list", "allow", "--reason", "a prefix", "--who", "Wang"],
         ["roaming", "add", "13900001234", "--until", "30d", "--who", "hlr"],
-        ["rules", "promote", "calls.many-callees", "--to", "block", "--by", "Zhao", "--why", "replayed"],
     ):
         hutong(*words, "--data", str(data))
+    put_stage(data, "calls.many-callees", "block")
     database = Database(database_url("", data))
     database.open()
     now = SystemClock().wall() // 1_000_000

@@ -12,6 +12,7 @@ from sip_clients import FORGED, HONEST, UdpPeer, code_of, new_call
 from e2e.processes import hutong, running
 from engines import ABROAD, COMPANY, NEIGHBOUR
 from hutong.app.cli import run
+from stages import put_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,7 +210,7 @@ def test_a_verdict_is_explained_by_the_rules_of_its_time(
 ) -> None:
     call = place(peer, FORGED, 608)
     before = story(call)
-    promote(node, "observe")
+    move(node, "observe")
     try:
         after = story(place(peer, FORGED, 302))
         assert story(call) == before
@@ -217,14 +218,13 @@ def test_a_verdict_is_explained_by_the_rules_of_its_time(
         assert after["rules"][0]["stage"] == "observe"
         assert after["ruleset"] != before["ruleset"]
     finally:
-        promote(node, "block")
+        move(node, "block")
 
 
-def promote(node: ScreenNode, stage: str) -> None:
+def move(node: ScreenNode, stage: str) -> None:
     """Move the rule against forged 400 numbers, and wait until that is in force."""
     said = node.said
-    move = ("rules", "promote", "calls.shared-cost-as-caller", "--to", stage, "--by", "a", "--why", "b")
-    assert run([*move, "--data", str(node.data)]) == 0
+    put_stage(node.data, "calls.shared-cost-as-caller", stage)
     node.await_log("rules in force", said)
 
 

@@ -13,6 +13,7 @@ from sip_clients import FORGED, HONEST, UdpPeer, code_of, header_of, new_call
 
 from e2e.processes import hutong, running
 from hutong.app.cli import run
+from stages import put_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,12 +199,12 @@ def test_a_folder_or_a_dangling_link_in_place_of_a_rule_file_is_refused(
 
 
 def test_a_rule_moved_to_another_stage_acts_by_it(node: ScreenNode, peer: UdpPeer) -> None:
-    move = ("rules", "promote", "calls.shared-cost-as-caller", "--by", "two persons")
-    hutong(*move, "--to", "observe", "--why", "a new numbering plan", "--data", str(node.data))
+    rule = "calls.shared-cost-as-caller"
+    put_stage(node.data, rule, "observe")
     becomes(peer, FORGED, 302)
-    command(node, *move, "--to", "warn", "--why", "mostly forged")
-    until(lambda: "calls.shared-cost-as-caller" in _warning(peer, FORGED), WITHIN, "a warning")
-    command(node, *move, "--to", "block", "--why", "all forged")
+    put_stage(node.data, rule, "warn")
+    until(lambda: rule in _warning(peer, FORGED), WITHIN, "a warning")
+    put_stage(node.data, rule, "block")
     becomes(peer, FORGED, 608)
 
 

@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from console_pages import CALLS, NOW, ConsoleSite
+from evidences import evidence_of
 from hutong.calls.console import rules
 from hutong.calls.console.rule_words import in_colours, words_of
+from hutong.calls.evidence.desk import PromotionDesk
+from hutong.calls.evidence.promotion import Limits
+from hutong.calls.evidence.store import EvidenceStore
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.history import History
 from hutong.calls.rule_book import RuleShelf, runbook_section
+from hutong.kernel.access.oidc_identity import Identity
+from hutong.kernel.access.people import People
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import load_ruleset, read_stages
+from hutong.kernel.rules import PROPOSALS_FILE, find_rule, load_ruleset, read_stages
 from hutong.kernel.rules.language import parse
+from stages import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +51,24 @@ class Site(ConsoleSite):
 
     def __init__(self, data: Path) -> None:
         super().__init__(
-            data, texts=[CALLS / "console" / "texts" / f"{name}.toml" for name in ("rules", "error_words")]
+            data,
+            texts=[CALLS / "console" / "texts" / f"{name}.toml" for name in ("rules", "rule_stages", "error_words")],
         )
         self.further = data / "further"
         self.further.mkdir()
         (self.further / "70-own.yaml").write_text(OWN)
         self.shelf = RuleShelf(data, [self.further])
         self.history = History(self.database, "node1")
-        self.build(rules.routes(self.console, shelf=self.shelf, history=self.history, trail=self.trail))
+        self.store = EvidenceStore(data / "evidence")
+        people = People(self.database)
+        people.arrive(Identity("operator-2", "operator two", "operator", "subject:operator-2"), self.console_now)
+        self.cookies["second"] = self.sessions.start(people.account("operator-2"), "127.0.0.1", self.console_now)
+        self.promotion = PromotionDesk(self.shelf, self.store, Limits(), data / PROPOSALS_FILE, self.trail, people)
+        self.build(
+            rules.routes(
+                self.console, shelf=self.shelf, history=self.history, trail=self.trail, promotion=self.promotion
+            )
+        )
 
     def count(self, minutes_ago: int, kind: str, name: str, attempts: int, blocked: int = 0) -> None:
         counts = {(NOW // 60 - minutes_ago, kind, name): [attempts, 0, blocked]}
@@ -124,31 +141,89 @@ def test_an_own_rule_is_told_in_words_with_its_comment_and_the_name_of_its_trunk
     assert site.browser().get("/rules/own.none").status_code == 404
 
 
-def test_a_rule_is_moved_with_a_reason_after_a_second_look_and_on_record(site: Site) -> None:
-    site.count(5, "rule", "calls.anonymous-from-abroad", 7)
-    site.count(5, "action", "pass", 50)
-    browser = site.browser()
-    form = {"to": "warn", "why": "三月回放"}
-    path = "/rules/calls.anonymous-from-abroad/stage"
-    check = text_of(browser.post(path, **form))
-    assert "will be promoted to warn" in check
-    assert "at most 7 of 50 calls would carry a warning" in check
+PATH = "/rules/calls.anonymous-from-abroad"
+
+
+def evident(site: Site, **figures: int) -> str:
+    """Keeps a backtest of the rule that is moved."""
+    rule = find_rule(site.shelf.book().ruleset, "calls.anonymous-from-abroad")
+    return site.store.keep(evidence_of(rule, NOW * 1000 - 60_000, **figures))
+
+
+def test_a_rule_without_evidence_says_how_to_get_some(site: Site) -> None:
+    page = text_of(site.browser().get(PATH))
+    assert "There is no backtest of this version" in page
+    assert "hutong rules backtest calls.anonymous-from-abroad --over" in page
+    assert "It cannot be moved to warn yet. It takes a backtest" in page
+    refused = site.browser().post(f"{PATH}/propose", to="warn", why="x", evidence="")
+    assert refused.status_code == 422
     assert read_stages(site.shelf.stages) == []
-    done = browser.post(path, confirmed="yes", **form)
-    assert (done.status_code, done.headers["location"]) == (303, "/rules/calls.anonymous-from-abroad?done=moved")
+
+
+def test_one_person_proposes_and_another_approves_on_record(site: Site) -> None:
+    evidence = evident(site)
+    first, second = site.browser(), site.browser("second")
+    shown = text_of(first.get(PATH))
+    assert "0.00 (0 of 1,000,000 legitimate calls)" in shown
+    assert "calls made in 10 min = 43" in shown
+    done = first.post(f"{PATH}/propose", to="warn", why="三月回测", evidence=evidence)
+    assert (done.status_code, done.headers["location"]) == (303, f"{PATH}?done=proposed")
+    assert read_stages(site.shelf.stages) == []
+    assert "proposed" in text_of(first.get("/rules"))
+    assert "another person must approve it" in text_of(first.get(PATH))
+    own = first.post(f"{PATH}/approve", number="1", why="")
+    assert own.status_code == 422
+    assert "Who made a proposal cannot approve it" in text_of(own)
+    assert "Approve: move to warn" in text_of(second.get(PATH))
+    done = second.post(f"{PATH}/approve", number="1", why="核对无误")
+    assert (done.status_code, done.headers["location"]) == (303, f"{PATH}?done=approved")
     (change,) = read_stages(site.shelf.stages)
-    assert (change.by, change.why, change.came_from, change.to) == ("operator-1", "三月回放", "observe", "warn")
-    assert change.time_ms == NOW * 1000
-    (deed,) = site.deeds("rules.promote")
-    assert (deed.who, deed.target, deed.purpose) == ("operator-1", "calls.anonymous-from-abroad", "三月回放")
-    assert (deed.before["stage"], deed.after["stage"]) == ("observe", "warn")
-    page = text_of(browser.get("/rules/calls.anonymous-from-abroad"))
-    assert "observe → warn" in page
-    assert "三月回放" in page
-    again = browser.post(path, lang="zh", confirmed="yes", **form)
+    assert (change.by, change.proposed_by, change.evidence, change.to) == ("operator-2", "operator-1", evidence, "warn")
+    approved, proposed = site.deeds("rules.")
+    assert (approved.deed, approved.who, proposed.deed, proposed.who) == (
+        "rules.approve",
+        "operator-2",
+        "rules.propose",
+        "operator-1",
+    )
+    assert (approved.before["stage"], approved.after["stage"], approved.after["proposed_by"]) == (
+        "observe",
+        "warn",
+        "operator-1",
+    )
+    again = second.post(f"{PATH}/approve", number="1", why="")
     assert again.status_code == 422
-    assert "已处于“提示”阶段" in text_of(again)
-    assert len(site.deeds("rules.promote")) == 1
+    assert "This proposal is decided already" in text_of(again)
+    assert "observe → warn" in text_of(first.get(PATH))
+
+
+def test_a_refusal_needs_its_reason_and_ends_the_proposal(site: Site) -> None:
+    site.browser().post(f"{PATH}/propose", to="warn", why="x", evidence=evident(site))
+    assert site.browser("second").post(f"{PATH}/refuse", number="1", why="").status_code == 422
+    assert site.browser("second").post(f"{PATH}/refuse", number="1", why="医院投诉").status_code == 303
+    assert [it.state for it in site.promotion.standings()] == ["refused"]
+    assert read_stages(site.shelf.stages) == []
+
+
+def test_a_rule_that_would_stop_a_hospital_cannot_be_proposed(site: Site) -> None:
+    evidence = evident(site, protected=1)
+    page = text_of(site.browser().get(PATH))
+    assert "It would hit hospitals or emergency services: 1 calls of 1 callers" in page
+    assert "Propose warn" not in page
+    refused = site.browser().post(f"{PATH}/propose", lang="zh", to="warn", why="x", evidence=evidence)
+    assert refused.status_code == 422
+    assert "医院或应急号码的 1 次正常呼叫" in text_of(refused)
+    assert site.deeds("rules.") == []
+
+
+def test_a_rule_is_moved_down_at_once(site: Site) -> None:
+    put(site.shelf.stages, site.shelf.book().ruleset, "calls.anonymous-from-abroad", "warn")
+    done = site.browser().post(f"{PATH}/demote", to="observe", why="投诉")
+    assert (done.status_code, done.headers["location"]) == (303, f"{PATH}?done=demoted")
+    assert [change.to for change in read_stages(site.shelf.stages)] == ["warn", "observe"]
+    (deed,) = site.deeds("rules.demote")
+    assert (deed.before["stage"], deed.after["stage"], deed.purpose) == ("warn", "observe", "投诉")
+    assert site.browser().post(f"{PATH}/demote", to="warn", why="x").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -160,20 +235,34 @@ def test_a_rule_is_moved_with_a_reason_after_a_second_look_and_on_record(site: S
         ({"to": "drop", "why": "x"}, "There is no stage “drop”"),
     ],
 )
-@pytest.mark.parametrize("confirmed", ["", "yes"])
-def test_a_move_that_may_not_be_is_refused(site: Site, form: dict[str, str], says: str, confirmed: str) -> None:
-    response = site.browser().post("/rules/own.busy/stage", confirmed=confirmed, **form)
-    assert response.status_code == 422
-    assert says in text_of(response)
+def test_a_move_that_may_not_be_is_refused(site: Site, form: dict[str, str], says: str) -> None:
+    for way in ("propose", "demote"):
+        response = site.browser().post(f"/rules/own.busy/{way}", **form)
+        assert response.status_code == 422
+        if way == "propose" or "above" not in text_of(response):
+            assert says in text_of(response)
     assert read_stages(site.shelf.stages) == []
     assert site.deeds("rules.") == []
 
 
 @pytest.mark.parametrize("role", ["viewer", "analyst", "auditor", "administrator"])
-def test_only_an_operator_moves_rules(site: Site, role: str) -> None:
-    response = site.browser(role).post("/rules/own.busy/stage", to="warn", why="x", confirmed="yes")
-    assert response.status_code == 403
-    assert 'name="to"' not in site.browser(role).get("/rules/own.busy").text
+@pytest.mark.parametrize("way", ["propose", "approve", "refuse", "demote"])
+def test_only_operators_move_rules_and_analysts_propose(site: Site, role: str, way: str) -> None:
+    response = site.browser(role).post(f"/rules/own.busy/{way}", to="warn", why="x", number="1")
+    assert response.status_code == (422 if (role, way) == ("analyst", "propose") else 403)
+
+
+def test_pages_of_evidence_show_all_of_it_to_whoever_sees_verdicts(site: Site) -> None:
+    assert "There is no backtest" in text_of(site.browser().get("/evidence"))
+    evidence = evident(site)
+    for lang in ("zh", "en"):
+        assert evidence in text_of(site.browser("analyst").get("/evidence", lang=lang))
+        page = text_of(site.browser("analyst").get(f"/evidence/{evidence}", lang=lang))
+        assert "calls.anonymous-from-abroad v1" in page
+        assert "0216123****" in page
+    assert site.browser("viewer").get(f"/evidence/{evidence}").status_code == 403
+    assert "0216123****" not in text_of(site.browser("viewer").get(PATH))
+    assert site.browser().get("/evidence/0000").status_code == 404
 
 
 def test_refused_files_are_told_and_the_last_set_stays(site: Site, tmp_path: Path) -> None:

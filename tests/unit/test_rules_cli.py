@@ -8,6 +8,7 @@ import pytest
 
 from hutong.app.cli import STATUS_FAILED, STATUS_USAGE, run
 from hutong.calls.features import SHIPPED_RULES
+from stages import put_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,31 +57,13 @@ def test_lint_refuses_what_is_no_rule_file(name: str, tmp_path: Path, capsys: py
     assert str(tmp_path / name) in capsys.readouterr().err
 
 
-def test_promote_moves_a_rule_and_list_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_moved_rule_is_shown_in_its_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "own.yaml").write_text(OWN)
-    promotion = [
-        "rules",
-        "promote",
-        "own.busy",
-        "--to",
-        "warn",
-        "--by",
-        "李",
-        "--why",
-        "三月回放",
-        "--data",
-        str(tmp_path),
-    ]
-    assert run(promotion) == 0
-    assert capsys.readouterr().out == "own.busy v1: observe -> warn\n"
+    put_stage(tmp_path, "own.busy", "warn")
     assert run(["rules", "list", "--data", str(tmp_path), "--lang", "zh"]) == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("own.busy"))
     assert row.split() == ["own.busy", "1", "自有", "提示", "提示", "*"]
-    assert run(promotion) == STATUS_FAILED
-    assert "in stage warn already" in capsys.readouterr().err
-    assert run([*promotion[:4], "block", *promotion[5:]]) == STATUS_FAILED
-    assert "may at most warn" in capsys.readouterr().err
 
 
 def test_the_folder_that_the_settings_add_counts(
@@ -95,8 +78,6 @@ def test_the_folder_that_the_settings_add_counts(
     settings = ["--config", str(config), "--data", str(data)]
     assert run(["rules", "list", *settings]) == 0
     assert "own.busy" in capsys.readouterr().out
-    assert run(["rules", "promote", "own.busy", "--to", "warn", "--by", "李", "--why", "回放", *settings]) == 0
-    assert capsys.readouterr().out == "own.busy v1: observe -> warn\n"
     assert run(["rules", "list", "--data", str(data)]) == 0
     assert "own.busy" not in capsys.readouterr().out
     monkeypatch.setenv("HUTONG_CALLS__RULES_DIR", str(further))
@@ -117,6 +98,6 @@ def test_list_follows_the_language_of_the_system(
 
 
 def test_wrong_use_has_its_own_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["rules", "promote", "own.busy", "--to", "drop", "--data", str(tmp_path)]) == STATUS_USAGE
+    assert run(["rules", "demote", "own.busy", "--to", "drop", "--data", str(tmp_path)]) == STATUS_USAGE
     assert run(["rules", "list", "--data", str(tmp_path / "missing")]) == STATUS_FAILED
     assert "does not exist" in capsys.readouterr().err

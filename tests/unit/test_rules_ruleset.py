@@ -18,7 +18,6 @@ from hutong.kernel.rules import (
     load_ruleset,
     load_saved,
     open_code,
-    promote,
     read_stages,
     run_rules,
     stages_in_force,
@@ -26,6 +25,7 @@ from hutong.kernel.rules import (
 from hutong.kernel.rules.language import parse
 from hutong.kernel.rules.watcher import POLL_EVERY
 from hutong.kernel.rules.words import Explainer
+from stages import put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,7 +173,7 @@ def test_a_fired_rule_is_explained_by_the_conditions_that_held(
 
 
 def move(stages: Path, ruleset: Ruleset, rule_id: str, to: str) -> None:
-    promote(stages, ruleset, rule_id, to=to, by="Li", why="replay of March: no false positive", time_ms=TIME)
+    put(stages, ruleset, rule_id, to, by="Li", why="replay of March: no false positive", ms=TIME)
 
 
 def test_a_promotion_is_kept_with_who_when_and_why_and_takes_effect(folder: Path, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_wrong_promotions_are_refused(
 ) -> None:
     stages = tmp_path / "stages.jsonl"
     with pytest.raises(RuleError, match=told.replace("?", r"\?")):
-        promote(stages, load(folder), rule_id, to=to, by=by, why=why, time_ms=TIME)
+        put(stages, load(folder), rule_id, to, by=by, why=why, ms=TIME)
     assert not stages.exists()
 
 

@@ -16,6 +16,7 @@ STORES: Final = ("lists", "roaming")
 STORE_FILE: Final = "data.mdb"
 RECORDS: Final = "records"
 STAGES: Final = "stages.jsonl"
+PROPOSALS: Final = "proposals.jsonl"
 #: Folders of files that are written once and whole.
 FOLDERS: Final = ("rules", "rulesets", "alerts", "keys")
 
@@ -28,11 +29,13 @@ LEFT_OUT: Final = {
     "archive": "files that never change, too large for one file: copied by themselves",
     "index": "indexes of the journal, made again from it",
     "alerts.db": "a table of the journal's alerts, made again from it",
+    "proposals.lock": "held while a stage is decided",
+    "scores": "published anew by the next scoring run",
     "records.db": "held as rows, which either engine takes",
 }
 
 _NAMES: Final = re.compile(
-    rf"{JOURNAL}/\d{{20}}\.seg|{re.escape(WINDOWS)}|{STAGES}|(?:{'|'.join(STORES)})/{re.escape(STORE_FILE)}"
+    rf"{JOURNAL}/\d{{20}}\.seg|{re.escape(WINDOWS)}|{STAGES}|{PROPOSALS}|(?:{'|'.join(STORES)})/{re.escape(STORE_FILE)}"
     rf"|{RECORDS}/\w+\.jsonl|(?:{'|'.join(FOLDERS)})(?:/[^/\0]+)+"
 )
 
@@ -44,14 +47,15 @@ def belongs(name: str) -> bool:
 
 def is_known(name: str) -> bool:
     """Whether it is decided what becomes of this entry of a data folder."""
-    held = {JOURNAL, WINDOWS, STAGES, *STORES, *FOLDERS}
+    held = {JOURNAL, WINDOWS, STAGES, PROPOSALS, *STORES, *FOLDERS}
     return name in held or name in LEFT_OUT or name.removesuffix("-wal").removesuffix("-shm") in LEFT_OUT
 
 
 def plain_files(data: Path) -> Iterator[tuple[str, Path]]:
     """(name, file) of every file that is held as it is, in order."""
-    if (data / STAGES).is_file():
-        yield STAGES, data / STAGES
+    for name in (STAGES, PROPOSALS):
+        if (data / name).is_file():
+            yield name, data / name
     for folder in FOLDERS:
         for path in sorted((data / folder).rglob("*")):
             name = path.relative_to(data).as_posix()

@@ -337,6 +337,28 @@ class ApiConfig(msgspec.Struct, frozen=True):
     ] = 50
 
 
+class EvidenceConfig(msgspec.Struct, frozen=True):
+    """What a backtest must show before a rule may warn or block, and when a rule that does is stopped."""
+
+    days: Annotated[int, Meta(ge=1, le=365), Doc(zh="证据的有效期", en="how old a backtest may be", unit="d")] = 30
+    block_per_million: Annotated[
+        float,
+        Meta(gt=0, le=1_000_000),
+        Doc(
+            zh="拦截规则的误伤上限:每百万次正常呼叫,取 95 % 区间的上端",
+            en="limit of rules that block: false positives per million legitimate calls, end of the 95 % interval",
+        ),
+    ] = 10.0
+    warn_per_million: Annotated[
+        float,
+        Meta(gt=0, le=1_000_000),
+        Doc(
+            zh="提示规则的误伤上限:每百万次正常呼叫,取 95 % 区间的上端",
+            en="limit of rules that warn: false positives per million legitimate calls, end of the 95 % interval",
+        ),
+    ] = 100.0
+
+
 class LogConfig(msgspec.Struct, frozen=True):
     """What the processes say on standard error."""
 
@@ -365,6 +387,7 @@ class Config(msgspec.Struct, frozen=True):
     oidc: OidcConfig = OidcConfig()
     oidc_roles: tuple[OidcRoleConfig, ...] = ()
     api: ApiConfig = ApiConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     log: LogConfig = LogConfig()
 
     @property

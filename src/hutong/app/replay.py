@@ -90,9 +90,9 @@ def replay(options: Options) -> int:
     layout = read_layout(options.layout) if options.layout else Layout()
     errors = options.errors or _errors_beside(options)
     with ExitStack() as stack:
-        make, trunks = _judges(config, ruleset, options, stack)
+        make, trunks = judges(config, ruleset, options, stack)
         source = Source(options.files, trunks.names, layout, str(options.layout or ""), options.stop_share)
-        show = stack.enter_context(_shown(language, lambda: (clock.monotonic() - begun) / _NS))
+        show = stack.enter_context(shown(language, lambda: (clock.monotonic() - begun) / _NS))
         rules = [rule.id for rule in ruleset.rules]
         tally = Run(source, rules, make, out=options.out, errors=errors, progress=show).run()
     seconds = (clock.monotonic() - begun) / _NS
@@ -116,7 +116,7 @@ def _errors_beside(options: Options) -> Path:
     return Path(f"{options.files[0].stem}.errors.csv")
 
 
-def _judges(
+def judges(
     config: Config, ruleset: Ruleset, options: Options, stack: ExitStack
 ) -> tuple[Callable[[], Replay], TrunkTable]:
     """What makes a replay, anew for each reading of the files, and its trunks: configured ones, then the kinds."""
@@ -170,7 +170,7 @@ def _salts(windows: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _shown(language: Language, seconds: Callable[[], float]) -> Iterator[Callable[[Step], None]]:
+def shown(language: Language, seconds: Callable[[], float]) -> Iterator[Callable[[Step], None]]:
     """Draws how far a run is: rows, rows a second, time left, memory; nothing where nobody looks."""
     console = Console(stderr=True)
     columns = (

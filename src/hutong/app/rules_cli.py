@@ -1,4 +1,4 @@
-"""`hutong rules`: check rule files, show the rules in force, move a rule to another stage."""
+"""`hutong rules`: check rule files, show the rules in force, test them on calls of the past, move them up and down."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hutong.app.config import load_config
+from hutong.app.stage_desk import stage_desk
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.rule_book import STAGES_FILE, rule_paths
-from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
 from hutong.kernel.rules import (
     Ruleset,
@@ -22,14 +22,13 @@ from hutong.kernel.rules import (
     Stage,
     check_paths,
     load_ruleset,
-    promote,
     read_anchors,
     read_stages,
     rule_files,
     stages_in_force,
 )
 
-app = App(name="rules", help="规则：检查、查看、升级 / Rules: lint, list, promote")
+app = App(name="rules", help="规则：检查、查看、回测、升降 / Rules: lint, list, backtest, move")
 
 _STAGE_NAMES: dict[Stage, dict[str, str]] = {
     "observe": {"zh": "观察", "en": "observe"},
@@ -41,7 +40,16 @@ _HEADINGS = {
     "zh": ("编号", "版本", "名称", "最高动作", "阶段"),
     "en": ("id", "version", "title", "action", "stage"),
 }
-_NS_PER_MS = 1_000_000
+_PROPOSAL_HEADINGS = {
+    "zh": ("提议", "规则", "阶段", "提议人", "证据", "状态", "决定人"),
+    "en": ("no.", "rule", "stage", "proposed by", "evidence", "state", "decided by"),
+}
+_STATE_NAMES = {
+    "open": {"zh": "待批准", "en": "open"},
+    "approved": {"zh": "已批准", "en": "approved"},
+    "refused": {"zh": "已驳回", "en": "refused"},
+    "overtaken": {"zh": "已失效", "en": "overtaken"},
+}
 _PIPE_WIDTH = 1000
 
 DataFolder = Annotated[Path, Parameter(help="数据目录 / data folder")]
@@ -123,22 +131,127 @@ def list_rules(*, data: DataFolder | None = None, config: ConfigFile = None, lan
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
-@app.command(name="promote")
-def promote_rule(
+Who = Annotated[str, Parameter(help="账号 / name of the account that decides")]
+Number = Annotated[int, Parameter(name="NUMBER", help="提议编号 / number of the proposal")]
+
+
+@app.command
+def backtest(  # noqa: PLR0913  # what it is asked, one option each
+    *rules: Annotated[str, Parameter(name="RULES", help="规则文件、目录或编号 / rule files, folders, or ids in force")],
+    over: Annotated[
+        tuple[Path, ...], Parameter(help="归档目录或话单文件 / archive folder or files of call records", required=True)
+    ],
+    labels: Annotated[Path, Parameter(help="标注文件 (CSV、Parquet) / labels: number or call_id, label, class")],
+    out: Annotated[Path | None, Parameter(help="结果另存目录 / folder for the result as JSON and text")] = None,
+    data: Annotated[Path | None, Parameter(help="数据目录:名单、阶段;结果存为证据 / data folder; keeps it")] = None,
+    config: ConfigFile = None,
+    layout: Annotated[Path | None, Parameter(help="话单格式 (TOML) / layout of the records (TOML)")] = None,
+    stop_share: Annotated[float, Parameter(help="错误行占比上限 / share of bad rows at which to stop")] = 0.01,
+    by: Annotated[str, Parameter(help="经办人 / who asks; default: this machine's user")] = "",
+    json: Annotated[bool, Parameter(help="输出 JSON / print JSON", negative="")] = False,
+    lang: Lang = None,
+) -> int:
+    """回测:规则在历史呼叫上会做什么,误伤多少 / What rules would have done to calls of the past; docs/evidence.md."""
+    from hutong.app.backtest import Options, run  # noqa: PLC0415  # compiled code is loaded only by who judges
+
+    return run(
+        Options(
+            rules=rules,
+            over=over,
+            labels=labels,
+            out=out,
+            data=data,
+            config=config,
+            layout=layout,
+            stop_share=stop_share,
+            by=by,
+            json=json,
+            lang=lang,
+        )
+    )
+
+
+@app.command
+def propose(
     rule_id: Annotated[str, Parameter(name="ID", help="规则编号 / rule id")],
     *,
-    to: Annotated[Literal["observe", "warn", "block"], Parameter(help="目标阶段 / stage")],
-    by: Annotated[str, Parameter(help="决定人 / who decides")],
-    why: Annotated[str, Parameter(help="依据 / the evidence")],
+    to: Annotated[Literal["warn", "block"], Parameter(help="目标阶段 / stage")],
+    by: Who,
+    why: Annotated[str, Parameter(help="理由 / grounds")],
+    data: DataFolder,
+    evidence: Annotated[str, Parameter(help="回测编号,缺省为最近一次 / id of a backtest; default: the latest")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """提议升级规则,由第二人批准 / Propose to move a rule up; a second person approves."""
+    with stage_desk(data, config) as desk:
+        actor = desk.actor(by, "rules.propose")
+        found = evidence or desk.latest(rule_id)
+        made = desk.promotion.propose(actor, rule_id, to, found, why, desk.now_ms)
+    sys.stdout.write(f"{made.number}: {made.rule} v{made.version}: {made.came_from} -> {made.to} ({made.evidence})\n")
+
+
+@app.command
+def approve(
+    number: Number,
+    *,
+    by: Who,
+    data: DataFolder,
+    why: Annotated[str, Parameter(help="意见 / remarks")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """批准升级;提议人不能批准自己的提议 / Approve a proposal that somebody else made."""
+    with stage_desk(data, config) as desk:
+        it = desk.promotion.approve(desk.actor(by, "rules.approve"), number, why, desk.now_ms)
+    sys.stdout.write(f"{it.rule} v{it.version}: {it.came_from} -> {it.to}\n")
+
+
+@app.command
+def refuse(
+    number: Number,
+    *,
+    by: Who,
+    why: Annotated[str, Parameter(help="理由 / reason")],
     data: DataFolder,
     config: ConfigFile = None,
 ) -> None:
-    """升级或降级规则的阶段，留下决定人与依据 / Move a rule up or down a stage, with person and evidence on record."""
-    folder = existing_folder(data)
-    stages = folder / STAGES_FILE
-    now = SystemClock().wall() // _NS_PER_MS
-    change = promote(stages, in_force(folder, config), rule_id, to=to, by=by, why=why, time_ms=now)
-    sys.stdout.write(f"{change.rule} v{change.version}: {change.came_from} -> {change.to}\n")
+    """驳回升级提议 / Turn a proposal down."""
+    with stage_desk(data, config) as desk:
+        desk.promotion.refuse(desk.actor(by, "rules.approve"), number, why, desk.now_ms)
+    sys.stdout.write(f"{number}: refused\n")
+
+
+@app.command
+def demote(
+    rule_id: Annotated[str, Parameter(name="ID", help="规则编号 / rule id")],
+    *,
+    by: Annotated[str, Parameter(help="决定人 / who decides")],
+    why: Annotated[str, Parameter(help="理由 / reason")],
+    data: DataFolder,
+    to: Annotated[Literal["observe", "warn"], Parameter(help="目标阶段 / stage")] = "observe",
+    config: ConfigFile = None,
+) -> None:
+    """降级规则,一人即可,立即生效 / Move a rule down at once; one person may."""
+    with stage_desk(data, config) as desk:
+        it = desk.promotion.demote(desk.anyone(by), rule_id, to, why, desk.now_ms)
+    sys.stdout.write(f"{it.rule} v{it.version}: {it.came_from} -> {it.to}\n")
+
+
+@app.command
+def proposals(*, data: DataFolder, config: ConfigFile = None, lang: Lang = None) -> None:
+    """列出升级提议 / List the proposals."""
+    language = language_of(lang)
+    with stage_desk(data, config) as desk:
+        standings = desk.promotion.standings()
+    table = Table(box=None, pad_edge=False)
+    for heading in _PROPOSAL_HEADINGS[language]:
+        table.add_column(heading, no_wrap=True)
+    for it in standings:
+        made = it.proposal
+        move = " -> ".join(_STAGE_NAMES[stage][language] for stage in (made.came_from, made.to))
+        state = _STATE_NAMES[it.state][language]
+        row = (str(made.number), f"{made.rule} v{made.version}", move, made.by, made.evidence, state, it.by)
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
 def existing_folder(data: Path) -> Path:

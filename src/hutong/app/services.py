@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hutong.app.stage_desk import promotion_desk
 from hutong.calls.alert_views import AlertViews
 from hutong.calls.history import History
 from hutong.calls.index import Filters, VerdictIndex
@@ -61,6 +62,7 @@ class Services:
         self.numbering = Numbering(config.calls.home_area)
         self.lists = ListStore(config.data / "lists")
         self.rules = RuleShelf(config.data, (Path(config.calls.rules_dir),) if config.calls.rules_dir else ())
+        self.promotion = promotion_desk(config, self.rules, self.trail, self.people)
         self.index = VerdictIndex(config.data)
         self.history = History(self.database, config.node.name)
         self.stories = Stories(config.data, self.index, self.refs.ref, config.calls.home_area)

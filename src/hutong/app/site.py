@@ -148,7 +148,7 @@ class Site:
                 clock=it.clock,
                 imports=config.data / "run" / "imports",
             ),
-            *rules.routes(console, shelf=it.rules, history=it.history, trail=it.trail),
+            *rules.routes(console, shelf=it.rules, history=it.history, trail=it.trail, promotion=it.promotion),
             *trunks.routes(
                 console,
                 trunks=trunks_of(config),
@@ -192,6 +192,7 @@ class Site:
             ApiParts(
                 data=config.data,
                 rules=it.rules,
+                promotion=it.promotion,
                 index=it.index,
                 lists=it.lists,
                 numbering=it.numbering,

@@ -18,6 +18,7 @@ from hutong.calls.api.readers import Desk, TrailPort, asker_of
 from hutong.calls.api.reference_page import reference_routes
 from hutong.calls.api.rule_routes import RulesDesk, rule_routes
 from hutong.calls.api.screening import Screening, screening_routes
+from hutong.calls.api.stage_routes import StageRoutes, stage_routes
 from hutong.calls.api.told import Teller
 from hutong.calls.api.verdict_routes import VerdictDesk, verdict_routes
 from hutong.calls.api.window_routes import window_routes
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from litestar.types import Message, Scope
 
     from hutong.calls.api.bodies import Screened
+    from hutong.calls.evidence.desk import PromotionDesk
     from hutong.calls.index import VerdictIndex
     from hutong.calls.rule_book import RuleShelf
     from hutong.kernel.access.refs import Refs
@@ -60,7 +62,7 @@ class ApiParts(msgspec.Struct, frozen=True):
 
     Attributes:
         data: the data folder.
-        rules: the rules as their files say.
+        rules: the rules as their files say. promotion: moves them.
         index: finds verdicts. lists: the lists, open before the API serves.
         numbering: reads numbers as this node does.
         trail: deeds go there first. refs: names numbers there.
@@ -72,6 +74,7 @@ class ApiParts(msgspec.Struct, frozen=True):
 
     data: Path
     rules: RuleShelf
+    promotion: PromotionDesk
     index: VerdictIndex
     lists: ListStore
     numbering: Numbering
@@ -112,7 +115,8 @@ class Api:
             screening_routes(screening, asker_of, limits.max_calls),
             *verdict_routes(self._verdicts, desk),
             *list_routes(ListsDesk(parts.lists, parts.numbering, parts.refs, desk), desk),
-            *rule_routes(RulesDesk(parts.rules, desk), desk),
+            *rule_routes(RulesDesk(parts.rules), desk),
+            *stage_routes(StageRoutes(RulesDesk(parts.rules), parts.promotion, desk), desk),
             *alert_routes(AlertDesk(AlertTable(parts.data), parts.node, parts.numbering, desk), desk),
             *window_routes(WindowsReader(parts.data), parts.numbering, desk),
         ]

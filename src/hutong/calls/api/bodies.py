@@ -302,13 +302,75 @@ class RuleList(msgspec.Struct, frozen=True):
     rules: list[RuleView]
 
 
-class NewStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """新的阶段及依据 / A stage and the evidence for it."""
+class LowerStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """更低的阶段及理由 / A lower stage and the reason."""
 
-    to: Literal["observe", "warn", "block"]
+    to: Literal["observe", "warn"]
     why: Annotated[
-        str, Meta(min_length=1, max_length=1000, description="依据 / the evidence", examples=["3,120 hits, 0 appeals"])
+        str, Meta(min_length=1, max_length=1000, description="理由 / the reason", examples=["two hospitals complained"])
     ]
+
+
+class NewProposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """提议升级一条规则 / A promotion, put before a second person."""
+
+    rule: Annotated[str, Meta(min_length=1, max_length=128, description="规则编号 / id of the rule")]
+    to: Literal["warn", "block"]
+    evidence: Annotated[
+        str, Meta(min_length=1, max_length=64, description="回测编号 / id of a backtest", examples=["6f0f9d1c5b7a3e21"])
+    ]
+    why: Annotated[str, Meta(min_length=1, max_length=1000, description="理由 / the grounds")]
+
+
+class Remarks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """意见 / What there is to say about a decision."""
+
+    why: Annotated[str, Meta(min_length=1, max_length=1000, description="意见或理由 / remarks or the reason")]
+
+
+class ProposalView(msgspec.Struct, frozen=True):
+    """升级提议及其结果 / A proposal and what became of it."""
+
+    number: int
+    rule: str
+    version: int
+    came_from: Literal["observe", "warn", "block"]
+    to: Literal["observe", "warn", "block"]
+    evidence: Annotated[str, Meta(description="回测编号 / id of a backtest")]
+    by: Annotated[str, Meta(description="提议人 / who proposed it")]
+    why: str
+    time_ms: Annotated[int, Meta(description="毫秒,自 1970 年 / ms since 1970")]
+    state: Annotated[
+        Literal["open", "approved", "refused", "overtaken"],
+        Meta(description="待批准、已批准、已驳回、已失效 / overtaken: the rule was moved or changed otherwise"),
+    ]
+    decided_by: str
+    decided_why: str
+    decided_ms: int
+
+
+class ProposalList(msgspec.Struct, frozen=True):
+    """全部提议,新的在前 / Every proposal, newest first."""
+
+    proposals: list[ProposalView]
+
+
+class EvidenceItem(msgspec.Struct, frozen=True):
+    """一次回测 / A backtest: what it tested, over what."""
+
+    id: str
+    made_ms: int
+    by: str
+    rules: Annotated[list[str], Meta(description="规则编号与版本 / ids and versions, id@version")]
+    first_ms: int
+    last_ms: int
+    calls: int
+
+
+class EvidenceList(msgspec.Struct, frozen=True):
+    """全部回测,新的在前 / Every backtest, newest first."""
+
+    evidence: list[EvidenceItem]
 
 
 class WindowQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """`/rules`: every rule, how often it fires, and one rule wholly: text, words, samples, stage with history, hits.
 
-Belongs here: routes, figures beside rules, moving a rule to another stage. Not here: reading rule files
-(`calls.rule_book`), words and colours (`rule_words`), what a stage change demands (`kernel.rules.stages`).
+Belongs here: routes, figures beside rules. Not here: reading rule files (`calls.rule_book`), words and colours
+(`rule_words`), evidence and moving a rule to another stage (`rule_stages`).
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from litestar import Request, Response, get, post
+from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath, URLEncodedBody
-from litestar.response import Redirect
+from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
 
-from hutong.calls.console.error_words import Said, say_error
+from hutong.calls.console import rule_stages
+from hutong.calls.console.error_words import Said  # noqa: TC001  # Litestar reads the annotations
 from hutong.calls.console.exports import export_rows
+from hutong.calls.console.rule_stages import StageViews
 from hutong.calls.console.rule_words import given_words, in_colours, words_of
 from hutong.calls.console.spans import SPANS, Span, span_of
 from hutong.calls.rule_book import Book, RuleShelf, Written, runbook_section
 from hutong.kernel.errors import HutongError, RuleError
-from hutong.kernel.rules import LEVELS, STAGES, Rule, Ruleset, promote, run_rules
+from hutong.kernel.rules import STAGES, Rule, Ruleset, run_rules
 from hutong.kernel.rules.lint import sample_vector
 from hutong.kernel.web.charts import Chart, Series
 from hutong.kernel.web.guard import requires
@@ -38,19 +39,16 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
+    from hutong.calls.evidence.desk import PromotionDesk
     from hutong.calls.history import History, Point
     from hutong.kernel.access.trail import Trail
-    from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.web.console import Console
 
 AnyRequest = Request[Any, Any, Any]
-Form = URLEncodedBody[dict[str, str]]
 
 _ACTIONS: Final = ("pass", "warn", "block")
 _MINUTE_MS = 60_000
 _SPANS: Final = {"hits_5m": 5, "hits_1h": 60, "hits_24h": 1440}
-_LONGEST_TEXT = 500
-_SEE_OTHER: Final = 303
 _REFUSED = 422
 
 
@@ -86,14 +84,18 @@ class RulePages:
         console: makes the pages.
         shelf: the rules.
         history: how often they fired.
-        trail: who moved them.
+        trail: what is exported is on it.
+        stages: evidence and proposals.
     """
 
-    def __init__(self, console: Console, *, shelf: RuleShelf, history: History, trail: Trail) -> None:
+    def __init__(
+        self, console: Console, *, shelf: RuleShelf, history: History, trail: Trail, stages: StageViews
+    ) -> None:
         self._console = console
         self._shelf = shelf
         self._history = history
         self._trail = trail
+        self._stages = stages
 
     # The table
 
@@ -116,6 +118,7 @@ class RulePages:
             view=page_of(spec, query, rows, _value),
             stages={stage: sum(row.rule.stage == stage for row in rows) for stage in STAGES},
             digest=book.ruleset.digest,
+            open_ones=self._stages.open_ones(),
             waiting=bool(in_force) and in_force != book.ruleset.digest and not book.refused,
             refused=book.refused,
             figures=all(row.hits_24h is not None for row in rows),
@@ -170,7 +173,7 @@ class RulePages:
             runbook=runbook_section(rule.runbook),
             samples=run_samples(book.ruleset, at, lang),
             changes=book.history(rule.id),
-            reachable=[stage for stage in STAGES if stage != rule.stage and LEVELS[stage] <= LEVELS[rule.action]],
+            stages=self._stages.view(request, rule),
             refused=book.refused,
             spans=SPANS,
             span=span,
@@ -178,7 +181,7 @@ class RulePages:
             recent=self._recent(rule),
             trouble=said,
             why=why,
-            done=request.query_params.get("done", "") == "moved",
+            done=request.query_params.get("done", ""),
         )
 
     def _find(self, rule_id: str) -> tuple[Book, int]:
@@ -212,73 +215,6 @@ class RulePages:
             return self._console.say(request, f"rule_page.chart.{key}")
 
         return hit_charts(hits, list(calls.values()), [span.label(it.at_ms, zone) for it in hits], say)
-
-    # Moving it
-
-    def move(self, request: AnyRequest, rule_id: str, form: dict[str, str]) -> Response[Any]:
-        """Show what a stage change would do, or do it when it is confirmed."""
-        viewer: Viewer = request.user
-        book, at = self._find(rule_id)
-        rule = book.ruleset.rules[at]
-        to, why = form.get("to", ""), form.get("why", "").strip()[:_LONGEST_TEXT]
-        try:
-            if form.get("confirmed") != "yes":
-                _check_move(rule, to, why)
-                return self._console.page(
-                    request,
-                    "rules_move.html",
-                    rule=rule,
-                    title=rule.title[self._console.language(request)],
-                    to=to,
-                    why=why,
-                    up=LEVELS[to] > LEVELS[rule.stage],  # type: ignore[index]  # checked above
-                    recent=self._recent(rule),
-                )
-            self._move(viewer, book, rule, to, why)
-        except RuleError as error:
-            said = say_error(self._console.frame.texts, error, self._console.language(request))
-            return self.rule(request, rule_id, said, why)
-        return Redirect(f"/rules/{rule.id}?done=moved", status_code=_SEE_OTHER)
-
-    def _move(self, viewer: Viewer, book: Book, rule: Rule, to: str, why: str) -> None:
-        """Trail first: no stage may change unseen. What the rules then refuse is on the trail as failed."""
-        _check_move(rule, to, why)
-        now = self._console.now_ms()
-
-        def record(deed: str, purpose: str) -> None:
-            self._trail.record(
-                viewer.name,
-                viewer.address,
-                deed,
-                target=rule.id,
-                before={"stage": rule.stage, "version": rule.version},
-                after={"stage": to, "version": rule.version},
-                purpose=purpose,
-                now_ms=now,
-            )
-
-        record("rules.promote", why)
-        try:
-            promote(self._shelf.stages, book.ruleset, rule.id, to=to, by=viewer.name, why=why, time_ms=now)
-        except (HutongError, OSError) as error:
-            record("rules.promote_failed", str(error))
-            raise
-
-
-def _check_move(rule: Rule, to: str, why: str) -> None:
-    """What `promote` refuses, before anything is written.
-
-    Raises:
-        RuleError: no such stage, beyond the rule's action, there already, or no reason.
-    """
-    if to not in STAGES:
-        raise RuleError(f"there is no stage {to[:40]!r}.")
-    if LEVELS[to] > LEVELS[rule.action]:
-        raise RuleError(f"{rule.id} may at most {rule.action}, not {to}.")
-    if to == rule.stage:
-        raise RuleError(f"{rule.id} is in stage {to} already.")
-    if not why:
-        raise RuleError("a stage change needs a person and a reason.")
 
 
 def run_samples(ruleset: Ruleset, at: int, lang: str) -> list[Sampled]:
@@ -365,9 +301,12 @@ def _value(row: Row, key: str) -> Any:  # noqa: ANN401  # a column of any type
             return getattr(row, key)
 
 
-def routes(console: Console, *, shelf: RuleShelf, history: History, trail: Trail) -> list[HTTPRouteHandler]:
-    """`/rules`, `/rules/{id}` and the form that moves a rule; the arguments are `RulePages`'."""
-    pages = RulePages(console, shelf=shelf, history=history, trail=trail)
+def routes(
+    console: Console, *, shelf: RuleShelf, history: History, trail: Trail, promotion: PromotionDesk
+) -> list[HTTPRouteHandler]:
+    """`/rules`, `/rules/{id}`, the forms that move a rule, and the pages of evidence; see `RulePages`."""
+    views = StageViews(console, promotion)
+    pages = RulePages(console, shelf=shelf, history=history, trail=trail, stages=views)
 
     @get("/rules", opt=requires("rules.read"), sync_to_thread=True)
     def rules(request: AnyRequest) -> Response[Any]:
@@ -377,8 +316,4 @@ def routes(console: Console, *, shelf: RuleShelf, history: History, trail: Trail
     def rule(request: AnyRequest, rule_id: FromPath[str]) -> Response[Any]:
         return pages.rule(request, rule_id)
 
-    @post("/rules/{rule_id:str}/stage", opt=requires("rules.promote"), sync_to_thread=True, status_code=200)
-    def move(request: AnyRequest, rule_id: FromPath[str], data: Form) -> Response[Any]:
-        return pages.move(request, rule_id, data)
-
-    return [rules, rule, move]
+    return [rules, rule, *rule_stages.routes(console, views, promotion, pages.rule)]

@@ -2,7 +2,7 @@
 
 A change binds a rule's id and version: a new version starts in the stage that its file gives it. A torn last
 line (a crash while writing) counts as not written; a damaged line elsewhere is an error, because a decision
-would be lost.
+would be lost. Who may move a rule up is `proposals`' business.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules.ruleset import LEVELS, Ruleset, Stage
+from hutong.kernel.rules.ruleset import LEVELS, Rule, Ruleset, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 
-class StageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One decision.
 
     Attributes:
@@ -30,6 +30,8 @@ class StageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         came_from, to: stages.
         by: who decided. why: on what evidence.
         time_ms: wall time, milliseconds since 1970-01-01T00:00:00Z.
+        proposal, proposed_by, evidence: of a move that one person proposed and `by` approved: the proposal's number,
+            who made it, and the id of its evidence.
     """
 
     rule: str
@@ -39,6 +41,9 @@ class StageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: str
     why: str
     time_ms: int
+    proposal: int = 0
+    proposed_by: str = ""
+    evidence: str = ""
 
 
 def read_stages(path: Path) -> list[StageChange]:
@@ -47,20 +52,15 @@ def read_stages(path: Path) -> list[StageChange]:
     Raises:
         RuleError: a line other than a torn last one is damaged; says which.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    whole, _, _torn = content.rpartition(b"\n")
     changes = []
-    for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
+    for number, line in enumerate(whole_lines(path), start=1):
         try:
             changes.append(msgspec.json.decode(line, type=StageChange))
         except msgspec.DecodeError as error:
             raise RuleError(
                 f"this stage change cannot be read: {error}.",
                 where=f"{path}:{number}",
-                fix="Restore the line from a backup or remove it, then promote again.",
+                fix="Restore the line from a backup or remove it, then decide again.",
             ) from None
     return changes
 
@@ -70,53 +70,67 @@ def stages_in_force(changes: Iterable[StageChange]) -> dict[tuple[str, int], Sta
     return {(change.rule, change.version): change.to for change in changes}
 
 
-def promote(path: Path, ruleset: Ruleset, rule_id: str, *, to: str, by: str, why: str, time_ms: int) -> StageChange:
-    """Move a rule to a stage, up or down, and keep the decision; it is on disk when this returns.
-
-    Args:
-        path: the stages file.
-        ruleset: the rules with their stages in force.
-        rule_id: which rule.
-        to: one of the vocabulary's stages.
-        by: the person who decides.
-        why: the evidence.
-        time_ms: wall time of the decision.
+def find_rule(ruleset: Ruleset, rule_id: str) -> Rule:
+    """A rule by its id.
 
     Raises:
-        RuleError: no such rule or stage, the rule's action does not reach that far, it is there already, or
-            no person or no reason is named.
+        RuleError: there is none; names the nearest.
     """
     index = ruleset.index(rule_id)
     if index is None:
         near = difflib.get_close_matches(rule_id, [rule.id for rule in ruleset.rules], n=1)
         fix = f"Did you mean {near[0]}?" if near else "`hutong rules list` shows all ids."
         raise RuleError(f"there is no rule {rule_id!r}.", fix=fix)
-    rule = ruleset.rules[index]
+    return ruleset.rules[index]
+
+
+def stage_of(rule: Rule, changes: Iterable[StageChange]) -> Stage:
+    """The stage that a rule is in by these decisions."""
+    wanted = stages_in_force(changes).get((rule.id, rule.version), rule.ships_in)
+    return min(wanted, rule.action, key=LEVELS.__getitem__)
+
+
+def check_move(ruleset: Ruleset, rule: Rule, stage: Stage, to: str, *, by: str, why: str) -> Stage:
+    """The stage that `to` names, if this rule can be moved there from `stage`.
+
+    Raises:
+        RuleError: no such stage, the rule's action does not reach that far, it is there already, or no person or no
+            reason is named.
+    """
     known = ruleset.vocabulary.stages
-    stage = next((stage for stage in LEVELS if stage == to and stage in known), None)
-    if stage is None:
-        raise RuleError(f"there is no stage {to!r}.", fix=f"One of {', '.join(known)}.")
-    if LEVELS[stage] > LEVELS[rule.action]:
+    wanted = next((it for it in LEVELS if it == to and it in known), None)
+    if wanted is None:
+        raise RuleError(f"there is no stage {to[:40]!r}.", fix=f"One of {', '.join(known)}.")
+    if LEVELS[wanted] > LEVELS[rule.action]:
         raise RuleError(
-            f"{rule_id} may at most {rule.action}, not {stage}.",
+            f"{rule.id} may at most {rule.action}, not {wanted}.",
             fix="Raise its action in a new version of the rule.",
         )
-    if stage == rule.stage:
-        raise RuleError(f"{rule_id} is in stage {stage} already.", fix="`hutong rules list` shows all stages.")
+    if wanted == stage:
+        raise RuleError(f"{rule.id} is in stage {wanted} already.", fix="`hutong rules list` shows all stages.")
     if not by.strip() or not why.strip():
         raise RuleError("a stage change needs a person and a reason.", fix="Give --by and --why.")
-    change = StageChange(rule_id, rule.version, rule.stage, stage, by.strip(), why.strip(), time_ms)
-    _append(path, change)
-    return change
+    return wanted
 
 
-def _append(path: Path, change: StageChange) -> None:
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a JSONL file; it is on disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         content = file.read()
         file.truncate(content.rfind(b"\n") + 1)  # a torn line must not swallow this one
-        file.write(msgspec.json.encode(change) + b"\n")
+        file.write(line + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a JSONL file, without a torn last one; none where there is no file."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    whole, _, _torn = content.rpartition(b"\n")
+    return whole.split(b"\n") if whole else []

@@ -1,0 +1,116 @@
+"""What evidence a rule must have before it may warn or block. Pure: evidence, limits, time in; objections out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from hutong.calls.evidence.intervals import least_calls
+from hutong.kernel.errors import RuleError
+
+if TYPE_CHECKING:
+    from hutong.calls.evidence.model import Backtest, RuleEffect
+    from hutong.kernel.rules import Rule
+
+_DAY_MS: Final = 86_400_000
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What evidence must show.
+
+    Attributes:
+        block_per_million, warn_per_million: what the end of the interval of false positives per million legitimate
+            calls may be at most, by stage.
+        days: how old the run may be.
+    """
+
+    block_per_million: float = 10.0
+    warn_per_million: float = 100.0
+    days: int = 30
+
+    def of(self, stage: str) -> float:
+        """The limit of a stage."""
+        return self.block_per_million if stage == "block" else self.warn_per_million
+
+
+class Objection(msgspec.Struct, frozen=True):
+    """Why evidence does not do: a word for programs, a sentence in Chinese and in English."""
+
+    code: str
+    zh: str
+    en: str
+
+
+def objections(rule: Rule, to: str, backtest: Backtest, limits: Limits, now_ms: int) -> list[Objection]:
+    """Everything that stands against moving a rule up to `to` on this evidence; empty where nothing does."""
+    tested = backtest.rule(rule.id, rule.version)
+    if tested is None or (tested.when, tested.action) != (rule.when, rule.action):
+        return [
+            Objection(
+                "other-rule",
+                f"该回测没有测过规则 {rule.id} 的现行版本(v{rule.version})。",
+                f"This run did not test {rule.id} as it is now (v{rule.version}).",
+            )
+        ]
+    return [*_of_age(backtest, limits, now_ms), *_of_figures(tested, to, limits)]
+
+
+def _of_age(backtest: Backtest, limits: Limits, now_ms: int) -> list[Objection]:
+    age = (now_ms - backtest.made_ms) / _DAY_MS
+    if age <= limits.days:
+        return []
+    return [
+        Objection(
+            "too-old",
+            f"该回测已有 {age:.0f} 天,最多 {limits.days} 天。",
+            f"This run is {age:.0f} days old; at most {limits.days} will do.",
+        )
+    ]
+
+
+def _of_figures(tested: RuleEffect, to: str, limits: Limits) -> list[Objection]:
+    found, rate, limit = [], tested.effect.rate, limits.of(to)
+    protected = tested.effect.protected
+    if protected.calls:
+        found.append(
+            Objection(
+                "protected",
+                f"它会命中医院或应急号码的 {protected.calls:,} 次正常呼叫({protected.numbers:,} 个主叫)。",
+                f"It would hit {protected.calls:,} legitimate calls of hospitals or emergency services "
+                f"({protected.numbers:,} callers).",
+            )
+        )
+    least = least_calls(limit)
+    if rate.calls < least:
+        found.append(
+            Objection(
+                "too-few",
+                f"正常呼叫只有 {rate.calls:,} 次;上限为每百万 {limit:g} 次时至少需要 {least:,} 次。",
+                f"There are {rate.calls:,} legitimate calls; "
+                f"a limit of {limit:g} per million takes {least:,} at least.",
+            )
+        )
+    elif rate.bound > limit:
+        found.append(
+            Objection(
+                "too-many",
+                f"每百万次正常呼叫的误伤可能高达 {rate.bound:,.1f} 次(95 % 区间上限),超过 {limit:g}。",
+                f"Up to {rate.bound:,.1f} false positives per million legitimate calls (end of the 95 % interval), "
+                f"above the limit of {limit:g}.",
+            )
+        )
+    return found
+
+
+def require(rule: Rule, to: str, backtest: Backtest, limits: Limits, now_ms: int) -> None:
+    """Pass, or refuse.
+
+    Raises:
+        RuleError: with every objection.
+    """
+    if found := objections(rule, to, backtest, limits, now_ms):
+        raise RuleError(
+            f"{rule.id} cannot be moved to {to} on this evidence: " + " ".join(it.en for it in found),
+            fix=" ".join(it.zh for it in found),
+        )
