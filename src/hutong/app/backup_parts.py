@@ -31,6 +31,7 @@ LEFT_OUT: Final = {
     "alerts.db": "a table of the journal's alerts, made again from it",
     "proposals.lock": "held while a stage is decided",
     "scores": "published anew by the next scoring run",
+    "scores": "published anew by the next scoring run",
     "records.db": "held as rows, which either engine takes",
 }
 

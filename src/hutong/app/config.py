@@ -359,6 +359,30 @@ class EvidenceConfig(msgspec.Struct, frozen=True):
     ] = 100.0
 
 
+class RiskConfig(msgspec.Struct, frozen=True):
+    """Scoring numbers that call, beside the calls."""
+
+    model: Annotated[
+        str,
+        Doc(
+            zh="模型文件(由 hutong risk train 生成),空则不评分",
+            en="model file, made by `hutong risk train`; empty = no scores",
+        ),
+    ] = ""
+    every_minutes: Annotated[
+        int, Meta(ge=1, le=1440), Doc(zh="为活跃号码评分的间隔", en="how often active numbers are scored", unit="min")
+    ] = 15
+    days: Annotated[
+        int,
+        Meta(ge=1, le=365),
+        Doc(
+            zh="评分所依据的呼叫天数,亦为评分的有效期",
+            en="days of calls that a score looks back on, and how long it is kept",
+            unit="d",
+        ),
+    ] = 30
+
+
 class LogConfig(msgspec.Struct, frozen=True):
     """What the processes say on standard error."""
 
@@ -388,6 +412,7 @@ class Config(msgspec.Struct, frozen=True):
     oidc_roles: tuple[OidcRoleConfig, ...] = ()
     api: ApiConfig = ApiConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    risk: RiskConfig = RiskConfig()
     log: LogConfig = LogConfig()
 
     @property

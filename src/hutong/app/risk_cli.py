@@ -153,6 +153,8 @@ def make_table(
     kind = Kind(own.time_zone, own.night_from, own.night_to, own.home_area)
     archived = (source / "verdicts").is_dir()
     made = table_of_archive(source, 0, kind) if archived else table_of_records(source, kind)
+    if not made.table.num_rows:
+        raise TableError("There are no calls of telephone numbers.", where=str(source), fix="Check the path.")
     if labels is not None:
         made = with_labels(made, labels, Numbering(kind.home_area))
     _write_table(out, made.table)
@@ -161,6 +163,23 @@ def make_table(
     if made.skipped:
         _tell([f"{made.skipped:,} calls have no time or no number: passed over"])
     sys.stdout.write(f"{made.table.num_rows:,} 个号码 / numbers, {made.edges.num_rows:,} 对 / pairs\n")
+    return 0
+
+
+@app.command(name="rescore")
+@_refusing
+def rescore_numbers(
+    *,
+    config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
+    data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
+) -> int:
+    """为活跃号码重新评分并发布,通常由 work 进程启动 / Score active numbers anew and publish; `work` starts it."""
+    from hutong.app.risk_work import rescore  # noqa: PLC0415  # as in `train`
+
+    settings = load_config(config, data=data)
+    if not settings.risk.model:
+        raise ModelError("No model is installed.", where="risk.model", fix="Set it to a file of `hutong risk train`.")
+    sys.stdout.write(f"{rescore(settings, SystemClock()):,} 个号码 / numbers\n")
     return 0
 
 

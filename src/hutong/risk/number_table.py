@@ -15,7 +15,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hutong.kernel.archive import ArchiveError
 from hutong.kernel.archive.query import ArchiveQuery
 from hutong.kernel.numbering import AREAS, Numbering
 from hutong.kernel.numbering.keys import digits_of
@@ -37,6 +36,12 @@ _OPTIONAL: Final = {"answered": "TINYINT", "ring_ms": "BIGINT", "talk_ms": "BIGI
 _SEEN: Final = ("imei", "imsi", "cell")
 _NUMBER_KIND: Final = "1"  # numbering.keys.KIND_NUMBER, in the bits of a key
 _MEMORY_MB: Final = 1024
+# What stands for a table of the archive that has no file yet.
+_EMPTY: Final = {
+    "verdicts": "SELECT 0 AS era, 0 AS seq, now() AS time, 0::BIGINT AS caller_key, 0::BIGINT AS callee_key LIMIT 0",
+    "outcomes": "SELECT 0 AS era, 0 AS verdict_seq, '' AS phase, 0 AS seq, 0 AS ring_ms, 0 AS talk_ms, "
+    "false AS answered LIMIT 0",
+}
 
 
 class Kind(NamedTuple):
@@ -69,13 +74,7 @@ def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None, 
         ArchiveError: the archive cannot be read.
     """
     query = ArchiveQuery(folder, ("verdicts", "outcomes"), _MEMORY_MB)
-    if not query.files("verdicts"):
-        raise ArchiveError("There are no verdicts in this archive.", where=str(folder), fix="Check the path.")
-    nothing = (
-        "SELECT NULL::SMALLINT AS era, NULL::BIGINT AS verdict_seq, NULL::VARCHAR AS phase, NULL::BIGINT AS ring_ms"
-    )
-    empty = f"{nothing}, NULL::BIGINT AS talk_ms, NULL::BOOLEAN AS answered, NULL::BIGINT AS seq WHERE false"
-    with query.opened({"outcomes": empty}) as engine:
+    with query.opened(_EMPTY) as engine:
         engine.execute("SET TimeZone = 'UTC'")
         engine.execute(
             """

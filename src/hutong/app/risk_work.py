@@ -1,0 +1,95 @@
+"""Scoring in a running node: `hutong work` starts a run in its slot, a process of its own does it.
+
+Telling of a province's numbers takes minutes and a gigabyte; the other jobs must not wait for it, nor share its memory.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hutong.app.schedule import Job
+from hutong.kernel.errors import StateError
+from hutong.kernel.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hutong.app.config import Config
+    from hutong.kernel.clock import Clock
+
+#: The folder of published scores, in the data folder.
+SCORES: Final = "scores"
+
+_MINUTE: Final = 60_000_000_000
+_YIELD: Final = 10  # calls and pages come first
+
+
+class ScoringWork:
+    """Runs of `hutong risk rescore`, one at a time, none of them waited for.
+
+    Args:
+        config: the node's settings.
+        file: where they were read from, for the process that scores.
+        command: what is run.
+    """
+
+    def __init__(self, config: Config, file: Path | None, command: Sequence[str] = ()) -> None:
+        named = [] if file is None else ["--config", str(file)]
+        own = [sys.executable, "-m", "hutong", "risk", "rescore", "--data", str(config.data), *named]
+        self._risk, self._command = config.risk, command or own
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def jobs(self) -> list[Job]:
+        """The job that starts a run in each of its slots; none where no model is installed."""
+        if not self._risk.model:
+            return []
+        return [Job("risk-scores", self._risk.every_minutes * _MINUTE, self.start)]
+
+    def start(self, _now: int) -> int:
+        """Begin a run unless one is still at work; returns how many were begun.
+
+        Raises:
+            StateError: the run before failed; a new one has begun.
+        """
+        status = None if self._child is None else self._child.poll()
+        if self._child is not None and status is None:
+            return 0
+        self._child = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)  # noqa: S603  # our own command
+        if status:
+            raise StateError(
+                f"The scoring run before ended with status {status}.", fix="It said why in the log, as process `risk`."
+            )
+        return 1
+
+    def stop(self) -> None:
+        """End a run that is at work; what it would have published stays as it was."""
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait()
+
+
+def rescore(config: Config, clock: Clock) -> int:
+    """Score active numbers once, and publish; returns how many.
+
+    Raises:
+        HutongError: there is no model, it does not fit, or the archive cannot be read.
+    """
+    from hutong.risk.nearline import NearLine, Place  # noqa: PLC0415  # learning libraries are loaded by who scores
+    from hutong.risk.number_table import Kind  # noqa: PLC0415  # as above
+
+    os.nice(_YIELD)
+    reporter = Reporter("risk", level=config.log.level, form=config.log.format)
+    place = Place(Path(config.risk.model), config.data / "archive", config.data / SCORES)
+    kind = Kind(config.calls.time_zone, config.calls.night_from, config.calls.night_to, config.calls.home_area)
+
+    def warn(note: str) -> None:
+        reporter.log.warning("scores: take note", note=note)
+
+    numbers = NearLine(place, kind, config.risk.days, reporter.metrics, warn).run(clock.wall())
+    reporter.metrics.write(config.data / "run" / "risk.prom")
+    reporter.log.info("scores published", numbers=numbers)
+    return numbers
