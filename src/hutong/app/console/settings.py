@@ -219,7 +219,7 @@ def _value_in(lang: str) -> Callable[[Setting, str], Any]:
     return value
 
 
-def routes(  # each a part of its own
+def routes(
     console: Console,
     *,
     config: Config,

@@ -169,7 +169,7 @@ class Screening:
         meters: counts.
     """
 
-    def __init__(  # each a part of its own
+    def __init__(
         self,
         ask: AskClient,
         teller: Teller,

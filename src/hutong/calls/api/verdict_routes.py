@@ -253,7 +253,7 @@ def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
         "Newest first, numbers masked. To look for a number use POST /v1/verdicts/search: addresses are logged.",
         operation_id="listVerdicts",
     )
-    def page(  # a filter each
+    def page(
         since: Since = "",
         until: Until = "",
         action: FromQuery[Literal["", "pass", "warn", "block"]] = "",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 
-def export_rows(  # the two that keep and say it, and the table
+def export_rows(
     console: Console,
     trail: Trail,
     request: Request[Any, Any, Any],

@@ -69,7 +69,7 @@ class ListDesk:
         imports: folder for files that wait to be imported.
     """
 
-    def __init__(  # each a part of its own
+    def __init__(
         self,
         console: Console,
         *,

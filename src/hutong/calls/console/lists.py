@@ -256,7 +256,7 @@ def read_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
     return [lists, export_whole, search, entry, unmask]
 
 
-def routes(  # each a part of its own
+def routes(
     console: Console,
     *,
     store: ListStore,

@@ -218,7 +218,7 @@ def _value(row: Row, key: str) -> Any:  # noqa: ANN401  # a column of any type
             return getattr(row, key)
 
 
-def routes(  # each a part of its own
+def routes(
     console: Console,
     *,
     trunks: Sequence[Trunk],

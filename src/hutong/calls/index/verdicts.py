@@ -19,7 +19,7 @@ from hutong.calls.index.folder import PartFolder
 from hutong.calls.index.ids import RuleIds
 from hutong.calls.index.part import hash_of_call
 from hutong.calls.index.query import LAST_MS, Filters, Page
-from hutong.calls.index.sidecar import SidecarError
+from hutong.calls.index.sidecar import SidecarError, SidecarPart
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT, MAX_TEXT, decode
 from hutong.kernel.errors import JournalError
@@ -78,7 +78,7 @@ class VerdictIndex:
 
     # Asking
 
-    def page(  # what a table asks
+    def page(
         self,
         filters: Filters,
         *,
@@ -275,14 +275,13 @@ class VerdictIndex:
         return ask(parts)
 
     def _check(self, part: Part) -> None:
-        check = getattr(part, "check", None)
-        if check is not None:
+        if isinstance(part, SidecarPart):
             try:
-                check()
+                part.check()
             except SidecarError:
                 self._folder.discard(part.head.first_seq)
 
-    def _by_time(  # as `page`
+    def _by_time(
         self, parts: list[Part], filters: Filters, offset: int, limit: int, *, descending: bool, at_once: int
     ) -> Page:
         seqs: list[int] = []
@@ -300,7 +299,7 @@ class VerdictIndex:
                 seqs += _seqs(part, rows[skip : skip + limit - len(seqs)])
         return Page(seqs, total, more=offset + len(seqs) < total)
 
-    def _by_group(  # as `page`
+    def _by_group(
         self, parts: list[Part], filters: Filters, key: SortKey, offset: int, limit: int, *, descending: bool
     ) -> Page:
         counts = [self._counts.groups(part, filters, key) for part in parts]
