@@ -1,0 +1,158 @@
+"""A live run replayed from its own records gives the same verdicts: action, deciding rule, rules that fired."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, shipped_rules
+from hutong.calls.identity import Parties
+from hutong.calls.model import FLAG_MIRRORED
+from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST
+from replayed import CAPACITY, Live, judged, part_of, rules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hutong.kernel.rules import Ruleset
+
+#: 21:58 in Shanghai: two minutes before the night.
+EVENING_NS = 1_772_459_880 * 1_000_000_000
+MS = 1_000_000
+
+
+def promoted_rules() -> Ruleset:
+    """The shipped rules, each at its own action."""
+    ruleset = shipped_rules()
+    return ruleset.with_stages({(rule.id, rule.version): rule.action for rule in ruleset.rules})
+
+
+def touchy_rules() -> Ruleset:
+    """Rules that a few calls fire, over every kind of value."""
+    return rules_of(
+        ("caller.distinct_callees_1m >= 3", "block", "block"),
+        ("caller.attempts_10m >= 2 and caller.attempts_10m > 1.5 * caller.distinct_callees_10m", "warn", "warn"),
+        ("callee.inbound_1h >= 3 and caller.idle < 30", "block", "warn"),
+        ("trunk.attempts_1m >= 4 or trunk.ended_1h >= 2 and trunk.answer_share_1h < 0.6", "warn", "observe"),
+        ("caller.ended_24h >= 1 and caller.mean_ring_24h > 2", "warn", "warn"),
+        ("caller.active_calls >= 1 and not call.night", "block", "warn"),
+        ("callee.active_calls >= 1 or callee.short_share_1h > 0.4", "warn", "observe"),
+        ("caller.run_sequential >= 2 or caller.run_same >= 3", "warn", "warn"),
+        ("call.night and call.hour >= 22 and caller.night_share_24h > 0.1", "warn", "observe"),
+        ("caller.roaming == 'unconfirmed' or caller.roaming == 'unknown'", "block", "block"),
+        ("call.identity_conflict or call.diverted and not caller.diverter_in_own_ranges", "warn", "warn"),
+        ("call.anonymous and callee.age < 60", "warn", "observe"),
+        ("call.emergency or caller.listed_block or callee.listed_allow", "block", "block"),
+        ("trunk.name == 'abroad' and caller.out_share_1h > 0.5", "warn", "observe"),
+    )
+
+
+RULES: dict[str, Callable[[], Ruleset]] = {
+    "shipped": shipped_rules,
+    "promoted": promoted_rules,
+    "touchy": touchy_rules,
+}
+
+CALLERS = (
+    *(b"13800138000", b"13800138001", b"17012345678", b"+8613800138000", b"02161230005", b"4008001234"),
+    *(b"+14155550100", b"anonymous", b"95588", b"", b"+86138", b"110", b"008613900139000"),
+)
+CALLEES = (
+    *(b"13900139000", b"13900139001", b"13900139002", b"13900139003", b"61230005", b"110", b"12345"),
+    *(b"01088886666", b"13800138000", b"+14155550100", b"x"),
+)
+LISTED = (
+    *(("13800138000", "block"), ("13800138001", "allow"), ("13900139001", "block")),
+    *(("1390013*", "allow"), ("4008001234", "allow"), ("170*", "block")),
+)
+callers, callees = st.sampled_from(CALLERS), st.sampled_from(CALLEES)
+parties = st.builds(
+    Parties,
+    caller=callers,
+    from_=st.one_of(st.just(b""), callers),
+    callee=callees,
+    diverter=st.one_of(st.just(b""), st.just(b""), st.sampled_from([b"02161230005", b"13800138001"])),
+    anonymous=st.booleans(),
+)
+calls = st.tuples(
+    st.just("call"),
+    parties,
+    st.sampled_from([ABROAD, NEIGHBOUR, HOME, COMPANY, "203.0.113.9"]),
+    st.sampled_from([-1, -1, 1, 2, 3]),
+    st.sampled_from([False, False, False, False, True]),
+    st.sampled_from([0, 0, 0, FLAG_MIRRORED]),
+)
+ends = st.tuples(
+    st.just("end"),
+    st.integers(0, 7),
+    st.sampled_from([PHASE_ENDED, PHASE_ENDED, PHASE_LOST]),
+    st.integers(0, 40_000),
+    st.integers(0, 4_000_000),
+)
+waits = st.sampled_from([0, 0, 1, 700, 2_000, 15_000, 61_000, 700_000, 4_000_000, 90_000_000, -3_000])
+events = st.lists(
+    st.tuples(waits, st.one_of(calls, calls, st.tuples(st.just("answer"), st.integers(0, 7)), ends)), max_size=60
+)
+listed = st.lists(st.sampled_from(LISTED), max_size=3)
+
+
+def live_run(live: Live, happened: list[tuple[int, tuple[object, ...]]]) -> None:
+    """Let it all happen."""
+    live.bench.now_ns = EVENING_NS
+    under_way: list[tuple[int, tuple[int, int, int]]] = []
+    answered: set[int] = set()
+    for wait, what in happened:
+        live.bench.now_ns += wait * MS
+        match what:
+            case ("call", Parties() as who, str() as source, int() as roaming, bool() as late, int() as flags):
+                live.call(who, source, roaming=roaming, late=late, flags=flags)
+                under_way = [call for call in live.passed if call[0] not in live.over][-8:]
+            case ("answer", int() as which) if under_way:
+                seq, keys = under_way[which % len(under_way)]
+                if seq not in answered:
+                    answered.add(seq)
+                    live.outcome(seq, keys, PHASE_ANSWERED, answered=1, ring=0, talk=0)
+            case ("end", int() as which, int() as phase, int() as ring, int() as talk) if under_way:
+                seq, keys = under_way.pop(which % len(under_way))
+                live.over.add(seq)
+                taken = int(seq in answered)
+                live.outcome(seq, keys, phase, answered=taken, ring=ring, talk=talk * taken)
+
+
+@pytest.mark.parametrize("rules", RULES)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    happened=events,
+    entries=listed,
+    capacity=st.sampled_from([CAPACITY, CAPACITY, 5]),
+    cuts=st.lists(st.integers(0, 60), max_size=3),
+)
+def test_a_replay_of_its_records_gives_the_verdicts_of_the_live_run(
+    tmp_path_factory: pytest.TempPathFactory,
+    rules: str,
+    happened: list[tuple[int, tuple[object, ...]]],
+    entries: list[tuple[str, str]],
+    capacity: int,
+    cuts: list[int],
+) -> None:
+    live = Live(tmp_path_factory.mktemp("live"), RULES[rules](), capacity=capacity)
+    for target, kind in entries:
+        live.bench.list(target, kind)
+    live_run(live, happened)
+    batch, replay = live.batch(), live.replay()
+    places = sorted({0, batch.n, *(min(cut, batch.n) for cut in cuts)})
+    found = [verdict for a, b in pairwise(places) for verdict in judged(replay.feed(part_of(batch, a, b)))]
+    expected = live.judgements()
+    assert found == expected
+    event(f"fired: {any(verdict.fired for verdict in expected)}, outcomes: {bool(live.outcomes())}")
+    assert replay.finish().outcomes == sum(map(len, live.outcomes().values())) - _unseen(live)
+
+
+def _unseen(live: Live) -> int:
+    """Outcomes after the last attempt: no replay gets to them, for no verdict depends on them."""
+    last = max((verdict.seq for verdict in live.verdicts()), default=0)
+    return sum(outcome.seq > last for by_phase in live.outcomes().values() for outcome in by_phase.values())
