@@ -75,16 +75,16 @@ class Converter:
         layout: the file's.
         trunks: names of all trunks; a place is the trunk's index.
         where: the layout's file, for errors.
-        unlisted: whether place 0 is known too; it is for sources that no trunk claims.
+        own: our own archive: sources that no trunk claims (place 0) are known, and nobody need be named.
 
     Raises:
         ConfigError: the layout names a trunk that is none.
     """
 
-    def __init__(self, layout: Layout, trunks: Sequence[str], where: str = "", *, unlisted: bool = False) -> None:
-        self._layout = layout
+    def __init__(self, layout: Layout, trunks: Sequence[str], where: str = "", *, own: bool = False) -> None:
+        self._layout, self._own = layout, own
         self._times = TimeReader(layout.time, where)
-        places = {name: place for place, name in enumerate(trunks) if place or unlisted}
+        places = {name: place for place, name in enumerate(trunks) if place or own}
         named = layout.trunks or {name: name for name in places}
         for theirs, ours in named.items():
             if ours not in places:
@@ -127,7 +127,8 @@ class Converter:
         _, bad = tolerant(lambda part: part.cast(pa.string()), sheet.done["call_id"])
         sheet.blame(bad, "", "is not UTF-8")
         sheet.blame(lengths["call_id"] == 0, "call_id", "is empty")
-        sheet.blame((lengths["caller"] == 0) & (lengths["callee"] == 0), "caller", "is empty, and so is callee")
+        nobody = (lengths["caller"] == 0) & (lengths["callee"] == 0)
+        sheet.blame(nobody & (not self._own), "caller", "is empty, and so is callee")
 
     def _start(self, sheet: _Sheet) -> None:
         start, bad = self._times.read(_time_column(sheet.columns["start"], "start"))

@@ -96,7 +96,7 @@ class Reading:
             ConfigError: the layout does not fit.
         """
         source = self._source
-        own = Converter(Layout(), source.trunks, unlisted=True)
+        own = Converter(Layout(), source.trunks, own=True)
         converter = Converter(source.layout, source.trunks, source.layout_file)
         for path in source.files:
             self._reader = open_file(path, source.layout)

@@ -1,0 +1,71 @@
+"""A live run, its journal, the archive made of it, and the archive judged again: the same verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_live_equals_replay import RULES, events, listed, live_run
+
+from hutong.calls.archiving import FOLDER, Archiver
+from hutong.calls.records.columns import call_batch
+from hutong.calls.records.dead_letters import DeadLetters
+from hutong.calls.records.reading import Reading, Source
+from hutong.kernel.journal import FileJournal
+from replayed import Live, judged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+SECOND = 1_000_000_000
+
+
+def journalled(live: Live, data: Path, together: int) -> None:
+    """Write a run's records to a journal, some in a frame, and the rule set beside it."""
+    live.ruleset.save(data / "rulesets")
+    journal = FileJournal(data / "journal", segment_bytes=4000, writable=True)
+    journal.open()
+    records = live.bench.records
+    for at in range(0, len(records), together):
+        some = records[at : at + together]
+        journal.append_records(b"".join(some), len(some), (at + 1) * SECOND)
+    journal.close()
+
+
+def archived(data: Path, rows_at_once: int) -> None:
+    archiver = Archiver(data, rows_at_once, turns=1000)
+    archiver.run(10**18)
+    archiver.close()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rules=st.sampled_from(sorted(RULES)),
+    happened=events.filter(lambda some: any(what[0] == "call" for _, what in some)),
+    entries=listed,
+    together=st.integers(1, 9),
+    rows_at_once=st.integers(1, 50),
+)
+def test_an_archive_of_a_live_run_is_judged_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory,
+    rules: str,
+    happened: list[tuple[int, tuple[object, ...]]],
+    entries: list[tuple[str, str]],
+    together: int,
+    rows_at_once: int,
+) -> None:
+    data = tmp_path_factory.mktemp("node")
+    live = Live(data, RULES[rules]())
+    for target, kind in entries:
+        live.bench.list(target, kind)
+    live_run(live, happened)
+    journalled(live, data, together)
+    archived(data, rows_at_once)
+    dead, replay = DeadLetters(data / "errors.csv"), live.replay()
+    reading = Reading(Source([data / FOLDER], live.bench.engine.tables.trunks.names), dead)
+    found = [verdict for rows in reading.batches() for verdict in judged(replay.feed(call_batch(rows)))]
+    assert dead.count == 0
+    assert found == live.judgements()
