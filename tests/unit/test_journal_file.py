@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from hutong.kernel.errors import JournalError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.journal.frames import FRAME_HEADER, SEGMENT_HEADER
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def written(folder: Path, batches: int = 10, segment_bytes: int = 1 << 20) -> list[Path]:
@@ -258,3 +256,29 @@ def test_no_acknowledged_record_dies_with_its_process(tmp_path: Path) -> None:
         assert reader.skipped == 0
     reader.close()
     assert acknowledged > 0
+
+
+def test_a_disk_that_refuses_to_sync_is_told_and_costs_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = FileJournal(tmp_path, segment_bytes=200, writable=True)
+    journal.open()
+    for at in range(5):
+        journal.append(1, [b"x" * 100], at)
+
+    def held() -> int:
+        files = [path.resolve() for path in Path("/proc/self/fd").iterdir()]
+        return sum(file.parent == tmp_path and file.suffix == ".seg" for file in files)
+
+    def refuse(_file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    assert held() == 5
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", refuse)
+        for left in (4, 3, 2, 1, 1):
+            with pytest.raises(JournalError, match="refuses to keep"):
+                journal.sync()
+            assert held() == left
+    journal.close()
+    assert held() == 0

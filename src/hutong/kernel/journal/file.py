@@ -233,8 +233,10 @@ class FileJournal:
         try:
             while self._unsynced:
                 finished = self._unsynced.pop()
-                os.fdatasync(finished)
-                os.close(finished)
+                try:
+                    os.fdatasync(finished)
+                finally:
+                    os.close(finished)  # asked again, the kernel would say that all is well
             os.fdatasync(self._file)
             folder = os.open(self._folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
