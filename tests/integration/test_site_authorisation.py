@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,9 +19,12 @@ from hutong.kernel.reporter import Reporter
 from hutong.kernel.web.security import SECURITY_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from litestar.types import Message
+
+    from hutong.calls.live import LiveSnapshot
     from hutong.kernel.access.permissions import Role
 
 _MS = 1_000_000
@@ -108,6 +112,40 @@ def test_every_answer_has_the_security_headers(services: Services, path: str) ->
 @pytest.mark.parametrize("path", ["/static/../texts.toml", "/static/%2e%2e/texts.toml", "/static//etc/passwd"])
 def test_static_files_stay_in_their_folders(services: Services, path: str) -> None:
     assert asyncio.run(authorisation.ask(Site(services, 0).console, "GET", path, {})).status == 404
+
+
+class _BrokenCounters:
+    """Live counters with a fault of ours in them."""
+
+    def snapshot(self) -> LiveSnapshot:
+        raise ZeroDivisionError
+
+
+def test_work_behind_the_pages_that_breaks_off_is_logged(tmp_path: Path, wait_until: Callable[..., object]) -> None:
+    config, log = load_config(None, data=tmp_path / "data", environ={}), io.StringIO()
+    services = Services(config, SystemClock(), Reporter("serve", stream=log), _BrokenCounters())
+    services.open()
+    site = Site(services, 0)
+
+    async def live() -> list[str]:
+        told: list[str] = []
+        turns: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        turns.put_nowait({"type": "lifespan.startup"})
+
+        async def send(message: Message) -> None:
+            told.append(message["type"])
+
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+        life = asyncio.create_task(site.application(scope, turns.get, send))  # type: ignore[arg-type]
+        await asyncio.to_thread(wait_until, lambda: "background work failed" in log.getvalue(), 30)
+        turns.put_nowait({"type": "lifespan.shutdown"})
+        await life
+        return told
+
+    assert asyncio.run(live()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert "live-feed" in log.getvalue()
+    assert "ZeroDivisionError" in log.getvalue()
+    services.close()
 
 
 def test_machines_are_told_how_it_stands(services: Services) -> None:

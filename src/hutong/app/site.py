@@ -237,8 +237,13 @@ class Site:
     async def _life(self, _application: Litestar) -> AsyncIterator[None]:
         # As many as people and their turns need: Python's own choice (six, on two cores) is taken by two people.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "serve"))
-        warm = asyncio.create_task(asyncio.to_thread(self._services.warm_up))
-        beats = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keep_fresh(warm))]
+        warm = asyncio.create_task(asyncio.to_thread(self._services.warm_up), name="warm-up")
+        beats = [
+            asyncio.create_task(self.feed.run(), name="live-feed"),
+            asyncio.create_task(self._keep_fresh(warm), name="index-refresh"),
+        ]
+        for work in (warm, *beats):
+            work.add_done_callback(self._ended)
         try:
             await asyncio.wait([warm], timeout=_WARM_S)
             yield
@@ -251,11 +256,16 @@ class Site:
     async def _keep_fresh(self, warm: asyncio.Task[None]) -> None:
         """Take note of new verdicts every second, so that nobody's page pays for all of them at once."""
         services = self._services
-        await warm
+        await asyncio.wait([warm])
         while True:
             with contextlib.suppress(HutongError, OSError):
                 await asyncio.to_thread(services.index.refresh)
             await asyncio.sleep(_FRESH_S)
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        """Nobody waits for this work, so nobody else would tell that it failed."""
+        if not work.cancelled() and (error := work.exception()) is not None:
+            self._services.reporter.log.error("background work failed", work=work.get_name(), exc_info=error)
 
     async def _went_wrong(self, error: Exception, scope: Scope) -> None:
         if not isinstance(error, HTTPException):
