@@ -72,6 +72,7 @@ class Judge(NamedTuple):
     """Everything a judgement consults.
 
     windows: handle of the table. calls: the call table (`mirror_calls`), or `no_table()` where nothing is mirrored.
+    scores: rows of published scores (`kernel.scores`), or `no_scores()`.
     use_table: 1 when the roaming table counts. look_up_roaming: 1 when somebody outside may be asked.
     """
 
@@ -83,6 +84,7 @@ class Judge(NamedTuple):
     calls: NDArray[np.int64]
     program: Program
     rules: RuleArrays
+    scores: NDArray[np.int64]
     use_table: int
     look_up_roaming: int
 

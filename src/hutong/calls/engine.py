@@ -16,6 +16,7 @@ from hutong.calls import alert_conditions, answers, batch, lane, mirror_calls, s
 from hutong.calls import record as rec
 from hutong.calls.model import FLAG_REFERENCE
 from hutong.kernel.numbering.codes import KEY
+from hutong.kernel.scores.table import no_scores
 from hutong.kernel.windows import handle_of
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Tables(NamedTuple):
     lists: ListArrays
     roaming: ListArrays
     calls: NDArray[np.int64] = mirror_calls.no_table()
+    scores: NDArray[np.int64] = no_scores()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -118,6 +120,11 @@ class Engine:
         self.tables = self.tables._replace(lists=lists, roaming=roaming)
         self._assemble()
 
+    def use_scores(self, scores: NDArray[np.int64]) -> None:
+        """Consult these rows of published scores from the next call on."""
+        self.tables = self.tables._replace(scores=scores)
+        self._assemble()
+
     def _assemble(self) -> None:
         self.judge = screening.Judge(
             plan=self.tables.numbering.arrays,
@@ -128,6 +135,7 @@ class Engine:
             calls=self.tables.calls,
             program=self.ruleset.program,
             rules=screening.rule_arrays(self.ruleset),
+            scores=self.tables.scores,
             use_table=int(self.policy.use_roaming_table),
             look_up_roaming=int(self.policy.look_up_roaming),
         )

@@ -156,6 +156,8 @@ def _features() -> Iterator[Feature]:
     yield enum_feature("caller.roaming", "roaming", "主叫境外漫游状态", "caller's roaming abroad")
     yield flag("caller.listed_block", "主叫在拦截名单", "caller is on a block list")
     yield flag("caller.listed_allow", "主叫在放行名单", "caller is on an allow list")
+    yield Feature("caller.risk", "number", {"zh": "主叫风险评分", "en": "caller's risk score"}, high=1.0)
+    yield flag("caller.risk_known", "主叫有风险评分", "caller has a risk score")
     yield from _number("callee")
     yield flag("callee.listed_block", "被叫在拦截名单", "callee is on a block list")
     yield flag("callee.listed_allow", "被叫在放行名单", "callee is on an allow list")

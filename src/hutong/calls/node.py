@@ -34,6 +34,7 @@ from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListIndex, ListStore
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import RuleWatcher, load_saved
+from hutong.kernel.scores import ScoreFile
 from hutong.kernel.windows.snapshot import SnapshotKeeper
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Node:
         self._rules = RuleWatcher(
             VOCABULARY, [SHIPPED_RULES, data / "rules", *settings.rule_folders], data / "stages.jsonl"
         )
+        self._scores = ScoreFile(data / "scores")
         self._conditions = ConditionWatcher(data)
         self._fresh_rules: deque[Ruleset] = deque()
         self._fresh_conditions: deque[Conditions] = deque()
@@ -143,6 +145,7 @@ class Node:
         self._lists.load()
         self._roaming.open()
         self._board.create(self._clock.wall())
+        self._read_scores()
         numbering = Numbering(settings.home_area)
         ruleset = self._first_ruleset()
         tables = Tables(
@@ -152,6 +155,7 @@ class Node:
             lists=self._lists.arrays,
             roaming=self._roaming.arrays,
             calls=mirror_calls.no_table() if self._calls is None else self._calls.words,
+            scores=self._scores.rows,
         )
         self.engine = Engine(settings.policy, tables, ruleset, self._board.cells, secrets.randbits(62))
         self._keep_ruleset(ruleset)
@@ -255,6 +259,8 @@ class Node:
             self._next_lists = 0
         if self._roaming.refresh() or changed:
             self.engine.use_lists(self._lists.arrays, self._roaming.arrays)
+        if self._read_scores():
+            self.engine.use_scores(self._scores.rows)
         self._take_conditions()
         while self._fresh_rules:
             ruleset = self._fresh_rules[0]
@@ -266,6 +272,14 @@ class Node:
             self._fresh_rules.popleft()
             self.engine.use_ruleset(ruleset)
             self._log.info("rules in force", digest=ruleset.digest[:16], rules=len(ruleset.rules))
+
+    def _read_scores(self) -> bool:
+        """Take up newly published scores; a file that is none leaves those before in use."""
+        try:
+            return self._scores.refresh()
+        except StateError as error:
+            self._log.error("scores refused, those before stay", errors=str(error))
+            return False
 
     def _take_conditions(self) -> None:
         while self._fresh_conditions:

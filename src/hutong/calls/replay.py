@@ -22,6 +22,7 @@ from hutong.calls.replay_core import Hours, Player, new_block, play
 from hutong.calls.replay_pending import NOTED, REFUSED, new_pending
 from hutong.kernel import scores, windows
 from hutong.kernel.rules.gates import words_for
+from hutong.kernel.scores.table import no_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -164,6 +165,8 @@ class Replay:
             calls=mirror_calls.no_table(),
             program=self._ruleset.program,
             rules=rules,
+            # What scores numbers had then is not kept: a replay knows none.
+            scores=no_scores(),
             use_table=int(terms.policy.use_roaming_table),
             look_up_roaming=int(terms.policy.look_up_roaming),
         )

@@ -83,6 +83,8 @@ from hutong.kernel.numbering.keys import KIND_NUMBER
 from hutong.kernel.rules import leave_possible, run_rule
 from hutong.kernel.rules.bits import lowest_bit
 from hutong.kernel.rules.gates import WORD
+from hutong.kernel.scores.table import NO_SCORE, score_of
+from hutong.kernel.scores.table import look_up as score_at
 from hutong.kernel.windows import (
     WindowArrays,
     day_counts,
@@ -123,6 +125,7 @@ _CALLER_DIGITS, _CALLER_OWN = _at("caller.digits"), _at("caller.in_own_ranges")
 _DIVERTER_OWN, _ROAMING = _at("caller.diverter_in_own_ranges"), _at("caller.roaming")
 _CALLER_BLOCKED, _CALLER_ALLOWED = _at("caller.listed_block"), _at("caller.listed_allow")
 _CALLEE_BLOCKED, _CALLEE_ALLOWED = _at("callee.listed_block"), _at("callee.listed_allow")
+_CALLER_RISK, _CALLER_RISK_KNOWN = _at("caller.risk"), _at("caller.risk_known")
 _CALLEE_CLASS, _CALLEE_COUNTRY, _CALLEE_OPERATOR = (
     _at("callee.class"),
     _at("callee.country"),
@@ -216,6 +219,13 @@ def _consult_lists(judge: Judge, scratch: Scratch, now: int) -> None:
     f[_CALLER_ALLOWED] = 1.0 if allow_id(of_caller) else 0.0
     f[_CALLEE_BLOCKED] = 1.0 if block_id(of_callee) else 0.0
     f[_CALLEE_ALLOWED] = 1.0 if allow_id(of_callee) else 0.0
+
+
+@inlined
+def _consult_scores(judge: Judge, scratch: Scratch) -> None:
+    found = score_at(judge.scores, scratch.caller[KEY])
+    scratch.features[_CALLER_RISK_KNOWN] = 0.0 if found == NO_SCORE else 1.0
+    scratch.features[_CALLER_RISK] = 0.0 if found == NO_SCORE else score_of(found)
 
 
 @compiled
@@ -359,6 +369,7 @@ def weigh(it: Judge, call: NDArray[np.int64], scratch: Scratch) -> bool:
     scratch.features[_ROAMING] = max(roaming, 0)
     _fill(it, call, scratch, flags)
     _consult_lists(it, scratch, now)
+    _consult_scores(it, scratch)
     scratch.keys[0] = scratch.caller[KEY]
     scratch.keys[1] = scratch.callee[KEY]
     scratch.keys[2] = it.trunks.keys[call[TRUNK]]

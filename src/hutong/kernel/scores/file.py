@@ -101,7 +101,8 @@ def _mapped(path: Path) -> tuple[Head, NDArray[np.int64]]:
             size = os.fstat(descriptor).st_size
             if size < _HEAD + _ROW_BYTES:
                 raise StateError("The file of scores is too short.", where=str(path), fix=_FIX)
-            buffer = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
+            # Private and writable, though nobody writes: compiled code has another version for what is read-only.
+            buffer = mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         finally:
             os.close(descriptor)
     except OSError as error:
