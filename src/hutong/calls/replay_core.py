@@ -160,7 +160,7 @@ def _gather(pending: Pending, block: Block, orders: NDArray[np.int64], at: int) 
         stop = at
         while stop < end and key_bound(_order(orders, stop)) < block.due_keys[DUE - 1]:
             stop += 1
-        return stop
+        return int(stop)
     return end
 
 
