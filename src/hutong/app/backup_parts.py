@@ -18,7 +18,7 @@ RECORDS: Final = "records"
 STAGES: Final = "stages.jsonl"
 PROPOSALS: Final = "proposals.jsonl"
 #: Folders of files that are written once and whole.
-FOLDERS: Final = ("rules", "rulesets", "alerts", "keys")
+FOLDERS: Final = ("rules", "rulesets", "alerts", "keys", "evidence", "labels")
 
 #: In a data folder and not in a backup: made anew, or held in another form.
 LEFT_OUT: Final = {
@@ -30,7 +30,6 @@ LEFT_OUT: Final = {
     "index": "indexes of the journal, made again from it",
     "alerts.db": "a table of the journal's alerts, made again from it",
     "proposals.lock": "held while a stage is decided",
-    "scores": "published anew by the next scoring run",
     "scores": "published anew by the next scoring run",
     "records.db": "held as rows, which either engine takes",
 }

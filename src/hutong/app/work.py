@@ -20,6 +20,7 @@ from hutong.app.retention import (
     remove_expired_entries,
 )
 from hutong.app.risk_work import ScoringWork
+from hutong.app.rule_drift import rule_drift
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.signals import signal_pipe
 from hutong.calls.archiving import Archiver, stop_holding
@@ -102,8 +103,10 @@ def jobs_of(config: Config, metrics: Metrics | None = None) -> list[Job]:
     lists, roaming = ListStore(config.data / "lists"), ListStore(config.data / "roaming")
     database = Database(database_url(config.records.url, config.data))
     index, history = VerdictIndex(config.data), History(database, config.node.name)
+    metrics = metrics or Metrics()
     return [
-        *_archiving(config, metrics or Metrics()),
+        *_archiving(config, metrics),
+        rule_drift(config, database, index, history, lists, metrics),
         Job("verdict-index", 2 * _SECOND, lambda _now: index.build()),
         Job("call-history", 5 * _SECOND, lambda _now: count_calls(database, history, index)),
         Job("journal-retention", 10 * _MINUTE, lambda now: journal.retain(keep, now)),

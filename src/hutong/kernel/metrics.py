@@ -150,6 +150,13 @@ ARCHIVE_LAG = Metric(
     "Records of the journal not archived yet",
 )
 ARCHIVE_BYTES = Metric("hutong_archive_bytes", "gauge", "bytes", "归档所占空间", "Size of the archive's files")
+RULES_DRIFTED = Metric(
+    "hutong_rules_drifted",
+    "gauge",
+    "rules",
+    "一周内因误伤超限被自动降级、尚未处理的规则数",
+    "Rules demoted within a week because their false positives drifted, and not decided on since",
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 BY_NAME = {metric.name: metric for metric in METRICS}

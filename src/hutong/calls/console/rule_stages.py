@@ -17,13 +17,14 @@ from litestar.response import Redirect
 from hutong.calls.console.error_words import Said, say_error
 from hutong.calls.evidence.desk import Actor
 from hutong.calls.evidence.intervals import least_calls
+from hutong.calls.evidence.live import drifted
 from hutong.calls.evidence.store import EvidenceError
 from hutong.kernel.errors import RuleError
 from hutong.kernel.rules import LEVELS, STAGES, ProposalError, Rule
 from hutong.kernel.web.guard import requires
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from litestar.handlers import HTTPRouteHandler
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from hutong.calls.evidence.model import Backtest, Effect, Rate
     from hutong.calls.evidence.promotion import Objection
     from hutong.kernel.access.viewer import Viewer
-    from hutong.kernel.rules import Standing
+    from hutong.kernel.rules import StageChange, Standing
     from hutong.kernel.web.console import Console
 
 AnyRequest = Request[Any, Any, Any]
@@ -88,7 +89,7 @@ class StageView(NamedTuple):
         told: its figures for this rule. overlap: rules that hit the same calls.
         proposal: the open one. mine: the reader made it. alone: nobody could approve what the reader proposes.
         ways: upwards. lower: stages downwards.
-        drifted: the last change was a demotion by no person.
+        drifted: the demotion by no person that nobody has answered yet.
     """
 
     evidence: str
@@ -100,6 +101,7 @@ class StageView(NamedTuple):
     alone: bool
     ways: list[Way]
     lower: list[str]
+    drifted: StageChange | None
 
 
 class StageViews:
@@ -120,7 +122,7 @@ class StageViews:
         except RuleError:
             return frozenset()
 
-    def view(self, request: AnyRequest, rule: Rule) -> StageView:
+    def view(self, request: AnyRequest, rule: Rule, changes: Sequence[StageChange]) -> StageView:
         """Everything about one rule."""
         viewer: Viewer = request.user
         kept = self._promotion.latest(rule)
@@ -140,6 +142,7 @@ class StageViews:
             alone=viewer.can("rules.propose") and not self._promotion.seconds(viewer.name),
             ways=[self._way(rule, to, kept.id if kept else "") for to in higher],
             lower=[it for it in STAGES if LEVELS[it] < LEVELS[rule.stage]],
+            drifted=drifted(changes, self._console.now_ms()).get(rule.id),
         )
 
     def _way(self, rule: Rule, to: str, evidence: str) -> Way:

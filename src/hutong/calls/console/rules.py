@@ -19,6 +19,7 @@ from hutong.calls.console.exports import export_rows
 from hutong.calls.console.rule_stages import StageViews
 from hutong.calls.console.rule_words import given_words, in_colours, words_of
 from hutong.calls.console.spans import SPANS, Span, span_of
+from hutong.calls.evidence.live import drifted
 from hutong.calls.rule_book import Book, RuleShelf, Written, runbook_section
 from hutong.kernel.errors import HutongError, RuleError
 from hutong.kernel.rules import STAGES, Rule, Ruleset, run_rules
@@ -119,6 +120,7 @@ class RulePages:
             stages={stage: sum(row.rule.stage == stage for row in rows) for stage in STAGES},
             digest=book.ruleset.digest,
             open_ones=self._stages.open_ones(),
+            drifted=drifted(book.changes, self._console.now_ms()),
             waiting=bool(in_force) and in_force != book.ruleset.digest and not book.refused,
             refused=book.refused,
             figures=all(row.hits_24h is not None for row in rows),
@@ -173,7 +175,7 @@ class RulePages:
             runbook=runbook_section(rule.runbook),
             samples=run_samples(book.ruleset, at, lang),
             changes=book.history(rule.id),
-            stages=self._stages.view(request, rule),
+            stages=self._stages.view(request, rule, book.changes),
             refused=book.refused,
             spans=SPANS,
             span=span,
