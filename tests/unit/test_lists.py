@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,35 @@ def key(number: str) -> int:
 
 def entry(target: str, **fields: str | int) -> Entry:
     return draft(target, reason="reported", who="duty officer", **fields)  # type: ignore[arg-type]  # checked there
+
+
+def test_threads_that_open_a_store_at_the_same_time_share_it_and_leave_nothing_open(tmp_path: Path) -> None:
+    troubles: list[Exception] = []
+
+    def ask(store: ListStore, together: threading.Barrier) -> None:
+        together.wait(20)
+        try:
+            store.open()
+            assert store.count() == 0
+        except Exception as error:  # noqa: BLE001  # whatever it is, another thread tells it
+            troubles.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for turn in range(20):
+            store, together = ListStore(tmp_path / f"{turn}", map_bytes=1 << 20), threading.Barrier(8)
+            threads = [threading.Thread(target=ask, args=(store, together)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(20)
+            store.close()
+    finally:
+        sys.setswitchinterval(before)
+    assert troubles == []
+    files = [path.resolve() for path in Path("/proc/self/fd").iterdir()]
+    assert not [file for file in files if tmp_path in file.parents]
 
 
 def found(index: ListIndex, number: str, now: int = NOW, role: int = ROLE_CALLER) -> tuple[int, int]:

@@ -6,6 +6,7 @@ replaced stay readable by id: a verdict names the entries it was made with.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from contextlib import contextmanager
 from itertools import islice
@@ -95,6 +96,7 @@ class ListStore:
         self._folder = folder
         self._map_bytes = map_bytes
         self._shared: environment.Environment | None = None
+        self._opening = threading.Lock()
 
     def open(self) -> None:
         """Open or make the lists.
@@ -102,26 +104,28 @@ class ListStore:
         Raises:
             StateError: the folder cannot be used, or another version of Hutong wrote it.
         """
-        if self._shared is not None:
-            return
-        try:
-            shared = environment.take(self._folder, map_bytes=self._map_bytes, databases=len(_SOURCES))
-        except (OSError, lmdb.Error) as error:
-            raise StateError(
-                f"The lists cannot be opened: {error}.",
-                where=str(self._folder),
-                fix="Check that this user may write there and that the disk is not full.",
-            ) from error
-        self._shared, self._lock = shared, shared.lock
-        with self._lock:
-            (
-                self._entries,
-                self._removed,
-                self._targets,
-                self._changes,
-                self._meta,
-            ) = (shared.lmdb.open_db(name) for name in _SOURCES)
-        self._check_version()
+        with self._opening:
+            if self._shared is not None:
+                return
+            try:
+                shared = environment.take(self._folder, map_bytes=self._map_bytes, databases=len(_SOURCES))
+            except (OSError, lmdb.Error) as error:
+                raise StateError(
+                    f"The lists cannot be opened: {error}.",
+                    where=str(self._folder),
+                    fix="Check that this user may write there and that the disk is not full.",
+                ) from error
+            self._lock = shared.lock
+            with self._lock:
+                (
+                    self._entries,
+                    self._removed,
+                    self._targets,
+                    self._changes,
+                    self._meta,
+                ) = (shared.lmdb.open_db(name) for name in _SOURCES)
+            self._shared = shared
+            self._check_version()
 
     def _check_version(self) -> None:
         found = self._read(lambda txn: txn.get(b"version", db=self._meta))
