@@ -99,13 +99,15 @@ class Story(msgspec.Struct, frozen=True):
 
 
 class Verdicts:
-    """The verdicts of a data folder, for reading; any process may."""
+    """The verdicts of a data folder, for reading; any process may. Threads may share what reads no journal: `of_rows`,
+    `decoded`, `explain`.
+    """
 
     def __init__(self, data: Path) -> None:
         self._data = data
         self._journal = FileJournal(data / "journal")
         self._rulesets: dict[str, Ruleset | None] = {}
-        self._lists: ListStore | None = None
+        self._lists = ListStore(data / "lists")
 
     def by_seq(self, seq: int) -> Verdict | None:
         """The verdict with this journal sequence number; None where it is no verdict or not kept."""
@@ -187,13 +189,10 @@ class Verdicts:
             yield ListHit(number, side[0], side[1], entry.reason, entry.source, entry.who)
 
     def _entry(self, number: int) -> Entry | None:
-        if self._lists is None:
-            store = ListStore(self._data / "lists")
-            try:
-                store.open()
-            except HutongError:
-                return None
-            self._lists = store
+        try:
+            self._lists.open()
+        except HutongError:
+            return None
         return self._lists.entry(number)
 
 
