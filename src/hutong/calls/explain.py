@@ -99,8 +99,9 @@ class Story(msgspec.Struct, frozen=True):
 
 
 class Verdicts:
-    """The verdicts of a data folder, for reading; any process may. Threads may share what reads no journal: `of_rows`,
-    `decoded`, `explain`.
+    """The verdicts of a data folder, for reading; any process may.
+
+    Threads may share what reads no journal: `of_rows`, `decoded`, `explain`.
     """
 
     def __init__(self, data: Path) -> None:
