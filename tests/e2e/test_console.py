@@ -54,6 +54,7 @@ PLACES = (
     Place("/lists/import", "lists.change"),
     Place("/rules", "rules.read"),
     Place("/rules/calls.shared-cost-as-caller", "rules.read"),
+    Place("/evidence", "verdicts.read"),
     Place("/trunks", "trunks.read"),
     Place("/health", "health.read"),
     Place("/settings", "settings.read"),

@@ -27,7 +27,7 @@ COMMANDS = (
     ("up", "hutong.app.up:up", "启动并看护本节点的所有进程 / Start and supervise this node's processes"),
     ("calls", "hutong.app.calls_cli:app", "呼叫:筛查、解释判决 / Calls: screen them, explain verdicts"),
     ("lists", "hutong.app.lists_cli:app", "名单:拦截与放行 / Lists: block and allow numbers"),
-    ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、升级 / Rules: lint, list, promote"),
+    ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、回测、升降 / Rules: lint, list, test, move"),
     ("risk", "hutong.app.risk_cli:app", "涉诈风险评分:训练、评估、评分 / Risk score: train, evaluate, score"),
     ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),
     ("simulate", "hutong.app.simulate_cli:app", "仿真:虚构省份的话单与信令 / A made-up province to test on"),
@@ -37,6 +37,9 @@ COMMANDS = (
     ("restore", "hutong.app.restore:restore", "从备份恢复到空目录 / Restore a backup into an empty folder"),
     ("serve", "hutong.app.serve:serve", "网页与接口进程 / The process that serves pages and the API"),
     ("work", "hutong.app.work:work", "定时任务进程 / The process that runs scheduled jobs"),
+    (
+        "Kafka 进程:接收呼叫、发布判决 / The process that calls and verdicts of Kafka go through",
+    ),
     ("demo", "hutong.app.demo:demo", "演示:样例网关与实时页面 / Demo: a sample gateway and a live page"),
 )
 _NAMES = tuple(name for name, _, _ in COMMANDS)
