@@ -18,6 +18,8 @@ from hutong.kernel.rules.tree import evaluate
 from replayed import Live, rules_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hutong.kernel.rules import Ruleset
 
 
@@ -38,7 +40,7 @@ def edge_rules() -> Ruleset:
     )
 
 
-RULES = {"shipped": shipped_rules, "edge": edge_rules}
+RULES: dict[str, Callable[[], Ruleset]] = {"shipped": shipped_rules, "edge": edge_rules}
 WAITS = (0, 0, 0, 1_000, 30_000, 500_000, 601_000, 40_000_000, 86_399_000, 86_401_000)
 steps = st.lists(
     st.tuples(

@@ -63,7 +63,7 @@ from hutong.kernel.compiled import compiled, inlined, signed
 from hutong.kernel.numbering import NUMBER_FIELDS, read_number
 from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.rules.gates import WORD
-from hutong.kernel.windows import prefetch_index, prefetch_order, prefetch_row, table_at
+from hutong.kernel.windows import prefetch_counts, prefetch_index, prefetch_order, prefetch_row, table_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,7 +145,7 @@ def _gather(pending: Pending, block: Block, orders: NDArray[np.int64], at: int) 
 
     Where too many outcomes are due the block ends early, perhaps before its first call.
     """
-    end = min(at + BLOCK, orders.shape[0])
+    end = int(min(at + BLOCK, orders.shape[0]))
     last = 0
     for i in range(at, end):
         last = max(last, _order(orders, i))
@@ -183,11 +183,11 @@ def _ask_ahead(w: WindowArrays, entries: NDArray[np.int64], block: Block, count:
         prefetch_index(w, block.callers[i, KEY])
         prefetch_index(w, block.callees[i, KEY])
     for n in range(due):
-        prefetch_row(w, entries[block.due[n], CALLER])
-        prefetch_row(w, entries[block.due[n], CALLEE])
+        prefetch_counts(w, entries[block.due[n], CALLER])
+        prefetch_counts(w, entries[block.due[n], CALLEE])
     for i in range(count):
         prefetch_row(w, block.callers[i, KEY])
-        prefetch_row(w, block.callees[i, KEY])
+        prefetch_counts(w, block.callees[i, KEY])
     for i in range(count):
         prefetch_order(w, block.callers[i, KEY])
         prefetch_order(w, block.callees[i, KEY])

@@ -4,7 +4,7 @@ Takes number keys and `now`, gives feature values. The table lives in one byte b
 disk); nothing here knows a call, a rule or a clock. See docs/windows.md.
 """
 
-from hutong.kernel.windows.ahead import prefetch_index, prefetch_order, prefetch_row
+from hutong.kernel.windows.ahead import prefetch_counts, prefetch_index, prefetch_order, prefetch_row
 from hutong.kernel.windows.features import SPAN_NAMES, WINDOW_FEATURES, day_counts, read_features
 from hutong.kernel.windows.file import WindowFile
 from hutong.kernel.windows.gate import BatchGate
@@ -55,6 +55,7 @@ __all__ = [
     "note_ended",
     "note_inbound",
     "note_lost",
+    "prefetch_counts",
     "prefetch_index",
     "prefetch_order",
     "prefetch_row",

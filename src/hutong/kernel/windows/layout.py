@@ -44,6 +44,8 @@ CALLEE_BINS: Final = COMMON_BINS + SAMPLED_BINS
 AREA_BINS: Final = 16
 BINS: Final = CALLEE_BINS + AREA_BINS
 
+BINS_AT: Final = 256
+
 _ROW_FIELDS: Final = (
     # name, type, count, offset
     ("key", "i8", 1, 0),
@@ -66,7 +68,7 @@ _ROW_FIELDS: Final = (
     ("ended", "u2", 2 * SPANS, 208),
     ("answered", "u2", 2 * SPANS, 224),
     ("short", "u2", 2 * SPANS, 240),
-    ("bins", "u2", BINS, 256),  # time stamps, see `rolling`: common, then sampled callee bins, then area bins
+    ("bins", "u2", BINS, BINS_AT),  # time stamps, see `rolling`: common, then sampled callee bins, then area bins
 )
 ROW_BYTES: Final = 368
 ROW_WORDS: Final = ROW_BYTES // 4

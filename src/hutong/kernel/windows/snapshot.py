@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.windows.layout import ROW_WORDS, UNDO_ROWS
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _read(path: Path) -> Request | None:
     """The request; None where it was taken back this moment, or is none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Request)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNREADABLE):
         return None
 
 

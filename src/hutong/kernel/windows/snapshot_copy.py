@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from hutong.kernel.errors import StateError
+from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.windows.file import this_boot
 from hutong.kernel.windows.layout import PAGE, ROW_BYTES, ROW_WORDS, size_for, views
 from hutong.kernel.windows.snapshot import (
@@ -219,7 +220,7 @@ def _state(descriptor: int) -> bytes:
 def _read_answer(path: Path) -> Answer | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Answer)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNREADABLE):
         return None
 
 
