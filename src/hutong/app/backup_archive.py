@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 import msgspec
 
 from hutong.kernel.errors import StateError
+from hutong.kernel.json_bytes import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -230,7 +231,7 @@ def _verified(file: Path, content: bytes, found: dict[str, Member]) -> Manifest:
                 fix="Restore it with that version.",
             )
         manifest = msgspec.json.decode(content, type=Manifest)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise _refused(file, f"its manifest cannot be read ({error})") from error
     for name in _differing(manifest.members, found):
         raise _refused(file, f"{name} is missing or not as it was backed up")

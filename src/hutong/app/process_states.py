@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hutong.kernel.json_bytes import UNREADABLE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -72,7 +74,7 @@ def read_note(run_folder: Path) -> UpNote | None:
     """The note; None where no supervisor has left one that can be read."""
     try:
         return msgspec.json.decode((run_folder / NOTE).read_bytes(), type=UpNote)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return None
 
 

@@ -14,6 +14,7 @@ from hutong.calls.board import Board
 from hutong.calls.explain import Verdicts
 from hutong.calls.story_views import masked
 from hutong.kernel.errors import HutongError, StateError
+from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.numbering import AREAS, Numbering
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ class LiveSource:
             file = self._data / _LEGEND
             try:
                 self._legend = msgspec.json.decode(file.read_bytes(), type=_Legend)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise StateError(
                     f"the names of the live counters cannot be read: {error}.",
                     where=str(file),

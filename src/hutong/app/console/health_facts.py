@@ -18,6 +18,7 @@ from hutong.calls import board as cells
 from hutong.calls.board import Board
 from hutong.kernel.errors import HutongError
 from hutong.kernel.journal import FileJournal
+from hutong.kernel.json_bytes import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -328,7 +329,7 @@ class HealthSource:
     def _backup(self) -> BackupNote | None:
         try:
             return msgspec.json.decode((self._data / "run" / NOTE).read_bytes(), type=BackupNote)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return None
 
 

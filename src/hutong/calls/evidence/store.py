@@ -10,6 +10,7 @@ import msgspec
 
 from hutong.calls.evidence.model import FORMAT, Backtest, encoded, id_of
 from hutong.kernel.errors import HutongError
+from hutong.kernel.json_bytes import UNREADABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ class EvidenceStore:
                     "This evidence was changed after it was made.", where=str(path), fix="Run it again."
                 )
             backtest = msgspec.json.decode(content, type=Backtest)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise EvidenceError(f"This evidence cannot be read: {error}.", where=str(path)) from error
         if backtest.format != FORMAT:
             raise EvidenceError(f"This evidence has format {backtest.format}.", where=str(path), fix="Run it again.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hutong.calls.answers import NO_RULE
+from hutong.kernel.json_bytes import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +65,7 @@ class RuleIds:
     def _read(self, digest: int) -> tuple[str, ...]:
         try:
             saved = msgspec.json.decode((self._folder / f"{_name(digest)}.json").read_bytes(), type=_Saved)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return ()
         self._titles |= {rule.id: rule.title for rule in saved.rules}
         return tuple(rule.id for rule in saved.rules)

@@ -22,6 +22,7 @@ import numpy as np
 
 from hutong.calls.index.part import PartHead, sealed_columns
 from hutong.kernel.errors import StateError
+from hutong.kernel.json_bytes import UNREADABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +113,7 @@ class SidecarPart:
                 raise self._damaged("its head is damaged")
             try:
                 directory = msgspec.json.decode(head, type=_Directory)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise self._damaged(f"its head cannot be read: {error}") from error
             self._start = _aligned(_START.size + length)
             ends = [it.at + it.count * np.dtype(it.type).itemsize for it in directory.columns.values()]

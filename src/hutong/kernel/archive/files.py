@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from hutong.kernel.errors import HutongError
+from hutong.kernel.json_bytes import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -109,7 +110,7 @@ def read_position(folder: Path) -> Position | None:
         return msgspec.json.decode(path.read_bytes(), type=Position)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ArchiveError(
             f"how far the archive reaches cannot be read: {error}.",
             where=str(path),

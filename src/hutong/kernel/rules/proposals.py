@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 
 from hutong.kernel.errors import RuleError
+from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.rules.ruleset import LEVELS, Rule, Ruleset, Stage
 from hutong.kernel.rules.stages import (
     StageChange,
@@ -278,7 +279,7 @@ class Stages:
         for number, line in enumerate(whole_lines(self._proposals), start=1):
             try:
                 found.append(msgspec.json.decode(line, type=Proposal | Refusal))
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise RuleError(
                     f"this proposal cannot be read: {error}.",
                     where=f"{self._proposals}:{number}",

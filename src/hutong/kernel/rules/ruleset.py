@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from hutong.kernel.errors import RuleError
+from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.rules.compiler import compile_rules
 from hutong.kernel.rules.language import parse
 from hutong.kernel.rules.tree import Boolean, features_read
@@ -196,7 +197,7 @@ def load_saved(folder: Path, digest: str) -> Ruleset:
         ) from None
     try:
         saved = msgspec.json.decode(encoded, type=SavedRuleset)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RuleError(f"the kept ruleset cannot be read: {error}.", where=str(path)) from None
     if saved.format != _FORMAT:
         raise RuleError(f"the kept ruleset has format {saved.format}.", where=str(path), fix="Use a newer Hutong.")

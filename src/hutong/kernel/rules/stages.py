@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hutong.kernel.errors import RuleError
+from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.rules.ruleset import LEVELS, Rule, Ruleset, Stage
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def read_stages(path: Path) -> list[StageChange]:
     for number, line in enumerate(whole_lines(path), start=1):
         try:
             changes.append(msgspec.json.decode(line, type=StageChange))
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise RuleError(
                 f"this stage change cannot be read: {error}.",
                 where=f"{path}:{number}",

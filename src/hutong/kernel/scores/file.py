@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from hutong.kernel.errors import StateError
+from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.scores.table import MAX_MODELS, build_rows, no_scores
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _read_head(buffer: mmap.mmap, path: Path) -> Head:
         raise StateError("The head of the file of scores is damaged.", where=str(path), fix=_FIX)
     try:
         return msgspec.json.decode(text, type=Head)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise StateError("The head of the file of scores is damaged.", where=str(path), fix=_FIX) from error
 
 
