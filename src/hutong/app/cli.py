@@ -37,6 +37,11 @@ COMMANDS = (
     ("restore", "hutong.app.restore:restore", "从备份恢复到空目录 / Restore a backup into an empty folder"),
     ("serve", "hutong.app.serve:serve", "网页与接口进程 / The process that serves pages and the API"),
     ("work", "hutong.app.work:work", "定时任务进程 / The process that runs scheduled jobs"),
+    (
+        "feed",
+        "hutong.app.feed:feed",
+        "Kafka 进程:接收呼叫、发布判决 / The process that calls and verdicts of Kafka go through",
+    ),
     ("demo", "hutong.app.demo:demo", "演示:样例网关与实时页面 / Demo: a sample gateway and a live page"),
 )
 _NAMES = tuple(name for name, _, _ in COMMANDS)

@@ -230,6 +230,50 @@ class AlertsConfig(msgspec.Struct, frozen=True):
     ] = ""
 
 
+class KafkaConfig(msgspec.Struct, frozen=True):
+    """Calls from Kafka, and verdicts to it."""
+
+    bootstrap_servers: Annotated[
+        tuple[str, ...],
+        Doc(zh="Kafka 服务器,空则不用", en="brokers to begin with; empty = no Kafka", check=addresses.parse_host_port),
+    ] = ()
+    calls_topic: Annotated[str, Doc(zh="接收呼叫的主题,空则不接收", en="topic that calls come from; empty = none")] = (
+        "hutong.calls"
+    )
+    verdicts_topic: Annotated[
+        str, Doc(zh="发布判决的主题,空则不发布", en="topic that verdicts go to; empty = none")
+    ] = "hutong.verdicts"
+    dead_topic: Annotated[
+        str,
+        Doc(zh="无法使用的消息转入的主题", en="topic for messages that cannot be used", check=checks.not_empty),
+    ] = "hutong.calls.dead"
+    group: Annotated[
+        str, Doc(zh="消费组,各节点相同", en="consumer group, the same on every node", check=checks.not_empty)
+    ] = "hutong"
+    whole_numbers: Annotated[
+        bool, Doc(zh="判决中的号码不掩码", en="verdicts carry whole numbers; masked otherwise")
+    ] = False
+    security_protocol: Annotated[
+        Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], Doc(zh="安全协议", en="security protocol")
+    ] = "plaintext"
+    sasl_mechanism: Annotated[
+        Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Doc(zh="SASL 机制", en="SASL mechanism")
+    ] = ""
+    username: Annotated[str, Doc(zh="SASL 用户名", en="SASL user name")] = ""
+    password_file: Annotated[
+        str, Doc(zh="存放 SASL 口令的文件", en="file that holds the SASL password", check=checks.file_or_none)
+    ] = ""
+    ca_file: Annotated[
+        str, Doc(zh="CA 证书文件 (PEM)", en="file of the CA's certificates (PEM)", check=checks.file_or_none)
+    ] = ""
+    certificate_file: Annotated[
+        str, Doc(zh="客户端证书文件 (PEM)", en="file of the client's certificate (PEM)", check=checks.file_or_none)
+    ] = ""
+    key_file: Annotated[
+        str, Doc(zh="客户端私钥文件 (PEM)", en="file of the client's private key (PEM)", check=checks.file_or_none)
+    ] = ""
+
+
 class RecordsConfig(msgspec.Struct, frozen=True):
     """The database of people, tokens, changes and figures."""
 
@@ -405,6 +449,7 @@ class Config(msgspec.Struct, frozen=True):
     archive: ArchiveConfig = ArchiveConfig()
     mirror: MirrorConfig = MirrorConfig()
     alerts: AlertsConfig = AlertsConfig()
+    kafka: KafkaConfig = KafkaConfig()
     records: RecordsConfig = RecordsConfig()
     serve: ServeConfig = ServeConfig()
     access: AccessConfig = AccessConfig()
@@ -441,6 +486,10 @@ def check_config(config: Config) -> Iterator[Problem]:
     yield from _web(config)
     if config.alerts.webhook_url and not config.alerts.webhook_secret:
         yield Problem(("alerts", "webhook_secret"), "the webhook has no secret.", "Set alerts.webhook_secret too.")
+    if config.kafka.security_protocol.startswith("sasl") and not (
+        config.kafka.sasl_mechanism and config.kafka.username
+    ):
+        yield Problem(("kafka", "sasl_mechanism"), "SASL has no mechanism or user name.", "Set both.")
     names: dict[str, int] = {}
     networks: dict[addresses.Network, str] = {}
     for at, trunk in enumerate(config.trunks):

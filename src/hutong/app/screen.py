@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from hutong.app.config import load_config
 from hutong.calls.ask_edge import SOCKET, AskEdge
 from hutong.calls.engine import Policy
+from hutong.calls.feed.desk import FeedDesk
+from hutong.calls.feed.places import PlaceBook
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
 from hutong.calls.mirror import MirrorEdge
@@ -95,7 +97,9 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         loop = ScreeningLoop(engine, node, SystemClock(), lambda kind, text: reporter.log.error(kind, trouble=text))
         look_ups = LookUps(loop, roaming)
         server = SipServer(loop, [parse_listener(text) for text in (tuple(listen) or config.sip.listen)], look_ups)
-        asks = AskEdge(loop, look_ups, config.data / SOCKET)
+        places = PlaceBook(config.data, node.journal)
+        desk = FeedDesk(loop, places) if config.kafka.bootstrap_servers else None
+        asks = AskEdge(loop, look_ups, config.data / SOCKET, desk)
         mirrors = [mirror_edge(loop, config)] if config.mirror.listen else []
         edges: list[Edge] = [look_ups, server, asks, *mirrors]
         for edge in edges:

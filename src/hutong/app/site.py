@@ -18,7 +18,7 @@ from hutong.app.console import health, settings
 from hutong.app.console.health_facts import HealthSource
 from hutong.app.console.metrics_files import merged_metrics
 from hutong.app.screen import trunks_of
-from hutong.app.up import PROCESSES
+from hutong.app.up import processes_of
 from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
 from hutong.calls.api import Api, ApiLimits, ApiParts
@@ -164,7 +164,7 @@ class Site:
         source = HealthSource(
             config.data,
             keep_hours=config.journal.keep_hours,
-            names=tuple(PROCESSES),
+            names=tuple(processes_of(config)),
             mirrored=bool(config.mirror.listen),
             live=lambda: self.feed.view,
             watchers=lambda: self.feed.watchers,

@@ -19,9 +19,16 @@ from hutong.kernel.reporter import Reporter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hutong.app.config import Config
+
 # -P: a file named like a module in the folder where somebody stands must not take that module's place.
 _HUTONG = (sys.executable, "-P", "-m", "hutong")
 PROCESSES = {"screen": ("calls", "screen"), "serve": ("serve",), "work": ("work",)}
+
+
+def processes_of(config: Config) -> dict[str, tuple[str, ...]]:
+    """The processes of a node with these settings, and the words that start each."""
+    return PROCESSES | ({"feed": ("feed",)} if config.kafka.bootstrap_servers else {})
 
 
 def up(
@@ -29,10 +36,10 @@ def up(
     config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
     data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
 ) -> int:
-    """启动并看护 screen、serve、work,Ctrl-C 停止 / Supervise screen, serve and work; Ctrl-C stops them."""
+    """启动并看护 screen、serve、work(及 feed),Ctrl-C 停止 / Supervise screen, serve, work (and feed)."""
     settings = load_config(config, data=data)
     common = ("--data", str(settings.data)) + (("--config", str(config)) if config else ())
-    programs = [Program(name, (*_HUTONG, *words, *common)) for name, words in PROCESSES.items()]
+    programs = [Program(name, (*_HUTONG, *words, *common)) for name, words in processes_of(settings).items()]
     reporter = Reporter("up", level=settings.log.level, form=settings.log.format)
     with only_one(settings.data / "run") as run_folder:
         return Supervisor(programs, reporter, SystemClock(), run_folder).run()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hutong.calls import ask_batch, asking, board, screening
 from hutong.calls.ask_batch import STATUS, AskBatch
+from hutong.calls.feed import wire
 from hutong.calls.loop import BROKEN, READ, WRITE
 from hutong.kernel.errors import CodecError, ConfigError
 from hutong.kernel.numbering import digits_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hutong.calls.feed.desk import FeedDesk
     from hutong.calls.look_ups import LookUps
     from hutong.calls.loop import ScreeningLoop
 
@@ -125,10 +127,11 @@ class AskEdge:
         loop: the loop; its engine judges, its keeper journals.
         look_ups: outside roaming look-ups.
         path: of the socket; its folder is made where it is missing.
+        feed: serves what comes from a log of messages; None = nothing does.
     """
 
-    def __init__(self, loop: ScreeningLoop, look_ups: LookUps, path: Path) -> None:
-        self._loop, self._look_ups, self._path = loop, look_ups, path
+    def __init__(self, loop: ScreeningLoop, look_ups: LookUps, path: Path, feed: FeedDesk | None = None) -> None:
+        self._loop, self._look_ups, self._path, self._feed = loop, look_ups, path, feed
         self._batch = AskBatch(loop.engine)
         self._listener: socket.socket | None = None
         self._clients: dict[int, _Client] = {}
@@ -160,6 +163,8 @@ class AskEdge:
                 fix="Give this user the right to write there.",
             ) from error
         self._listener = listener
+        if self._feed is not None:
+            self._feed.open()
         self._loop.watch(listener.fileno(), self)
 
     def warm_up(self) -> None:
@@ -184,6 +189,8 @@ class AskEdge:
             self._listener.close()
             self._listener = None
             self._path.unlink(missing_ok=True)
+            if self._feed is not None:
+                self._feed.close()
 
     def serve(self, descriptor: int, events: int) -> None:
         """A client wants to connect, to ask, or can be written to again."""
@@ -203,7 +210,9 @@ class AskEdge:
         self._after(client)
 
     def tick(self, now: int) -> None:
-        """Nothing is due here: an idle client may stay."""
+        """Only a feed has something due: an idle client may stay."""
+        if self._feed is not None:
+            self._feed.tick(now)
 
     def _accept(self) -> None:
         assert self._listener is not None  # noqa: S101  # only an open edge is served
@@ -241,6 +250,9 @@ class AskEdge:
         Raises:
             CodecError: it is none.
         """
+        if frame.kind in {wire.FEED, wire.PLACES} and self._feed is not None:
+            client.send(self._feed.take(frame))
+            return
         if frame.kind != asking.REQUEST or not self._batch.load(frame.body, frame.rows):
             raise CodecError("this frame is no request.", where="screen.sock")
         cells = self._loop.engine.cells

@@ -46,6 +46,40 @@ JOURNAL_REFUSED = Metric(
     "日志未能写入的批次(其呼叫未应答)",
     "Batches that the journal did not take; their calls were not answered",
 )
+FEED_MESSAGES = Metric(
+    "hutong_feed_messages_total",
+    "counter",
+    "messages",
+    "Kafka 来的消息数,按结果(已判决、重复、无法使用)",
+    "Messages from Kafka by result: judged, repeated, dead",
+    ("result",),
+)
+FEED_LAG = Metric(
+    "hutong_feed_lag_messages",
+    "gauge",
+    "messages",
+    "各分区尚未读取的消息数",
+    "Messages of a partition not read yet",
+    ("topic", "partition"),
+)
+FEED_PUBLISHED = Metric(
+    "hutong_feed_published_total", "counter", "verdicts", "已发布到 Kafka 的判决数", "Verdicts published to Kafka"
+)
+FEED_BEHIND = Metric(
+    "hutong_feed_behind_records",
+    "gauge",
+    "records",
+    "日志中尚未发布的记录数",
+    "Records of the journal whose verdicts are not published yet",
+)
+FEED_FAILURES = Metric(
+    "hutong_feed_failures_total",
+    "counter",
+    "failures",
+    "读取、判决、发布失败次数",
+    "Failures to read, to judge and to publish",
+    ("what",),
+)
 API_REQUESTS = Metric(
     "hutong_api_requests_total",
     "counter",
