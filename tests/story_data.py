@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from console_pages import NOW
 from engines import ABROAD, NEIGHBOUR, Bench, invite, shipped_rules
-from hutong.calls.features import CALLER_WINDOWS
 from hutong.calls.outcomes import note_outcome
 from hutong.calls.record import KIND_OUTCOME
 from hutong.kernel.journal import FileJournal, encode_record
 from hutong.kernel.lists import draft
 from hutong.kernel.numbering import trunk_key
-from hutong.kernel.windows import WINDOW_FEATURES
+from hutong.kernel.windows import WINDOW_FEATURES, find, read_features
 from verdict_records import key_of, outcome_body
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 SECOND = 1_000_000_000
@@ -30,7 +30,7 @@ TELLING = "13700137001"
 
 
 class Judged(NamedTuple):
-    """What the engine saw of the busy caller at one of its calls."""
+    """What the engine's windows held of the busy caller at one of its calls."""
 
     time_s: int
     seq: int
@@ -62,8 +62,10 @@ def fill(data: Path, *, calls: int = 120, ends: bool = True, segment_bytes: int 
         callee = f"139{at // 3:08d}"
         bench(invite(BUSY, callee, call=f"b{at}", source=ABROAD if at % 5 == 0 else NEIGHBOUR))
         _keep(journal, bench)
-        features = bench.engine.scratch.features[CALLER_WINDOWS : CALLER_WINDOWS + len(WINDOW_FEATURES)].copy()
-        seen.append(Judged(bench.now_ns // SECOND, journal.last_seq, features))
+        # From the table: judgement itself reads only the windows that a rule may still ask for.
+        now_s, features = bench.now_ns // SECOND, np.zeros(len(WINDOW_FEATURES))
+        read_features(bench.window, find(bench.window, key_of(BUSY)), now_s, features, 0)
+        seen.append(Judged(now_s, journal.last_seq, features))
         if at % 4 == 0:
             extra = f"P-Asserted-Identity: <sip:{QUIET}@x>\nDiversion: <sip:{DIVERTER}@x>"
             bench(invite(TELLING, BUSY, call=f"from-{TELLING}-{at}", extra=extra))
