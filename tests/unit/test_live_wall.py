@@ -160,7 +160,7 @@ def test_the_stream_is_server_sent_events(site: WallSite) -> None:
     data = msgspec.json.decode(fields["data"])
     assert "Calls are being screened" in data["regions"]["answer"]
     assert set(data["regions"]) == {
-        "answer", "health", "rules", "trunks", "latest", "mirror", "table", "map", "cities",
+        "answer", "health", "rules", "trunks", "latest", "alerts", "mirror", "table", "map", "cities",
     }  # fmt: skip
     assert data["chart"] == {"time": [START // SECOND + 20], "pass": [70.0], "warn": [10.0], "block": [20.0]}
 

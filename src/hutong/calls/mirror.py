@@ -219,8 +219,10 @@ class MirrorEdge:
             mirror_follow.watch_calls(reader.it, when.now_ms)
             return more
 
+        # The crossing alone takes longer than there is to do while no call is under way.
+        first = watch if self._engine.tables.calls[mirror_calls.FOLLOWED] else work
         for turn in range(_TURNS):
-            if not self._batch(work if turn else watch):
+            if not self._batch(work if turn else first):
                 break
         cells = self._engine.cells
         cells[board.MIRROR_FOLLOWED] = self._engine.tables.calls[mirror_calls.FOLLOWED]
