@@ -63,6 +63,13 @@ def test_where_nobody_watches_it_goes_to_a_file_and_no_log(people: People, tmp_p
     assert NOTE in log
 
 
+def test_where_the_file_cannot_be_written_the_log_says_how_to_go_on(people: People, tmp_path: Path) -> None:
+    log = _announce(people, tmp_path / "missing", io.StringIO())
+    assert "hutong people reset-password admin" in log
+    assert "one-time password" not in log
+    assert people.account("admin").must_change
+
+
 def test_the_file_goes_once_its_password_is_replaced(people: People, tmp_path: Path) -> None:
     assert forget_first(people, tmp_path) == 0
     _announce(people, tmp_path, io.StringIO())

@@ -15,6 +15,7 @@ from hutong.calls.redress import RedressCard
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.web.frame import Frame
 from hutong.kernel.web.guard import permission_of
+from hutong.kernel.web.problems import PROBLEM_JSON, error_handlers, public_page
 from live_samples import START
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 def browser(tmp_path: Path) -> Browser:
     card = RedressCard(tmp_path, "test-node", "http://127.0.0.1:8081/redress", ManualClock(START))
     card.open()
-    handlers = redress_pages.routes(Frame([HOME]), card, "test-node")
+    frame = Frame([HOME])
+    handlers = redress_pages.routes(frame, card, "test-node")
     assert [permission_of(handler) for handler in handlers] == [None, None, None]
-    return Browser(Litestar(handlers, openapi_config=None))
+    return Browser(Litestar(handlers, exception_handlers=error_handlers(public_page(frame)), openapi_config=None))
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,13 @@ def test_machines_get_the_signed_card(browser: Browser, accept: str) -> None:
 
 def test_the_certificate_that_it_is_signed_with_is_there(browser: Browser) -> None:
     assert browser.get("/redress/certificate").text.startswith("-----BEGIN CERTIFICATE-----")
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", "没有这个页面"), ("en", "There is no such page")])
+def test_a_wrong_address_has_a_page_that_leads_to_no_console(browser: Browser, language: str, words: str) -> None:
+    page = browser.get("/redres", accept="text/html", accept_language=language)
+    assert page.status == 404
+    assert page.headers["content-language"] == language
+    assert words in page.text
+    assert 'href="/"' not in page.text
+    assert browser.get("/redres", accept="application/json").headers["content-type"].startswith(PROBLEM_JSON)

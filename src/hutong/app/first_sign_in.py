@@ -41,10 +41,18 @@ def announce_first(people: People, run_folder: Path, terminal: TextIO, reporter:
         terminal.flush()
         return
     file = run_folder / NOTE
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-    reporter.log.warning("first sign-in", account=FIRST, file=str(file), fix="Read the file, sign in, choose a password.")
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        # The account stands and nobody knows its password: only the command line can give it another.
+        fix = f"Make room, then run `hutong people reset-password {FIRST}`."
+        reporter.log.error("first sign-in not told", account=FIRST, file=str(file), error=str(error), fix=fix)  # noqa: TRY400  # a trace says no more
+        return
+    reporter.log.warning(
+        "first sign-in", account=FIRST, file=str(file), fix="Read the file, sign in, choose a password."
+    )
 
 
 def forget_first(people: People, run_folder: Path) -> int:

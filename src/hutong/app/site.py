@@ -29,7 +29,7 @@ from hutong.kernel.errors import HutongError
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.console import Console, NavItem
 from hutong.kernel.web.guard import OPEN, Guard, requires
-from hutong.kernel.web.problems import error_handlers
+from hutong.kernel.web.problems import error_handlers, public_page
 from hutong.kernel.web.security import with_security_headers
 from hutong.kernel.web.turns import Turns
 
@@ -227,6 +227,7 @@ class Site:
                 *redress_pages.routes(self._frame, services.card, services.config.node.name),
                 _static(),
             ],
+            exception_handlers=error_handlers(public_page(self._frame)),
             after_exception=[self._went_wrong],
             openapi_config=None,
             logging_config=None,

@@ -39,7 +39,6 @@ def _of(name: str, zh: str, en: str, *roles: Role) -> Permission:
     return Permission(name, zh, en, frozenset(roles))
 
 
-_STAFF: Final[tuple[Role, ...]] = ("analyst", "operator", "auditor", "administrator")
 PERMISSIONS: Final[dict[str, Permission]] = {
     it.name: it
     for it in (

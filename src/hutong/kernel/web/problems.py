@@ -6,15 +6,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from litestar import Request, Response
+from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from hutong.kernel.records import RecordsError
+from hutong.kernel.web.texts import choose_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from litestar.types import ExceptionHandlersMap
+
+    from hutong.kernel.web.frame import Frame
 
 PROBLEM_JSON = "application/problem+json"
 _INTERNAL = 500
@@ -103,6 +106,22 @@ def error_handlers(page: Callable[[Request[Any, Any, Any], Exception], Response[
         return problem_response(request, error)
 
     return {HTTPException: handle, Exception: handle}
+
+
+def public_page(frame: Frame) -> Callable[[Request[Any, Any, Any], Exception], Response[Any]]:
+    """For `error_handlers` of a port that is open to all: no console to lead back to, nothing told of the inside."""
+
+    def page(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        status = status_of(error)
+        missing = status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+        failure = "missing" if missing else "asked" if status < _INTERNAL else "inside"
+        language = choose_language(request.query_params.get("lang"), request.headers.get("accept-language", ""))
+        text = frame.render("public_failure.html", language, failure=failure, code=status)
+        headers = {"Cache-Control": "no-store", "Content-Language": language, "Vary": "Accept-Language, Accept"}
+        headers |= (error.headers or {}) if isinstance(error, HTTPException) else {}
+        return Response(text, status_code=status, headers=headers, media_type=MediaType.HTML)
+
+    return page
 
 
 def _wants_page(path: str, headers: Mapping[str, str]) -> bool:
