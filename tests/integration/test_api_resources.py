@@ -188,7 +188,7 @@ class TestVerdicts:
                 client.post("/v1/lists", json={"target": "13800001111", "reason": "r"}),
                 client.delete(f"/v1/lists/{entry}", headers=says("w")),
                 client.post("/v1/lists/import", content=b"target,reason\n13800002222,r\n"),
-                client.put("/v1/rules/calls.anonymous-from-abroad/stage", json={"to": "warn", "why": "w"}),
+                client.put("/v1/rules/calls.many-callees/stage", json={"to": "observe", "why": "w"}),
             ):
                 bad(answer, 503)
             assert broken.lists.count() == 1

@@ -38,6 +38,7 @@ _OPERATIONS = (
     "readEntry",
     "removeEntry",
     "importEntries",
+    "listAlerts",
     "listRules",
     "readRule",
     "listProposals",

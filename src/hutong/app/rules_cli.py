@@ -139,7 +139,8 @@ Number = Annotated[int, Parameter(name="NUMBER", help="提议编号 / number of 
 def backtest(  # noqa: PLR0913  # what it is asked, one option each
     *rules: Annotated[str, Parameter(name="RULES", help="规则文件、目录或编号 / rule files, folders, or ids in force")],
     over: Annotated[
-        tuple[Path, ...], Parameter(help="归档目录或话单文件 / archive folder or files of call records", required=True)
+        tuple[Path, ...],
+        Parameter(help="归档目录或话单文件 / archive folder or call records", required=True, consume_multiple=True),
     ],
     labels: Annotated[Path, Parameter(help="标注文件 (CSV、Parquet) / labels: number or call_id, label, class")],
     out: Annotated[Path | None, Parameter(help="结果另存目录 / folder for the result as JSON and text")] = None,

@@ -168,7 +168,7 @@ def picture_of(rate: Rate, limits: list[tuple[str, float]]) -> Picture:
         return Bar(at(low), round(max(at(high) - at(low), 1.0), 1), point)
 
     ticks = [
-        (f"{10**power:,g}" if power >= 0 else "≤0.1", at(10**power)) for power in range(int(_LEAST), int(_MOST) + 1)
+        (f"{10**power:,}" if power >= 0 else "≤0.1", at(10**power)) for power in range(int(_LEAST), int(_MOST) + 1)
     ]
     return Picture(
         bar(rate.low, rate.high),

@@ -233,7 +233,8 @@ class Figures:
     def days(self, at: int) -> tuple[Day, ...]:
         """By local day; days without a hit between the first and the last call stand as noughts."""
         counted = self._lines[at].days
-        days = sorted(set(self._days(np.arange(self.first_ms, self.last_ms + _HOUR_MS, _HOUR_MS, dtype=np.int64))))
+        hours = np.arange(self.first_ms // _HOUR_MS, self.last_ms // _HOUR_MS + 1, dtype=np.int64)
+        days = sorted(set(self._days(hours * _HOUR_MS)))
         return tuple(
             Day(
                 day=day,

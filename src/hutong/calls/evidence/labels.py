@@ -32,6 +32,8 @@ NO_CLASS: Final = ""
 _KINDS: Final = {"1": FRAUD, "0": LEGITIMATE}
 _NAMED_ERRORS: Final = 5
 _LONGEST_CLASS: Final = 64
+#: What others call a class of ours.
+_ALIASES: Final = {"emergency-line": "emergency", "clinic": "hospital"}
 #: Rows after which a share of bad ones ends the reading at once.
 _JUDGED_AFTER: Final = 1_000
 
@@ -135,6 +137,7 @@ class _Taken:
         self._count += 1
         kind = _KINDS.get(row.label.strip())
         class_ = row.class_.strip().lower()
+        class_ = _ALIASES.get(class_, class_)
         if kind is None:
             self._set_aside(row.row, "label", "不是 0 或 1", "is not 0 or 1")
         elif len(class_) > _LONGEST_CLASS:
