@@ -11,7 +11,10 @@ import msgspec
 import pytest
 
 from hutong.app.cli import STATUS_FAILED, run
+from hutong.calls.archiving import Archiver
 from hutong.calls.evidence.store import FOLDER, EvidenceStore
+from hutong.calls.record import KIND_VERDICT
+from verdict_records import NOON_MS, verdict_body, write_journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,3 +255,42 @@ def test_days_are_local(ground: Path, capsys: pytest.CaptureFixture[str]) -> Non
     write_calls(ground / "calls.csv", calls_of(FRAUD, 30, late))
     days = result(ground, capsys)["rules"][0]["effect"]["days"]
     assert [(it["day"], it["calls"]) for it in days if it["calls"]] == [("2026-03-02", 11)]
+
+
+def test_a_nodes_own_archive_is_tested_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_journal(
+        tmp_path,
+        [
+            [
+                (
+                    KIND_VERDICT,
+                    verdict_body(time_ms=NOON_MS + at * 1000, call_id=f"c{at}", trunk="local", kind=3, flags=256),
+                )
+            ]
+            for at in range(30)
+        ],
+    )
+    archiver = Archiver(tmp_path)
+    archiver.run((NOON_MS + 86_400_000) * 1_000_000)
+    archiver.close()
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "own.yaml").write_text(BUSY)
+    labels = write_labels(tmp_path / "labels.csv", (FRAUD, "1", ""))
+    told = ["rules", "backtest", "own.busy", "--over", str(tmp_path / "archive"), "--labels", str(labels), "--json"]
+    assert run([*told, "--data", str(tmp_path)]) == 0
+    found = msgspec.json.decode(capsys.readouterr().out)
+    assert found["over"]["calls"] == 30
+    assert found["rules"][0]["effect"]["hits"]["fraud"]["calls"] == 11, "mirrored calls are judged as if asked about"
+
+
+def test_several_files_may_follow_one_another(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (ground / "calls.csv").open() as file:
+        head, *rows = list(csv.reader(file))
+    for name, some in (("one.csv", rows[:70]), ("two.csv", rows[70:])):
+        write_calls(ground / name, some)
+    whole = result(ground, capsys)
+    told = ["rules", "backtest", "own.busy", "--over", str(ground / "one.csv"), str(ground / "two.csv")]
+    more = ["--labels", str(ground / "labels.csv"), "--data", str(ground / "data"), "--json"]
+    assert run([*told, *more]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["rules"] == whole["rules"]
+    assert head[0] == "call_id"
