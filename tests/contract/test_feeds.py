@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from bench.kafka_brokers import Brokers
 
 from hutong.calls.feed.kafka import KafkaFeed, KafkaLink, KafkaOutlet
 from hutong.calls.feed.port import FeedError, Letter, MemoryFeed, MemoryLog, MemoryOutlet
 from hutong.calls.feed.wire import Place
-from kafka_brokers import Brokers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -81,6 +82,9 @@ class KafkaFeed:
             "client.id": f"hutong-{node}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            # So long the partitions of a reader that was killed wait for another one, or for its own next start.
+            "session.timeout.ms": 10_000,
+            "heartbeat.interval.ms": 1_000,
             # What is fetched ahead is held in memory.
             "queued.max.messages.kbytes": 16_384,
             **options,
@@ -88,6 +92,7 @@ class KafkaFeed:
         self._consumer: Consumer | None = None
         self._own: Callable[[], Sequence[Place]] = tuple
         self._parts: set[Part] = set()
+        self._late: dict[Part, Place] = {}
         self._trouble: Exception | None = None
 
     def open(self, own_places: Callable[[], Sequence[Place]]) -> None:
@@ -118,8 +123,17 @@ class KafkaFeed:
             self._parts, self._trouble = set(), error
 
     def _revoked(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        del consumer
-        self._parts -= {(it.topic, it.partition) for it in parts}
+        going = {(it.topic, it.partition) for it in parts}
+        # The last moment at which a place still counts that came while the group was being shared out anew.
+        late = [self._told(it) for part, it in self._late.items() if part in going]
+        self._late = {}
+        self._parts -= going
+        if late:
+            with contextlib.suppress(KafkaException):
+                consumer.commit(offsets=late, asynchronous=False)
+
+    def _told(self, it: Place) -> TopicPartition:
+        return TopicPartition(it.topic, it.partition, it.next, self._node)
 
     def poll(self, most: int, wait_s: float) -> list[Message]:
         """See `Feed.poll`."""
@@ -161,18 +175,18 @@ class KafkaFeed:
 
     def commit(self, places: Sequence[Place]) -> None:
         """See `Feed.commit`."""
-        told = [
-            TopicPartition(it.topic, it.partition, it.next, self._node)
-            for it in places
-            if (it.topic, it.partition) in self._parts
-        ]
+        mine = [it for it in places if (it.topic, it.partition) in self._parts]
+        told = [self._told(it) for it in mine]
         if not told or self._consumer is None:
             return
+        here = {(it.topic, it.partition): it for it in mine}
+        self._late = {part: it for part, it in self._late.items() if part not in here}
         try:
             self._consumer.commit(offsets=told, asynchronous=False)
         except KafkaException as error:
             if error.args[0].code() not in _LATE:
                 raise FeedError(f"Kafka does not take the place: {error}.", where="[kafka]", fix=_FIX) from error
+            self._late |= here
 
     def lag(self) -> Mapping[Part, int]:
         """See `Feed.lag`; from what the last fetch said."""

@@ -6,7 +6,7 @@ same ids.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -35,6 +35,22 @@ if TYPE_CHECKING:
 #: Records looked at in one turn, about.
 AT_ONCE: Final = 2048
 _FILE: Final = "feed-published"
+_MOST_WAYS: Final = 20_000
+_MOST_PARTIES: Final = 50_000
+
+
+class _Way(NamedTuple):
+    """What calls that were judged alike are told alike."""
+
+    reason: dict[str, str]
+    rules: tuple[Fired, ...]
+
+
+class _Party(NamedTuple):
+    """A number as it is shown, and its pseudonym."""
+
+    shown: str
+    ref: str
 
 
 class VerdictPublisher:
@@ -48,6 +64,8 @@ class VerdictPublisher:
     def __init__(self, data: Path, node: str, outlet: Outlet, topic: str, refs: Refs, *, whole: bool) -> None:
         self._journal, self._verdicts = FileJournal(data / "journal"), Verdicts(data)
         self._node, self._outlet, self._topic, self._refs, self._whole = node, outlet, topic, refs, whole
+        self._ways: dict[tuple[object, ...], _Way] = {}
+        self._parties: dict[int, _Party] = {}
         self._file = data / "run" / _FILE
         self._place = self._read()
 
@@ -107,9 +125,8 @@ class VerdictPublisher:
             return  # a record of another version: what can be read was sent
 
     def _letter(self, verdict: Verdict, source: Source | None) -> Letter:
-        caller_ref, callee_ref = self._refs.ref(verdict.caller_key), self._refs.ref(verdict.callee_key)
-        caller, callee = self._shown(verdict.caller_key), self._shown(verdict.callee_key)
-        story = self._verdicts.explain(verdict, values=False)
+        caller, callee = self._party(verdict.caller_key), self._party(verdict.callee_key)
+        way = self._way(verdict)
         event = VerdictEvent(
             id=message_id(*msgspec.structs.astuple(source)) if source else f"{self._node}/{verdict.seq}",
             node=self._node,
@@ -117,21 +134,41 @@ class VerdictPublisher:
             time=show(verdict.time_ms),
             source=source,
             call_id=verdict.call_id if self._whole else masked(verdict.call_id),
-            caller=caller,
-            callee=callee,
-            caller_ref=caller_ref,
-            callee_ref=callee_ref,
+            caller=caller.shown,
+            callee=callee.shown,
+            caller_ref=caller.ref,
+            callee_ref=callee.ref,
             trunk=verdict.trunk,
             action=verdict.action,
             code=verdict.code,
-            reason={lang: masked(text) for lang, text in story.reason.items()},
-            rules=tuple(Fired(it.id, it.decided) for it in story.fired),
+            reason=way.reason,
+            rules=way.rules,
             flags=verdict.flags,
         )
         # What has one caller goes to one partition, and the key tells no more than the message.
-        key = (caller if self._whole else caller_ref).encode()
+        key = (caller.shown if self._whole else caller.ref).encode()
         return Letter(self._topic, key, msgspec.json.encode(event), (("hutong-id", event.id.encode()),))
 
-    def _shown(self, key: int) -> str:
-        digits = digits_of(key)
-        return digits if self._whole else mask_number(digits)
+    def _way(self, verdict: Verdict) -> _Way:
+        """What is said of calls that were judged alike, worked out once: calls of one kind come by the thousand."""
+        fired = tuple(index for index, _ in verdict.fired)
+        key = (verdict.ruleset, verdict.lists, verdict.action, verdict.code, verdict.rule, fired, verdict.flags)
+        way = self._ways.get(key)
+        if way is None:
+            story = self._verdicts.explain(verdict, values=False)
+            reason = {lang: masked(text) for lang, text in story.reason.items()}
+            way = _Way(reason, tuple(Fired(it.id, it.decided) for it in story.fired))
+            if len(self._ways) >= _MOST_WAYS:
+                self._ways.clear()
+            self._ways[key] = way
+        return way
+
+    def _party(self, key: int) -> _Party:
+        party = self._parties.get(key)
+        if party is None:
+            digits = digits_of(key)
+            party = _Party(digits if self._whole else mask_number(digits), self._refs.ref(key))
+            if len(self._parties) >= _MOST_PARTIES:
+                self._parties.clear()
+            self._parties[key] = party
+        return party

@@ -49,20 +49,23 @@ class Brokers:
         self._cluster: int | None = None
 
     def __enter__(self) -> Self:
+        """Start the brokers and make the topics."""
         error = ctypes.create_string_buffer(512)
         conf = self._rdkafka.rd_kafka_conf_new()
         # A client without brokers of its own, which only holds the cluster, has nothing to say.
         self._rdkafka.rd_kafka_conf_set(conf, b"log_level", b"0", error, 512)
         self._client = self._rdkafka.rd_kafka_new(_PRODUCER, conf, error, 512)
-        assert self._client, error.value
+        if not self._client:
+            raise RuntimeError(error.value.decode())
         self._cluster = self._rdkafka.rd_kafka_mock_cluster_new(self._client, 1)
         self._rdkafka.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 50)
         for topic, parts in self._topics.items():
-            made = self._rdkafka.rd_kafka_mock_topic_create(self._cluster, topic.encode(), parts, 1)
-            assert made == _CODE_OK, topic
+            if self._rdkafka.rd_kafka_mock_topic_create(self._cluster, topic.encode(), parts, 1) != _CODE_OK:
+                raise RuntimeError(topic)
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Take them away."""
         self._rdkafka.rd_kafka_mock_cluster_destroy(self._cluster)
         self._rdkafka.rd_kafka_destroy(self._client)
 
