@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql openjdk-17-jre-headless
 DEMO_SECONDS ?= 0
 
-.PHONY: setup debian demo up test lint bench lock
+.PHONY: setup debian demo up test lint bench quality lock
 
 setup: $(VENV)/.ready
 
@@ -33,6 +33,10 @@ lint: setup
 
 bench: setup debian
 	@$(BIN)/python -m bench
+
+# The tables of docs/quality.md: the same seeds give the same bytes.
+quality: setup
+	@$(BIN)/hutong quality --page docs/quality.md
 
 # Pins every version with its hashes; names no registry.
 lock: setup

@@ -31,6 +31,11 @@ COMMANDS = (
     ("risk", "hutong.app.risk_cli:app", "涉诈风险评分:训练、评估、评分 / Risk score: train, evaluate, score"),
     ("roaming", "hutong.app.roaming_cli:app", "漫游表 / The table of roaming subscribers"),
     ("simulate", "hutong.app.simulate_cli:app", "仿真:虚构省份的话单与信令 / A made-up province to test on"),
+    (
+        "quality",
+        "hutong.app.quality_cli:quality",
+        "衡量识别质量:虚构省份上的拦截率与误拦率 / How well the rules detect made-up fraud",
+    ),
     ("people", "hutong.app.people_cli:app", "账号:查看、新增、改角色、停用、重置口令 / Accounts of the console"),
     ("config", "hutong.app.config_cli:app", "配置:检查、查看 / Settings: check them, show them"),
     ("backup", "hutong.app.backup:backup", "备份,运行中亦可 / Back up a node, running or not"),
