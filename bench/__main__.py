@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [speed latency mirror http pages watchers memory start] [--write]`."""
+"""Runs the benchmarks: `python -m bench [speed latency mirror http pages watchers memory kafka start] [--write]`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import http_calls, mirror, pages, speed, start, tables, watchers, windows
+from bench import http_calls, kafka, mirror, pages, speed, start, tables, watchers, windows
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-SECTIONS = ("speed", "latency", "mirror", "http", "pages", "watchers", "memory", "start")
+SECTIONS = ("speed", "latency", "mirror", "http", "pages", "watchers", "memory", "kafka", "start")
 ROUNDS = 5
 SECONDS = 3.0
 LATENCY_ROUNDS = 3
@@ -64,6 +64,13 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
         yield "watchers", watchers.watchers_table(rounds)
     if "memory" in chosen:
         yield "memory", windows.memory_table()
+    yield from _alone(chosen, folder)
+
+
+def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
+    """With a node of their own, or two processes of one."""
+    if "kafka" in chosen:
+        yield "kafka", kafka.kafka_table(folder)
     if "start" in chosen:
         server = Hutong(folder, memory_mb=start.MEMORY_MB, name="full", listed=str(start.LISTED))
         yield "start", start.start_table(start.measure(server, folder))
