@@ -25,6 +25,7 @@ from engines import ABROAD, COMPANY, HOME, NEIGHBOUR
 from hutong.app.config import ServeConfig
 from hutong.calls.explain import Verdicts, tell
 from hutong.kernel import windows
+from stages import put_stage
 
 HERE = Path(__file__).resolve().parent
 MEBIBYTE = 1 << 20
@@ -58,10 +59,10 @@ def _fill(data: Path) -> None:
         ["lists", "add", "13700002222", "--reason", "removed later", "--who", "Li"],
         ["lists", "remove", "13700002222", "--why", "mistaken", "--who", "Wang"],
         ["roaming", "add", ROAMER, "--until", "3650d", "--who", "hlr"],
-        ["rules", "promote", "calls.many-callees-in-a-minute", "--to", "block", "--by", "Zhao", "--why", "replayed"],
-        ["rules", "promote", "calls.domestic-caller-from-abroad", "--to", "warn", "--by", "Zhao", "--why", "a trial"],
     ):
         hutong(*words, "--data", str(data))
+    put_stage(data, "calls.many-callees-in-a-minute", "block")
+    put_stage(data, "calls.domestic-caller-from-abroad", "warn")
 
 
 def _call(port: int) -> None:

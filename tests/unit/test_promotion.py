@@ -140,6 +140,16 @@ class TestCommands:
         assert "proposal 1 is refused by wang" in capsys.readouterr().err
         assert propose(data, "li") == 0
 
+    def test_decisions_of_earlier_versions_still_stand(self, data: Path) -> None:
+        line = (
+            '{"rule":"own.busy","version":1,"came_from":"observe","to":"warn","by":"Zhao","why":"replayed","time_ms":5}'
+        )
+        (data / STAGES_FILE).write_text(f"{line}\n")
+        assert rule_of(data).stage == "warn"
+        assert command(data, "demote", RULE, "--by", "li", "--why", "a clinic") == 0
+        assert (data / STAGES_FILE).read_text().splitlines()[0] == line
+        assert [(it.to, it.proposal) for it in read_stages(data / STAGES_FILE)] == [("warn", 0), ("observe", 0)]
+
     def test_one_person_demotes_at_once(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
         put_stage(data, RULE, "block")
         assert command(data, "demote", RULE, "--by", "li", "--why", "a clinic called") == 0
