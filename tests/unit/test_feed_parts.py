@@ -1,0 +1,141 @@
+"""What a feed is made of: frames and records, places, messages, settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hutong.app.config import Config, KafkaConfig, check_config
+from hutong.app.feed import link_of
+from hutong.app.up import processes_of
+from hutong.calls import asking
+from hutong.calls.feed import wire
+from hutong.calls.feed.events import read_call
+from hutong.calls.feed.places import NOTE, PlaceBook
+from hutong.calls.feed.port import start_of
+from hutong.kernel.errors import CodecError, ConfigError, JournalError
+from hutong.kernel.journal import MemoryJournal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRUNKS = frozenset({"neighbour"})
+ATTEMPT = asking.Attempt(b"1", b"13800138000", b"02161230000", 7, trunk=b"neighbour")
+TOPICS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=249)
+OFFSETS = st.lists(st.integers(0, 1 << 60), min_size=1, max_size=256, unique=True).map(sorted)
+
+
+def frame_of(data: bytes) -> asking.Frame:
+    (frame,) = asking.FrameReader().feed(data)
+    return frame
+
+
+@given(TOPICS, st.integers(0, 1 << 31), OFFSETS)
+def test_a_feed_frame_comes_back_as_it_was(topic: str, partition: int, offsets: list[int]) -> None:
+    calls = [asking.encode_call(ATTEMPT)] * len(offsets)
+    frame = frame_of(wire.encode_feed(3, topic, partition, offsets, calls))
+    fed = wire.decode_feed(frame)
+    assert (fed.topic, fed.partition, fed.offsets.tolist()) == (topic, partition, offsets)
+    assert asking.decode_request(frame._replace(body=fed.body)) == [ATTEMPT] * len(offsets)
+
+
+@given(TOPICS, st.integers(0, 1 << 31), st.integers(0, 1 << 60), OFFSETS)
+def test_a_record_of_a_place_comes_back_as_it_was(topic: str, partition: int, place: int, offsets: list[int]) -> None:
+    it = wire.FedRecord(topic, partition, place, tuple(offsets))
+    body = wire.encode_fed(it)
+    assert len(body) % 8 == 0
+    assert wire.decode_fed(1, body) == it
+    with pytest.raises(JournalError):
+        wire.decode_fed(1, body[: len(body) - 8])
+
+
+@given(st.binary(max_size=200), st.integers(0, 20))
+def test_any_bytes_are_a_feed_or_an_error(body: bytes, rows: int) -> None:
+    try:
+        fed = wire.decode_feed(asking.Frame(wire.FEED, rows, 1, body))
+    except CodecError:
+        return
+    assert len(fed.offsets) == rows > 0
+
+
+def test_offsets_that_do_not_ascend_are_refused() -> None:
+    frame = frame_of(wire.encode_feed(1, "calls", 0, [5, 5], [asking.encode_call(ATTEMPT)] * 2))
+    with pytest.raises(CodecError, match="order"):
+        wire.decode_feed(frame)
+
+
+def test_places_are_read_from_the_journal_and_from_a_note_that_outlives_it(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    journal = MemoryJournal()
+    journal.open()
+    journal.append(wire.KIND_FED, [wire.encode_fed(wire.FedRecord("calls", 2, 10, (8, 9)))], 1)
+    book = PlaceBook(tmp_path, journal)
+    book.open()
+    assert book.all() == [wire.Place("calls", 2, 10)]
+    book.note()
+    begun_anew = MemoryJournal()
+    begun_anew.open()
+    begun_anew.append(wire.KIND_FED, [wire.encode_fed(wire.FedRecord("calls", 3, 4, ()))], 1)
+    again = PlaceBook(tmp_path, begun_anew)
+    again.open()
+    assert again.get("calls", 2) == 10
+    (tmp_path / NOTE).write_text("{torn")
+    torn = PlaceBook(tmp_path, begun_anew)
+    torn.open()
+    assert torn.all() == [wire.Place("calls", 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("own", "committed", "ours", "start"),
+    [(None, 7, False, 7), (5, 7, True, 5), (5, 7, False, 7), (9, 7, True, 9), (9, 7, False, 9)],
+)
+def test_a_partition_begins_where_nothing_is_missed_and_nothing_of_ours_is_fetched_twice(
+    *, own: int | None, committed: int, ours: bool, start: int
+) -> None:
+    assert start_of(own, committed, ours=ours) == start
+
+
+def test_a_message_is_a_call_with_members_as_over_http_and_others_beside() -> None:
+    event = {"call_id": "1", "caller": "13800138000", "callee": "02161230000", "trunk": "neighbour", "start": 5}
+    assert msgspec.structs.replace(read_call(msgspec.json.encode(event), TRUNKS), received_ms=7) == ATTEMPT
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "empty"),
+        (b"", "no call"),
+        (b"\xff", "no call"),
+        (b'{"call_id": 5, "callee": "1"}', "no call"),
+        (b'{"call_id": "", "callee": "1", "trunk": "neighbour"}', "empty"),
+        (b'{"call_id": "1", "callee": "2", "trunk": "nobody"}', "no trunk"),
+        (b'{"call_id": "1", "callee": "2", "source": "nowhere"}', "no IP address"),
+        (b'{"call_id": "1", "callee": "2"}', "neither source nor trunk"),
+        (b'{"call_id": "1\\u0000", "callee": "2", "trunk": "neighbour"}', "control"),
+        (b'{"call_id": "' + 600 * b"1" + b'", "callee": "2", "trunk": "neighbour"}', "longer"),
+    ],
+)
+def test_what_is_no_call_is_told_why(value: bytes | None, why: str) -> None:
+    with pytest.raises(CodecError, match=why):
+        read_call(value, TRUNKS)
+
+
+def test_the_process_runs_only_where_brokers_are_named() -> None:
+    assert "feed" not in processes_of(Config())
+    assert "feed" in processes_of(Config(kafka=KafkaConfig(bootstrap_servers=("kafka:9092",))))
+
+
+def test_the_password_comes_from_its_file_and_sasl_needs_a_user(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("secret\n")
+    it = KafkaConfig(bootstrap_servers=("a:1", "b:2"), security_protocol="sasl_ssl", password_file=str(file))
+    options = link_of(it).options()
+    assert options["sasl.password"] == "secret"
+    assert options["bootstrap.servers"] == "a:1,b:2"
+    assert [problem.place for problem in check_config(Config(kafka=it))] == [("kafka", "sasl_mechanism")]
+    with pytest.raises(ConfigError, match="password"):
+        link_of(msgspec.structs.replace(it, password_file=str(tmp_path / "gone")))
