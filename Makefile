@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql openjdk-17-jre-headless
 DEMO_SECONDS ?= 0
+# These share the machine; all others, with peers and whole nodes, have it to themselves.
+PURE_TESTS := $(addprefix tests/,arch unit property rules contract)
 
 .PHONY: setup debian demo up test lint bench quality lock
 
@@ -23,7 +25,8 @@ up: setup
 	@$(BIN)/hutong up
 
 test: setup debian lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PURE_TESTS)
+	@$(BIN)/python -m pytest $(addprefix --ignore=,$(PURE_TESTS))
 
 lint: setup
 	@$(BIN)/ruff check src tests bench
