@@ -9,11 +9,13 @@ import numpy as np
 from engines import Bench
 from hutong.calls import outcomes, screening
 from hutong.calls import record as rec
+from hutong.calls.archiving import Archiver
 from hutong.calls.features import ROAMING, VOCABULARY
 from hutong.calls.model import ACTION_BLOCK, ACTIONS, FLAG_NAMES
 from hutong.calls.replay import Consulted, Replay, Terms
 from hutong.calls.replay_batch import BY_TIME, NEVER, UNKNOWN, CallBatch, Judged, Texts, new_batch, texts_of
 from hutong.calls.trunks import address_halves
+from hutong.kernel.journal import FileJournal
 from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.rules import Rule
 from hutong.kernel.rules.language import parse
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 CAPACITY, SALTS = 20_000, (12345, 67890)
 _HEADER = 8
+_SECOND = 1_000_000_000
 _KEPT = {name: bit for bit, name in FLAG_NAMES.items() if name in {"fail-open", "mirrored"}}
 
 
@@ -142,7 +145,7 @@ class Live:
     def replay(self, **terms: bool | int) -> Replay:
         """A replay that judges with what this run judged with."""
         tables, policy = self.bench.engine.tables, self.bench.engine.policy
-        consulted = Consulted(tables.numbering, tables.trunks, tables.lists, tables.roaming)
+        consulted = Consulted(tables.numbering, tables.trunks, tables.lists, tables.roaming, tables.scores)
         return Replay(self.ruleset, consulted, Terms(policy, self.capacity, salts=SALTS, **terms))  # type: ignore[arg-type]
 
 
@@ -153,6 +156,25 @@ def rules_of(*conditions: tuple[str, Stage, Stage]) -> Ruleset:
         for i, (when, action, stage) in enumerate(conditions)
     ]
     return build_ruleset(rules, [parse(rule.when, VOCABULARY) for rule in rules], VOCABULARY)
+
+
+def journalled(live: Live, data: Path, together: int) -> None:
+    """Write a run's records to a journal, some in a frame, and the rule set beside it."""
+    live.ruleset.save(data / "rulesets")
+    journal = FileJournal(data / "journal", segment_bytes=4000, writable=True)
+    journal.open()
+    records = live.bench.records
+    for at in range(0, len(records), together):
+        some = records[at : at + together]
+        journal.append_records(b"".join(some), len(some), (at + 1) * _SECOND)
+    journal.close()
+
+
+def archived(data: Path, rows_at_once: int) -> None:
+    """Make the archive of a journal."""
+    archiver = Archiver(data, rows_at_once, turns=1000)
+    archiver.run(10**18)
+    archiver.close()
 
 
 def judged(out: Judged) -> list[Judgement]:

@@ -8,37 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_live_equals_replay import RULES, events, listed, live_run
 
-from hutong.calls.archiving import FOLDER, Archiver
+from hutong.calls.archiving import FOLDER
 from hutong.calls.records.columns import call_batch
 from hutong.calls.records.dead_letters import DeadLetters
 from hutong.calls.records.reading import Reading, Source
-from hutong.kernel.journal import FileJournal
-from replayed import Live, judged
+from replayed import Live, archived, journalled, judged
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
-
-SECOND = 1_000_000_000
-
-
-def journalled(live: Live, data: Path, together: int) -> None:
-    """Write a run's records to a journal, some in a frame, and the rule set beside it."""
-    live.ruleset.save(data / "rulesets")
-    journal = FileJournal(data / "journal", segment_bytes=4000, writable=True)
-    journal.open()
-    records = live.bench.records
-    for at in range(0, len(records), together):
-        some = records[at : at + together]
-        journal.append_records(b"".join(some), len(some), (at + 1) * SECOND)
-    journal.close()
-
-
-def archived(data: Path, rows_at_once: int) -> None:
-    archiver = Archiver(data, rows_at_once, turns=1000)
-    archiver.run(10**18)
-    archiver.close()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -13,10 +14,14 @@ from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, shipped_rules
 from hutong.calls.identity import Parties
 from hutong.calls.model import FLAG_MIRRORED
 from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST
+from hutong.kernel.numbering.keys import key_of_digits
+from hutong.kernel.scores import Scores, build_rows
 from replayed import CAPACITY, Live, judged, part_of, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from hutong.kernel.rules import Ruleset
 
@@ -48,6 +53,8 @@ def touchy_rules() -> Ruleset:
         ("call.anonymous and callee.age < 60", "warn", "observe"),
         ("call.emergency or caller.listed_block or callee.listed_allow", "block", "block"),
         ("trunk.name == 'abroad' and caller.out_share_1h > 0.5", "warn", "observe"),
+        ("caller.risk >= 0.5", "block", "block"),
+        ("caller.risk_known and caller.risk < 0.5", "warn", "warn"),
     )
 
 
@@ -98,6 +105,15 @@ events = st.lists(
     st.tuples(waits, st.one_of(calls, calls, st.tuples(st.just("answer"), st.integers(0, 7)), ends)), max_size=60
 )
 listed = st.lists(st.sampled_from(LISTED), max_size=3)
+SCORED = ("8613800138000", "862161230005", "14155550100")
+scored = st.dictionaries(st.sampled_from(SCORED), st.floats(0, 1), max_size=3)
+
+
+def score_rows(scores: dict[str, float]) -> NDArray[np.int64]:
+    """Published scores of numbers."""
+    keys = np.array([key_of_digits(digits) for digits in scores], dtype=np.int64)
+    none = np.zeros(len(keys), dtype=np.int64)
+    return build_rows(Scores(keys, np.array([*scores.values()], dtype=np.float64), none, none))
 
 
 def live_run(live: Live, happened: list[tuple[int, tuple[object, ...]]]) -> None:
@@ -128,6 +144,7 @@ def live_run(live: Live, happened: list[tuple[int, tuple[object, ...]]]) -> None
 @given(
     happened=events,
     entries=listed,
+    scores=scored,
     capacity=st.sampled_from([CAPACITY, CAPACITY, 5]),
     cuts=st.lists(st.integers(0, 60), max_size=3),
 )
@@ -136,12 +153,14 @@ def test_a_replay_of_its_records_gives_the_verdicts_of_the_live_run(
     rules: str,
     happened: list[tuple[int, tuple[object, ...]]],
     entries: list[tuple[str, str]],
+    scores: dict[str, float],
     capacity: int,
     cuts: list[int],
 ) -> None:
     live = Live(tmp_path_factory.mktemp("live"), RULES[rules](), capacity=capacity)
     for target, kind in entries:
         live.bench.list(target, kind)
+    live.bench.engine.use_scores(score_rows(scores))
     live_run(live, happened)
     batch, replay = live.batch(), live.replay()
     places = sorted({0, batch.n, *(min(cut, batch.n) for cut in cuts)})

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from hutong.app.cli import run
 from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.numbering.keys import key_of_digits
+from hutong.kernel.scores import Scores, ScoreWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +101,24 @@ def test_trunks_of_the_settings_are_known_beside_the_kinds(tmp_path: Path, calls
     assert run([*command, "--lang", "en"]) == 1
 
 
+def test_scores_that_a_data_folder_publishes_are_consulted(tmp_path: Path, calls: Path) -> None:
+    data, out = tmp_path / "node", tmp_path / "out.csv"
+    one, none = np.array([key_of_digits("8613800138000")]), np.zeros(1, dtype=np.int64)
+    with ScoreWriter(data / "scores") as writer:
+        writer.publish(Scores(one, np.array([0.25]), none, none), ("m",), 1)
+    assert run(["calls", "replay", str(calls), "--out", str(out), "--data", str(data)]) == 0
+    assert float(results(out)["good"]["score"]) == pytest.approx(0.25, abs=1e-6)
+    assert results(out)["good"]["rules"] == ""
+
+
+def test_shards_judge_in_the_order_of_the_input(tmp_path: Path, calls: Path) -> None:
+    calls.write_text(HEADER + "".join(PLAIN.replace("good", f"g{at}").replace("8000,", f"{at}000,") for at in range(9)))
+    out, plain = tmp_path / "out.csv", tmp_path / "plain.csv"
+    assert run(["calls", "replay", str(calls), "--out", str(plain)]) == 0
+    assert run(["calls", "replay", str(calls), "--out", str(out), "--shards", "3"]) == 0
+    assert out.read_text() == plain.read_text()
+
+
 def test_bad_rows_are_set_aside_beside_the_results(tmp_path: Path, calls: Path) -> None:
     calls.write_text(calls.read_text() + "bad row\n")
     out = tmp_path / "out.csv"
@@ -117,6 +138,7 @@ def test_bad_rows_are_set_aside_beside_the_results(tmp_path: Path, calls: Path) 
         (["CALLS", "--stop-share", "nan"], 1, "from 0 to 1"),
         (["CALLS", "--stop-share", "few"], 2, ""),
         (["CALLS", "--rules", "none"], 1, "no rule files"),
+        (["CALLS", "--shards", "0"], 1, "1 to 4096 shards"),
         (["CALLS", "--data", "none"], 1, "does not exist"),
         (["CALLS", "--layout", "none.toml"], 1, "cannot be read"),
         (["CALLS", "--out", "CALLS"], 1, "written to and read"),

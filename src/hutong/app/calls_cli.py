@@ -70,6 +70,10 @@ def replay(  # noqa: PLR0913  # what it is asked, one option each
     as_if_promoted: Annotated[
         bool, Parameter(help="各规则按其最高动作判决 / judge as if every rule were at its own action", negative="")
     ] = False,
+    shards: Annotated[int, Parameter(help="按主叫分片数,每片如一个节点 / shards by caller, each as a node")] = 1,
+    spark: Annotated[
+        str, Parameter(help="在 Spark 上运行,如 local[2];--out 为目录 / run on this Spark master; --out is a folder")
+    ] = "",
     lang: Annotated[
         Literal["zh", "en"] | None, Parameter(help="语言,缺省随系统 / language; default: the system's")
     ] = None,
@@ -88,6 +92,8 @@ def replay(  # noqa: PLR0913  # what it is asked, one option each
             errors=errors,
             stop_share=stop_share,
             as_if_promoted=as_if_promoted,
+            shards=shards,
+            spark=spark,
             lang=lang,
         )
     )

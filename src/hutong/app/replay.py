@@ -6,6 +6,7 @@ import math
 import resource
 import sys
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,28 +16,35 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from hutong.app.config import load_config
+from hutong.app.risk_work import SCORES
 from hutong.app.rules_cli import existing_folder, in_force, language_of
 from hutong.app.screen import node_settings, trunks_of
 from hutong.calls.features import VOCABULARY
 from hutong.calls.records.layout import Layout, read_layout
 from hutong.calls.records.reading import Source
 from hutong.calls.records.run import Run
-from hutong.calls.replay import SALTS, Consulted, Replay, Terms
+from hutong.calls.replay import SALTS, Consulted, Terms
+from hutong.calls.replay_shards import MOST_SHARDS, Case, Shards
+from hutong.calls.replay_spark.session import missing, started
 from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
 from hutong.kernel.lists import ListIndex, ListStore
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import load_ruleset, rule_files
+from hutong.kernel.scores import ScoreFile
 from hutong.kernel.windows import capacity_for
 from hutong.kernel.windows.layout import HEAD, MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from hutong.app.config import Config
     from hutong.calls.records.run import Progress as Step
     from hutong.calls.records.run import Tally
+    from hutong.calls.replay import Replay
     from hutong.kernel.lists import ListArrays
     from hutong.kernel.rules import Ruleset
     from hutong.kernel.rules.vocabulary import Language
@@ -70,6 +78,8 @@ class Options(msgspec.Struct, frozen=True):
     errors: Path | None = None
     stop_share: float = 0.01
     as_if_promoted: bool = False
+    shards: int = 1
+    spark: str = ""
     lang: Language | None = None
 
 
@@ -85,16 +95,22 @@ def replay(options: Options) -> int:
         raise ConfigError("no file was named.", fix="hutong calls replay FILES…")
     if not math.isfinite(options.stop_share) or not 0 <= options.stop_share <= 1:
         raise ConfigError("a share is from 0 to 1.", where="--stop-share", fix="0.01 is one row in a hundred.")
+    _check_shards(options)
     config = load_config(options.config, data=options.data)
     ruleset = _ruleset(options)
     layout = read_layout(options.layout) if options.layout else Layout()
     errors = options.errors or _errors_beside(options)
     with ExitStack() as stack:
-        make, trunks = judges(config, ruleset, options, stack)
-        source = Source(options.files, trunks.names, layout, str(options.layout or ""), options.stop_share)
-        show = stack.enter_context(shown(language, lambda: (clock.monotonic() - begun) / _NS))
+        case = case_of(config, ruleset, options, stack)
+        names = case.consulted.trunks.names
+        source = Source(options.files, names, layout, str(options.layout or ""), options.stop_share)
         rules = [rule.id for rule in ruleset.rules]
-        tally = Run(source, rules, make, out=options.out, errors=errors, progress=show).run()
+        if options.spark:
+            tally = _on_spark(source, case, options, errors)
+        else:
+            show = stack.enter_context(shown(language, lambda: (clock.monotonic() - begun) / _NS))
+            make = case.replay if options.shards == 1 else partial(_sharded, case, options.shards, stack)
+            tally = Run(source, rules, make, out=options.out, errors=errors, progress=show).run()
     seconds = (clock.monotonic() - begun) / _NS
     sys.stderr.write("\n".join(_summary(tally, rules, seconds, errors, language)) + "\n")
     return 0
@@ -109,6 +125,31 @@ def _ruleset(options: Options) -> Ruleset:
     return load_ruleset([options.rules], VOCABULARY)
 
 
+def _check_shards(options: Options) -> None:
+    if not 1 <= options.shards <= MOST_SHARDS:
+        raise ConfigError(f"a replay has 1 to {MOST_SHARDS} shards.", where="--shards")
+    if options.spark:
+        lacking = missing()
+        if lacking is not None:
+            raise lacking
+        if options.out is None:
+            raise ConfigError("results of Spark need a folder.", where="--spark", fix="Name one: --out.")
+
+
+def _sharded(case: Case, count: int, stack: ExitStack) -> Shards:
+    shards = Shards(case, count)
+    stack.callback(shards.close)
+    return shards
+
+
+def _on_spark(source: Source, case: Case, options: Options, errors: Path) -> Tally:
+    from hutong.calls.replay_spark.run import replay_on_spark  # noqa: PLC0415  # an extra
+
+    assert options.out is not None  # noqa: S101  # see _check_shards
+    with started(options.spark) as session:
+        return replay_on_spark(session, source, case, options.shards, options.out, errors)
+
+
 def _errors_beside(options: Options) -> Path:
     """Bad rows go beside the results; without a file for these, into the working folder."""
     if options.out is not None:
@@ -120,6 +161,12 @@ def judges(
     config: Config, ruleset: Ruleset, options: Options, stack: ExitStack
 ) -> tuple[Callable[[], Replay], TrunkTable]:
     """What makes a replay, anew for each reading of the files, and its trunks: configured ones, then the kinds."""
+    case = case_of(config, ruleset, options, stack)
+    return case.replay, case.consulted.trunks
+
+
+def case_of(config: Config, ruleset: Ruleset, options: Options, stack: ExitStack) -> Case:
+    """What a replay is made of; of its lists until `stack` ends."""
     configured = trunks_of(config)
     kinds = [Trunk(kind, kind) for kind in TRUNK_KINDS[1:] if kind not in {trunk.name for trunk in configured}]
     numbering = Numbering(config.calls.home_area)
@@ -137,8 +184,16 @@ def judges(
         as_if_promoted=options.as_if_promoted,
         salts=salts,
     )
-    consulted = Consulted(numbering, trunks, lists, roaming)
-    return lambda: Replay(ruleset, consulted, terms), trunks
+    return Case(ruleset, Consulted(numbering, trunks, lists, roaming, _scores(options.data)), terms)
+
+
+def _scores(data: Path | None) -> NDArray[np.int64] | None:
+    """The scores last published in a data folder."""
+    if data is None:
+        return None
+    published = ScoreFile(data / SCORES)
+    published.refresh()
+    return published.rows
 
 
 def _kept(data: Path | None, stack: ExitStack) -> tuple[ListArrays, ListArrays, tuple[int, int]]:

@@ -20,7 +20,7 @@ from hutong.calls.model import ACTION_BLOCK, ACTION_OBSERVE, ACTION_WARN, ACTION
 from hutong.calls.replay_batch import CallBatch, Judged, Texts
 from hutong.calls.replay_core import Hours, Player, new_block, play
 from hutong.calls.replay_pending import NOTED, REFUSED, new_pending
-from hutong.kernel import scores, windows
+from hutong.kernel import windows
 from hutong.kernel.rules.gates import words_for
 from hutong.kernel.scores.table import no_scores
 
@@ -67,7 +67,10 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Consulted(NamedTuple):
-    """What a replay consults beside rules: as `engine.Tables`, without what is live. scores: see `kernel.scores`."""
+    """What a replay consults beside rules: as `engine.Tables`, without what is live.
+
+    scores: rows of published scores (`kernel.scores`), for rules and as one more factor of a call's score.
+    """
 
     numbering: Numbering
     trunks: TrunkTable
@@ -153,6 +156,7 @@ class Replay:
         buffer = mmap.mmap(-1, windows.size_for(terms.capacity), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         buffer.madvise(mmap.MADV_HUGEPAGE)
         self._table = windows.format_buffer(buffer, terms.capacity, terms.salts)
+        learned = no_scores() if it.scores is None else it.scores
         rules = rule_arrays(self._ruleset)
         if terms.as_if_promoted:
             rules = rules._replace(effects=rules.declared)
@@ -165,8 +169,7 @@ class Replay:
             calls=mirror_calls.no_table(),
             program=self._ruleset.program,
             rules=rules,
-            # What scores numbers had then is not kept: a replay knows none.
-            scores=no_scores(),
+            scores=learned,
             use_table=int(terms.policy.use_roaming_table),
             look_up_roaming=int(terms.policy.look_up_roaming),
         )
@@ -179,7 +182,7 @@ class Replay:
             hours=Hours(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(_HOURS, dtype=np.uint8)),
             block=new_block(),
             weights=np.array(weights, dtype=np.float64),
-            scores=scores.no_scores() if it.scores is None else it.scores,
+            scores=learned,
             exact=int(exact),
         )
 
