@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [speed latency mirror http pages watchers memory kafka start] [--write]`."""
+"""Runs the benchmarks: `python -m bench [SECTION…] [--write]`, of SECTIONS below."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import http_calls, kafka, mirror, pages, speed, start, tables, watchers, windows
+from bench import alerts, http_calls, kafka, mirror, pages, replay, speed, start, tables, watchers, windows
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-SECTIONS = ("speed", "latency", "mirror", "http", "pages", "watchers", "memory", "kafka", "start")
+SECTIONS = ("speed", "latency", "mirror", "alerts", "http", "pages", "watchers", "memory", "kafka", "replay", "start")
 ROUNDS = 5
 SECONDS = 3.0
 LATENCY_ROUNDS = 3
@@ -55,6 +55,8 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
         yield from _compared(chosen, folder)
     if "mirror" in chosen:
         yield "mirror", mirror.mirror_table(folder, memory_mb=MEMORY_MB)
+    if "alerts" in chosen:
+        yield "alerts", alerts.alerts_table()
     if "http" in chosen:
         yield "http", http_calls.measure(folder, memory_mb=MEMORY_MB, rounds=ROUNDS, seconds=SECONDS)
     if "pages" in chosen:
@@ -64,6 +66,8 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
         yield "watchers", watchers.watchers_table(rounds)
     if "memory" in chosen:
         yield "memory", windows.memory_table()
+    if "replay" in chosen:
+        yield "replay", replay.replay_table(folder)
     yield from _alone(chosen, folder)
 
 
