@@ -6,7 +6,6 @@ import math
 import resource
 import sys
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,7 +108,7 @@ def replay(options: Options) -> int:
             tally = _on_spark(source, case, options, errors)
         else:
             show = stack.enter_context(shown(language, lambda: (clock.monotonic() - begun) / _NS))
-            make = case.replay if options.shards == 1 else partial(_sharded, case, options.shards, stack)
+            make = case.replay if options.shards == 1 else _sharded(case, options.shards, stack)
             tally = Run(source, rules, make, out=options.out, errors=errors, progress=show).run()
     seconds = (clock.monotonic() - begun) / _NS
     sys.stderr.write("\n".join(_summary(tally, rules, seconds, errors, language)) + "\n")
@@ -136,10 +135,17 @@ def _check_shards(options: Options) -> None:
             raise ConfigError("results of Spark need a folder.", where="--spark", fix="Name one: --out.")
 
 
-def _sharded(case: Case, count: int, stack: ExitStack) -> Shards:
-    shards = Shards(case, count)
-    stack.callback(shards.close)
-    return shards
+def _sharded(case: Case, count: int, stack: ExitStack) -> Callable[[], Shards]:
+    """What makes shards, anew for each reading of the files; those of the reading before are closed first."""
+    kept = stack.enter_context(ExitStack())
+
+    def make() -> Shards:
+        kept.close()
+        shards = Shards(case, count)
+        kept.callback(shards.close)
+        return shards
+
+    return make
 
 
 def _on_spark(source: Source, case: Case, options: Options, errors: Path) -> Tally:
