@@ -110,6 +110,7 @@ class UdpPeer(Peer):
 
     def __init__(self, server: tuple[str, int]) -> None:
         super().__init__(server)
+        self._asked: set[str] = set()
         self._socket = socket.socket(self.family, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self._socket.bind((server[0], 0))
@@ -133,9 +134,17 @@ class UdpPeer(Peer):
             raise AssertionError(f"no answer within {seconds} s") from None
 
     def ask(self, data: bytes) -> bytes:
-        """Send a request and wait for the next datagram."""
+        """Send a request and wait for the next datagram that does not repeat the answer to an earlier call.
+
+        A refusal that nobody acknowledges is said again after half a second (RFC 3261 §17.2.1).
+        """
+        call = header_of(data, "Call-ID")
+        earlier = self._asked - {call}
+        self._asked.add(call)
         self.send(data)
-        return self.receive()
+        while header_of(answer := self.receive(), "Call-ID") in earlier:
+            pass
+        return answer
 
     def pending(self) -> list[bytes]:
         """What has come and was not read yet; waits for nothing."""

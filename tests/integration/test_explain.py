@@ -60,9 +60,7 @@ def story(told: Callable[..., str]) -> Callable[[str], dict[str, Any]]:
 def place(peer: UdpPeer, caller: str, code: int, **more: object) -> str:
     """Place a call and require its answer; gives its name."""
     call = new_call()
-    # An earlier call's refusal, which nobody acknowledges, may be said again before this answer.
-    answer, _ = peer.answer_to(peer.invite(caller, call=call, **more))  # type: ignore[arg-type]
-    assert code_of(answer) == code
+    assert code_of(peer.ask(peer.invite(caller, call=call, **more))) == code  # type: ignore[arg-type]
     return call
 
 
