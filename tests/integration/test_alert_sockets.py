@@ -120,6 +120,7 @@ def test_a_victim_is_told_of_while_the_call_goes_on(tmp_path: Path) -> None:
         with running(node, work), Sender(node) as sender:
             node.start()
             work.launch()
+            work.wait_until((node.data / "run" / "work.prom").exists)
             first, second = call("first", "4008123456"), call("second", "4008999999")
             sender.send(first.invite(), first.response(486))
             node.await_outcomes(1)
@@ -201,7 +202,7 @@ def test_killed_at_any_moment_each_alert_is_raised_once_and_told_at_least_once(t
                 last = max((it.seq for it in found), default=0)
                 return table.going_on() == (0, 0) and any(it.id == f"node1-{last}" for it in receiver.messages)
 
-            until(is_told, PATIENCE, "everything is told")
+            until(is_told, 3 * PATIENCE, "everything is told")
     found = alerts_in(node.data)
     raised = Counter((it.verdict_seq, it.rule) for it in found if it.phase == "raised")
     ends = Counter(it.verdict_seq for it in found if it.phase != "raised")
