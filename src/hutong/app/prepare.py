@@ -25,7 +25,7 @@ from hutong.kernel.reporter import Reporter
 
 def main() -> None:
     """Open a node in a throw-away folder and let a sample call take every path."""
-    sys.stdout.write("正在编译(约一分钟,仅此一次)/ Compiling, about a minute, this once …\n")
+    sys.stdout.write("正在编译(数分钟,仅此一次)/ Compiling, a few minutes, this once …\n")
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="hutong-prepare-") as name:
         settings = node_settings(load_config(None, data=Path(name), environ={}))
