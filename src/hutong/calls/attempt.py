@@ -90,13 +90,18 @@ class Judge(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Reused working memory: numbers (other: From's), features, rules possible, fired marks, a verdict."""
+    """Reused working memory: numbers (other: From's), features, rules possible, fired marks, a verdict.
+
+    keys: int64[3] of caller, callee and trunk. rows: int64[3], where their windows most
+    likely are, -1 = no idea; afterwards where they are.
+    """
 
     caller: NDArray[np.int64]
     callee: NDArray[np.int64]
     other: NDArray[np.int64]
     diverter: NDArray[np.int64]
     keys: NDArray[np.int64]
+    rows: NDArray[np.int64]
     features: NDArray[np.float64]
     possible: NDArray[np.uint64]
     fired: NDArray[np.uint8]
@@ -159,6 +164,7 @@ def new_scratch(rules: int) -> Scratch:
         other=np.zeros(NUMBER_FIELDS, dtype=np.int64),
         diverter=np.zeros(NUMBER_FIELDS, dtype=np.int64),
         keys=np.zeros(3, dtype=np.int64),
+        rows=np.full(3, -1, dtype=np.int64),
         features=VOCABULARY.defaults(),
         possible=np.zeros(words_for(rules), dtype=np.uint64),
         fired=np.zeros(max(rules, 1), dtype=np.uint8),

@@ -101,13 +101,20 @@ def note_outcome(  # noqa: PLR0913, PLR0917  # the cells of one record
         forget_active(windows)
         return
     for key in (caller, callee, trunk):
-        slot = find(windows, key)
-        if phase == PHASE_ANSWERED:
-            note_answered(windows, slot, now)
-        elif phase == PHASE_ENDED:
-            note_ended(windows, slot, now, answered, ring_ms, talk_ms)
-        elif answered != 0:
-            note_lost(windows, slot, now)
+        note_outcome_at(windows, find(windows, key), phase, answered, ring_ms, talk_ms, now)
+
+
+@compiled
+def note_outcome_at(
+    windows: WindowArrays, slot: int, phase: int, answered: int, ring_ms: int, talk_ms: int, now: int
+) -> None:
+    """Count an outcome for one number's row; -1 has no effect. Arguments as of `note_outcome`."""
+    if phase == PHASE_ANSWERED:
+        note_answered(windows, slot, now)
+    elif phase == PHASE_ENDED:
+        note_ended(windows, slot, now, answered, ring_ms, talk_ms)
+    elif answered != 0:
+        note_lost(windows, slot, now)
 
 
 @compiled

@@ -180,7 +180,7 @@ class Replay:
             call=np.zeros(CALL_SLOTS, dtype=np.int64),
             pending=new_pending(terms.most_under_way),
             hours=Hours(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(_HOURS, dtype=np.uint8)),
-            block=new_block(),
+            block=new_block(len(it.trunks.names)),
             weights=np.array(weights, dtype=np.float64),
             scores=learned,
             exact=int(exact),

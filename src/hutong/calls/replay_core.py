@@ -31,7 +31,7 @@ from hutong.calls.attempt import (
     Scratch,
 )
 from hutong.calls.model import ACTION_BLOCK, FLAG_FAIL_OPEN, FLAG_MIRRORED
-from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST, note_outcome
+from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST, note_outcome_at
 from hutong.calls.replay_batch import DERIVE
 from hutong.calls.replay_pending import (
     ANSWERED,
@@ -63,7 +63,15 @@ from hutong.kernel.compiled import compiled, inlined, signed
 from hutong.kernel.numbering import NUMBER_FIELDS, read_number
 from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.rules.gates import WORD
-from hutong.kernel.windows import prefetch_counts, prefetch_index, prefetch_order, prefetch_row, table_at
+from hutong.kernel.windows import (
+    find_near,
+    prefetch_counts,
+    prefetch_index,
+    prefetch_link,
+    prefetch_order,
+    prefetch_row,
+    table_at,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,11 +101,15 @@ class Hours(NamedTuple):
 class Block(NamedTuple):
     """Working memory: numbers read, outcomes due (keys and entries; due[DUE] is how many).
 
-    abroad: int64[BLOCK], 1 where a call comes in from abroad; home: zeros.
+    rows: int64[BLOCK, 2] and due_rows: int64[DUE, 2], where in the windows caller and callee most likely are;
+    trunk_rows: int64[trunks], where trunks are. abroad: int64[BLOCK], 1 where a call comes in from abroad; home: zeros.
     """
 
     callers: NDArray[np.int64]
     callees: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    trunk_rows: NDArray[np.int64]
+    due_rows: NDArray[np.int64]
     abroad: NDArray[np.int64]
     home: NDArray[np.int64]
     due_keys: NDArray[np.int64]
@@ -122,11 +134,14 @@ class Player(NamedTuple):
     exact: int
 
 
-def new_block() -> Block:
-    """Working memory of a player."""
+def new_block(trunks: int) -> Block:
+    """Working memory of a player with so many trunks."""
     return Block(
         callers=np.zeros((BLOCK, NUMBER_FIELDS), dtype=np.int64),
         callees=np.zeros((BLOCK, NUMBER_FIELDS), dtype=np.int64),
+        rows=np.zeros((BLOCK, 2), dtype=np.int64),
+        trunk_rows=np.full(trunks, -1, dtype=np.int64),
+        due_rows=np.zeros((DUE, 2), dtype=np.int64),
         abroad=np.zeros(BLOCK, dtype=np.int64),
         home=np.zeros(BLOCK, dtype=np.int64),
         due_keys=np.zeros(DUE, dtype=np.int64),
@@ -183,28 +198,38 @@ def _ask_ahead(w: WindowArrays, entries: NDArray[np.int64], block: Block, count:
         prefetch_index(w, block.callers[i, KEY])
         prefetch_index(w, block.callees[i, KEY])
     for n in range(due):
-        prefetch_counts(w, entries[block.due[n], CALLER])
-        prefetch_counts(w, entries[block.due[n], CALLEE])
+        block.due_rows[n, 0] = prefetch_counts(w, entries[block.due[n], CALLER])
+        block.due_rows[n, 1] = prefetch_counts(w, entries[block.due[n], CALLEE])
     for i in range(count):
-        prefetch_row(w, block.callers[i, KEY])
-        prefetch_counts(w, block.callees[i, KEY])
+        caller, callee = prefetch_row(w, block.callers[i, KEY]), prefetch_counts(w, block.callees[i, KEY])
+        prefetch_link(w, caller)
+        prefetch_link(w, callee)
+        block.rows[i, 0], block.rows[i, 1] = caller, callee
     for i in range(count):
-        prefetch_order(w, block.callers[i, KEY])
-        prefetch_order(w, block.callees[i, KEY])
+        prefetch_order(w, block.rows[i, 0])
+        prefetch_order(w, block.rows[i, 1])
 
 
 @compiled
-def _note(w: WindowArrays, keys: NDArray[np.int64], pending: Pending, ref: int) -> None:
-    """Let the windows see an outcome, and put in what follows it."""
+def _note(
+    w: WindowArrays,
+    keys: NDArray[np.int64],
+    trunk_rows: NDArray[np.int64],
+    pending: Pending,
+    ref: int,
+    near: tuple[int, int],
+) -> None:
+    """Let the windows see an outcome, and put in what follows it; `near`: see `windows.find_near`."""
     entry = pending.entries[ref]
     trunk = entry[pending_.TRUNK]
     answered = 1 if trunk & ANSWERED else 0
     first = trunk & NEXT_ANSWER != 0
     phase = PHASE_ANSWERED if first else (PHASE_LOST if trunk & LOST else PHASE_ENDED)
     now = entry[TIMES] // 1000
-    note_outcome(
-        w, entry[CALLER], entry[CALLEE], keys[trunk & TRUNK_MASK], phase, answered, entry[RING], entry[TALK], now
-    )
+    ring, talk, place = entry[RING], entry[TALK], trunk & TRUNK_MASK
+    note_outcome_at(w, find_near(w, entry[CALLER], near[0]), phase, answered, ring, talk, now)
+    note_outcome_at(w, find_near(w, entry[CALLEE], near[1]), phase, answered, ring, talk, now)
+    note_outcome_at(w, find_near(w, keys[place], trunk_rows[place]), phase, answered, ring, talk, now)
     pending.state[NOTED] += 1
     if first and entry[LAST_ORDER] >= 0:
         entry[pending_.TRUNK] = trunk & ~NEXT_ANSWER
@@ -223,13 +248,13 @@ def _note_until(w: WindowArrays, keys: NDArray[np.int64], pending: Pending, bloc
         if min(mine, other) > bound:
             return done
         if other < mine:
-            ref = take_first(pending)
+            _note(w, keys, block.trunk_rows, pending, take_first(pending), (-1, -1))
         elif done < block.due[DUE]:
-            ref = int(block.due[done])
+            near = (block.due_rows[done, 0], block.due_rows[done, 1])
+            _note(w, keys, block.trunk_rows, pending, int(block.due[done]), near)
             done += 1
         else:
             return done
-        _note(w, keys, pending, ref)
 
 
 @compiled
@@ -349,9 +374,12 @@ def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for
             if call[DIVERTER + 1] > 0:
                 start, stop = b.diverter.offsets[i], b.diverter.offsets[i + 1]
                 read_number(judge.plan, b.diverter.data, start, stop, 0, scratch.diverter)
+            scratch.rows[0], scratch.rows[1] = block.rows[i - at, 0], block.rows[i - at, 1]
+            scratch.rows[2] = block.trunk_rows[b.trunk[i]]
             while not weigh(judge, call, scratch):
                 # Whoever was to be asked then cannot be asked now.
                 call[ROAMING] = ROAMING_UNKNOWN
+            block.trunk_rows[b.trunk[i]] = scratch.rows[2]
             verdict = scratch.verdict
             out.action[i] = verdict[V_ACTION]
             out.decided[i] = verdict[V_RULE] if verdict[V_RULE] != NO_RULE else -1

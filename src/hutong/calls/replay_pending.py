@@ -26,7 +26,7 @@ NEXT_ANSWER, ANSWERED, LOST = 1 << 32, 1 << 33, 1 << 34
 CURRENT, USED, FREE, WAITING, IN_HEAP, BIRTHS, REFUSED, NOTED = 0, 1, 2, 3, 4, 5, 6, 7
 STATE = 8
 
-_SLOT_BITS = 10
+_SLOT_BITS = 7
 _SLOTS = 1 << 17
 #: Entries of one order keep the order in which they were put in.
 BIRTH_BITS = 20

@@ -130,6 +130,7 @@ def judge(
         nothing was counted.
     """
     read_parties(it, call, text, scratch)
+    scratch.rows[:] = -1
     if not weigh(it, call, scratch):
         return at
     return _write(it, call, text, scratch, buffer, at)

@@ -93,6 +93,7 @@ from hutong.kernel.windows import (
     read_features,
     table_at,
     touch,
+    touch_near,
 )
 
 if TYPE_CHECKING:
@@ -230,6 +231,14 @@ def _consult_scores(judge: Judge, scratch: Scratch) -> None:
 
 @compiled
 def note_call(windows: WindowArrays, keys: NDArray[np.int64], area: int, now: int, night: int) -> tuple[int, int, int]:
+    """As `note_call_near`, with no idea where the rows may be."""
+    return note_call_near(windows, keys, area, now, night, (-1, -1, -1))
+
+
+@compiled
+def note_call_near(
+    windows: WindowArrays, keys: NDArray[np.int64], area: int, now: int, night: int, near: tuple[int, int, int]
+) -> tuple[int, int, int]:
     """Count a call attempt for caller, callee and trunk.
 
     Args:
@@ -238,15 +247,16 @@ def note_call(windows: WindowArrays, keys: NDArray[np.int64], area: int, now: in
         area: the callee's area code index.
         now: seconds since 1970 UTC.
         night: 1 in the night hours.
+        near: where their rows most likely are (`windows.find_near`).
 
     Returns:
         Their rows.
     """
-    caller = touch(windows, keys[0], now)
+    caller = touch_near(windows, keys[0], near[0], now)
     note_attempt(windows, caller, keys[1], area, now, night)
-    callee = touch(windows, keys[1], now)
+    callee = touch_near(windows, keys[1], near[1], now)
     note_inbound(windows, callee, now)
-    trunk = touch(windows, keys[2], now)
+    trunk = touch_near(windows, keys[2], near[2], now)
     note_attempt(windows, trunk, keys[1], area, now, night)
     return caller, callee, trunk
 
@@ -277,11 +287,13 @@ def _count_and_run(it: Judge, scratch: Scratch, now: int, night: int) -> int:
     if alone:
         _note_and_read(w, keys, scratch.callee[AREA], now, night, scratch.features)
     else:
-        caller, callee, trunk = note_call(w, keys, scratch.callee[AREA], now, night)
+        near = (scratch.rows[0], scratch.rows[1], scratch.rows[2])
+        caller, callee, trunk = note_call_near(w, keys, scratch.callee[AREA], now, night, near)
         made, _ = day_counts(w, caller)
         _, received = day_counts(w, callee)
         for word in range(possible.shape[0]):
             possible[word] &= rules.by_calls[min(made, FEW), word] & rules.by_inbound[min(received, FEW), word]
+    scratch.rows[0], scratch.rows[1], scratch.rows[2] = caller, callee, trunk
     scratch.fired[:] = 0
     unread = 0 if alone else CALLER_READ | CALLEE_READ | TRUNK_READ
     count = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.kernel.compiled import compiled
+from hutong.kernel.compiled import compiled, inlined
 from hutong.kernel.numbering.codes import (
     AREA,
     COUNTRY,
@@ -143,7 +143,12 @@ def _scan(text: np.ndarray, start: int, end: int) -> tuple[int, int]:
 @compiled
 def _peek(text: np.ndarray, at: int, count: int) -> tuple[int, int]:
     """The next `count` digits as an integer, and where the text goes on after them; they must be there."""
-    value = 0
+    return _append(0, text, at, count)
+
+
+@compiled
+def _append(value: int, text: np.ndarray, at: int, count: int) -> tuple[int, int]:
+    """`value` with the next `count` digits written after it, and where the text goes on after them."""
     while count > 0:
         digit = int(np.int64(text[at])) - _ZERO
         at += 1
@@ -184,10 +189,8 @@ def _fill_odd(text: np.ndarray, at: int, end: int, count: int, form: int, out: n
 @compiled
 def _key(head: int, head_digits: int, text: np.ndarray, at: int, count: int) -> int:
     """The key of `head` followed by the next `count` digits; 15 digits at most together."""
-    value, _ = _peek(text, at, count)
-    for _ in range(count):
-        head *= 10
-    return pack_key(head + value, head_digits + count, KIND_NUMBER)
+    value, _ = _append(head, text, at, count)
+    return pack_key(value, head_digits + count, KIND_NUMBER)
 
 
 @compiled
@@ -365,7 +368,7 @@ def _past_86(text: np.ndarray, at: int, count: int) -> tuple[int, int]:
     return at, count
 
 
-@compiled
+@inlined
 def _read_international(
     table: np.ndarray, text: np.ndarray, at: int, end: int, count: int, form: int, out: np.ndarray
 ) -> None:
@@ -377,7 +380,7 @@ def _read_international(
         _read_foreign(table, text, at, end, count, form, out)
 
 
-@compiled
+@inlined
 def _read_bare(  # noqa: PLR0911  # one reading after the other, and the first that fits ends it
     table: np.ndarray, text: np.ndarray, at: int, end: int, count: int, abroad: int, out: np.ndarray
 ) -> None:

@@ -4,7 +4,7 @@ Takes number keys and `now`, gives feature values. The table lives in one byte b
 disk); nothing here knows a call, a rule or a clock. See docs/windows.md.
 """
 
-from hutong.kernel.windows.ahead import prefetch_counts, prefetch_index, prefetch_order, prefetch_row
+from hutong.kernel.windows.ahead import prefetch_counts, prefetch_index, prefetch_link, prefetch_order, prefetch_row
 from hutong.kernel.windows.features import SPAN_NAMES, WINDOW_FEATURES, day_counts, read_features
 from hutong.kernel.windows.file import WindowFile
 from hutong.kernel.windows.gate import BatchGate
@@ -29,7 +29,7 @@ from hutong.kernel.windows.notes import (
     note_inbound,
     note_lost,
 )
-from hutong.kernel.windows.table import find, touch
+from hutong.kernel.windows.table import find, find_near, touch, touch_near
 from hutong.kernel.windows.undo import begin, commit, recover, undo_room
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "day_counts",
     "evicted",
     "find",
+    "find_near",
     "forget_active",
     "format_buffer",
     "handle_of",
@@ -57,6 +58,7 @@ __all__ = [
     "note_lost",
     "prefetch_counts",
     "prefetch_index",
+    "prefetch_link",
     "prefetch_order",
     "prefetch_row",
     "read_features",
@@ -64,6 +66,7 @@ __all__ = [
     "size_for",
     "table_at",
     "touch",
+    "touch_near",
     "tracked",
     "undo_room",
     "views",

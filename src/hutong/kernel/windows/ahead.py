@@ -61,31 +61,39 @@ def prefetch_index(w: WindowArrays, key: int) -> None:
 
 
 @compiled
-def prefetch_row(w: WindowArrays, key: int) -> None:
-    """Begin to fetch the row that `key` most likely has; after prefetch_index. Changes nothing."""
+def prefetch_row(w: WindowArrays, key: int) -> int:
+    """Begin to fetch the row that `key` most likely has, and give it (-1 where there is none); after prefetch_index."""
     slot = likely_slot(w, key)
     if slot >= 0:
         row = nth(w.rows, slot)
         for offset in range(0, ROW_BYTES, _LINE):
             _fetch(row, offset)
-        _fetch(nth(w.links, 2 * slot), 0)
+        _fetch(row, ROW_BYTES - 1)  # rows begin anywhere in a line
+    return slot
 
 
 @compiled
-def prefetch_counts(w: WindowArrays, key: int) -> None:
+def prefetch_counts(w: WindowArrays, key: int) -> int:
     """As prefetch_row, for a number that is called or whose call is answered or ends: its bins are not touched."""
     slot = likely_slot(w, key)
     if slot >= 0:
         row = nth(w.rows, slot)
         for offset in range(0, BINS_AT, _LINE):
             _fetch(row, offset)
+        _fetch(row, BINS_AT - 1)
+    return slot
+
+
+@compiled
+def prefetch_link(w: WindowArrays, slot: int) -> None:
+    """Begin to fetch the place in order of a row that will be touched; -1 is let pass."""
+    if slot >= 0:
         _fetch(nth(w.links, 2 * slot), 0)
 
 
 @compiled
-def prefetch_order(w: WindowArrays, key: int) -> None:
-    """Begin to fetch the neighbours in order of the row of `key`, most likely; after prefetch_row. Changes nothing."""
-    slot = likely_slot(w, key)
+def prefetch_order(w: WindowArrays, slot: int) -> None:
+    """Begin to fetch the neighbours in order of a row that will be touched, after prefetch_link; -1 is let pass."""
     if slot >= 0:
         newer, older = signed(nth(w.links, 2 * slot).cell), signed(nth(w.links, 2 * slot + 1).cell)
         if newer != NO_SLOT:

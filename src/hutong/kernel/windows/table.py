@@ -181,18 +181,27 @@ def _insert(w: WindowArrays, key: int, now: int) -> int:
 
 
 @compiled
-def touch(w: WindowArrays, key: int, now: int) -> int:
+def find_near(w: WindowArrays, key: int, slot: int) -> int:
+    """As `find`, where the row most likely is at `slot` (see `likely_slot`); -1 = no idea."""
+    if slot >= 0 and nth(w.rows, slot).key == key:
+        return slot
+    return find(w, key)
+
+
+@compiled
+def touch_near(w: WindowArrays, key: int, slot: int, now: int) -> int:
     """The row of `key`, now the most recently active; made if need be, the least recently active making room.
 
     Args:
         w: the table.
         key: a number key, 1 to 2**62 - 1.
+        slot: where the row most likely is (see `likely_slot`), which spares a search; -1 = no idea.
         now: seconds since 1970, below 2**32; a step back counts as no time passed.
 
     Raises:
         RuntimeError: a batch is open and its undo area is full (see `undo_room`); `recover` undoes the batch.
     """
-    slot = find(w, key)
+    slot = find_near(w, key, slot)
     if slot < 0:
         return _insert(w, key, now)
     head = w.head
@@ -204,3 +213,9 @@ def touch(w: WindowArrays, key: int, now: int) -> int:
         _unlink(w, slot)
         link_newest(w, slot)
     return slot
+
+
+@compiled
+def touch(w: WindowArrays, key: int, now: int) -> int:
+    """As `touch_near`, with no idea where the row may be."""
+    return touch_near(w, key, -1, now)
