@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines import NOON_NS, Bench
-from hutong.calls.replay import Consulted, Replay, Terms
+from hutong.calls.replay import Consulted, Replay, Summary, Terms
 from hutong.calls.replay_batch import CallBatch, new_batch, texts_of
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import Scores, build_rows
@@ -86,11 +86,13 @@ def test_a_call_that_the_replay_blocks_has_no_outcome(world: World) -> None:
     assert out.score.tolist() == pytest.approx([0.9, 0.0])
 
 
-def test_where_a_batch_is_cut_does_not_matter(world: World) -> None:
+@pytest.mark.parametrize(("burst_ms", "apart_ms"), [(900_000, 1), (1, 20_000), (400, 100_000), (60_000, 1_000_000)])
+def test_where_a_batch_is_cut_does_not_matter(world: World, burst_ms: int, apart_ms: int) -> None:
     rng = np.random.default_rng(7)
     numbers = [f"1380013{i:04}" for i in range(40)]
     callers, callees = rng.choice(numbers, 3000), rng.choice(numbers, 3000)
-    starts = np.sort(rng.integers(0, 900_000, 3000))
+    # Call by call nothing is looked for ahead, so that is the truth; bursts make more due at once than a block takes.
+    starts = np.sort(rng.integers(0, burst_ms, 3000) + np.arange(3000) // 300 * apart_ms)
     calls = batch(
         *zip(starts.tolist(), callers.tolist(), callees.tolist(), strict=True),
         answered=rng.integers(-1, 2, 3000).tolist(),
@@ -102,13 +104,18 @@ def test_where_a_batch_is_cut_does_not_matter(world: World) -> None:
         ("trunk.ended_1m >= 100 and caller.answer_share_1m > 0.6", "warn", "warn"),
         ("caller.distinct_callees_10m >= 20", "warn", "warn"),
     )
-    whole, pieces = world.replay(rules), world.replay(rules)
-    expected = judged(whole.feed(calls))
-    cuts = [0, 1, 33, 100, 101, 900, 2999, 3000]
-    found = [v for a, b in pairwise(cuts) for v in judged(pieces.feed(part_of(calls, a, b)))]
-    assert found == expected
-    assert whole.finish() == pieces.finish()
-    assert len({verdict.fired for verdict in expected}) > 3
+    expected, summary = _fed(world.replay(rules), calls, list(range(3001)))
+    assert len({verdict.fired for verdict in expected}) > 1
+    assert summary.outcomes > 500
+    for cuts in ([0, 3000], [0, 1, 33, 100, 101, 900, 2999, 3000], [0, 65, 130, 2000, 3000]):
+        found, done = _fed(world.replay(rules), calls, cuts)
+        assert found == expected
+        assert done == summary
+
+
+def _fed(replay: Replay, calls: CallBatch, cuts: list[int]) -> tuple[list[Judgement], Summary]:
+    found = [verdict for a, b in pairwise(cuts) for verdict in judged(replay.feed(part_of(calls, a, b)))]
+    return found, replay.finish()
 
 
 def test_outcomes_beyond_the_room_for_them_are_counted_and_not_followed(world: World) -> None:
