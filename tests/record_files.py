@@ -34,9 +34,12 @@ class Read(NamedTuple):
 def dead_letters(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    csv.field_size_limit(1 << 30)
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    limit = csv.field_size_limit(1 << 30)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    finally:
+        csv.field_size_limit(limit)
 
 
 def read(

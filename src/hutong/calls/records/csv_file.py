@@ -193,8 +193,12 @@ class CsvFile:
 
     def _fields(self, line: bytes) -> list[str]:
         text = line.decode("utf-8", "replace")
-        csv.field_size_limit(max(len(text), csv.field_size_limit()))
-        return next(csv.reader([text], delimiter=self._separator), [])
+        # The limit is the whole process's: other readers of CSV rely on theirs.
+        limit = csv.field_size_limit(max(len(text), csv.field_size_limit()))
+        try:
+            return next(csv.reader([text], delimiter=self._separator), [])
+        finally:
+            csv.field_size_limit(limit)
 
     def _parse(self, starts: NDArray[np.int64], end: int, names: Sequence[str]) -> Iterator[Piece]:
         if not len(starts):
