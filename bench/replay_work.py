@@ -169,8 +169,20 @@ def spark(path: Path, _calls: int) -> dict[str, float]:
         ]
     names = [f"{kind}{name}" for name in SPANS_MS for kind in "ad"]
     row = calls.select(*values).agg(*(f.sum(name) for name in names)).first()
+    jvm: Any = session.sparkContext._jvm  # noqa: SLF001  # nothing public tells which process does the work
+    used = _used_by(int(jvm.java.lang.ProcessHandle.current().pid()))
     session.stop()
-    return {"attempts in a day": float(row[6])} if row else {}
+    return {"attempts in a day": float(row[6]), **used} if row else {}
+
+
+def _used_by(process: int) -> dict[str, float]:
+    """Peak memory and processor time of another process so far, loading included."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text("utf-8").splitlines())
+    ticks = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[11:13]
+    return {
+        "gib": int(status["VmHWM"].split()[0]) * 1024 / _GIB,
+        "busy": sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
+    }
 
 
 WORK: dict[str, Callable[[Path, int], dict[str, float]]] = {
