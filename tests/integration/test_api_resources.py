@@ -403,6 +403,7 @@ class TestDocument:
             if parameter["name"].lower() in {"purpose", "why", "hutong-purpose"}
         }
         assert found == {
+            ("listAlerts", "Hutong-Purpose", "header", False),
             ("readVerdict", "Hutong-Purpose", "header", False),
             ("listEntries", "Hutong-Purpose", "header", False),
             ("readEntry", "Hutong-Purpose", "header", False),
