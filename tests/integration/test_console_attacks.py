@@ -274,7 +274,7 @@ class TestRecords:
             ("operator", "/lists/new", {**_ENTRY, "confirmed": "yes"}),
             ("operator", "/lists/1/remove", {"why": "x", "confirmed": "yes"}),
             ("operator", "/lists/1/expiry", {"why": "x", "span": "7d", "confirmed": "yes"}),
-            ("operator", "/rules/calls.caller-listed/stage", {"to": "observe", "why": "x", "confirmed": "yes"}),
+            ("operator", "/rules/calls.caller-listed/demote", {"to": "observe", "why": "x"}),
             ("operator", "/account", {"theme": "dark", "language": "en", "zone": ""}),
             ("operator", "/lists", {"purpose": "police", "detail": "letter 12"}),
             ("operator", "/lists/1", {"purpose": "police", "detail": "letter 12"}),
