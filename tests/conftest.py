@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 LOOPBACK = ["127.0.0.1", "::1"]
 # Debian keeps servers where an ordinary user's PATH does not look.
 PROGRAM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+# Who runs the tests in the background has them ignore Ctrl-C; what they start would inherit that and heed it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -28,13 +28,11 @@ pathlib.Path(sys.argv[1]).write_text(str(own.pid))
 {READY}signal.pause()"""
 
 UP = """
-import pathlib, signal, sys
+import pathlib, sys
 from hutong.app.supervision import Limits
 from hutong.app.supervisor import Program, Supervisor
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import Reporter
-# Whoever runs the tests in the background may have them ignore Ctrl-C, and a supervisor heeds that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = pathlib.Path(sys.argv[1])
 programs = [
     Program(name, (sys.executable, "-c", script, str(folder / (name + ".own"))))
