@@ -67,7 +67,8 @@ def _batches(path: Path) -> Iterator[CallBatch]:
     from hutong.calls.trunks import TRUNK_KINDS  # noqa: PLC0415
 
     names = ["start", "trunk", "caller", "callee", "answered", "ring_ms", "talk_ms"]
-    with pq.ParquetFile(path, read_dictionary=["trunk"]) as file:
+    # Buffered ahead, a file is kept in memory as far as it was read.
+    with pq.ParquetFile(path, read_dictionary=["trunk"], pre_buffer=False) as file:
         for rows in file.iter_batches(_ROWS, columns=names, use_threads=False):
             trunk = rows.column("trunk")
             codes = np.array([TRUNK_KINDS.index(kind) for kind in trunk.dictionary.to_pylist()], dtype=np.int32)

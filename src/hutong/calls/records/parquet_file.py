@@ -44,7 +44,8 @@ class ParquetFile:
         try:
             self.size = self._path.stat().st_size
             self._refuse_other()
-            with pq.ParquetFile(self._path) as file:
+            # Buffered ahead, a file is kept in memory as far as it was read.
+            with pq.ParquetFile(self._path, pre_buffer=False) as file:
                 yield from self._pieces(file)
         except (pa.ArrowException, OSError) as error:
             strerror = getattr(error, "strerror", None)
