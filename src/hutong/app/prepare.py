@@ -98,11 +98,12 @@ def _replay() -> None:
         replay(Options((folder / "calls.csv",), out=folder / "judged.csv"))
 
 
+# The first has least of its own beside the judgement, the second has most.
 _PARTS: Final[dict[str, Callable[[], None]]] = {
-    "sip": _sip,
-    "mirror": _mirror,
-    "replay": _replay,
     "ask": _ask,
+    "mirror": _mirror,
+    "sip": _sip,
+    "replay": _replay,
     "stories": _stories,
 }
 
