@@ -20,7 +20,7 @@ from hutong.simulation.trades import NAMES, Crowd, called_services
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hutong.simulation.campaigns.base import Run
+    from hutong.simulation.campaigns.base import CampaignRun
     from hutong.simulation.days import Hour
     from hutong.simulation.parameters import Parameters
 
@@ -28,7 +28,7 @@ _MONTH_DAYS = 365.25 / 12
 _LEAST_PRIVATE = 0.2  # share of calls below which there is hardly a population left
 _FEWEST_PERSONS, _MOST_PERSONS = 500, 60_000_000
 _MOST_DAYS = 400
-_KINDS: dict[str, type[Run]] = {
+_KINDS: dict[str, type[CampaignRun]] = {
     "spoofed-police": kinds.SpoofedPolice,
     "sequential-robocall": kinds.SequentialRobocall,
     "wangiri": kinds.Wangiri,
@@ -99,11 +99,11 @@ class Province:
         self._waiting = NO_CALLS
         self._keys = 1
 
-    def _plan_campaigns(self, calls: float) -> list[Run]:
+    def _plan_campaigns(self, calls: float) -> list[CampaignRun]:
         """As many of each kind as its share of calls needs; a smaller share makes a campaign shorter, not slower."""
         shown = {name: getattr(self.parameters, name.replace("-", "_")) for name in _KINDS}
         total = sum(kind.weight for kind in shown.values())
-        found: list[Run] = []
+        found: list[CampaignRun] = []
         for name, make in _KINDS.items():
             budget = round(calls * shown[name].weight / total) if total else 0
             count = max(1, round(budget / shown[name].size)) if budget else 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from hutong.simulation.campaigns.base import Callers, Run
+from hutong.simulation.campaigns.base import Callers, CampaignRun
 from hutong.simulation.campaigns.kinds import far_mobiles, home_cards
 from hutong.simulation.people import FOREIGN, foreign_numbers
 from hutong.simulation.rows import INTERNATIONAL, PLUS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WAYS = 4
 
 
-class Adaptive(Run):
+class Adaptive(CampaignRun):
     """Changes after refusals that it is told of.
 
     Where nobody tells it (records are made before they are judged), it assumes that a number is blocked after

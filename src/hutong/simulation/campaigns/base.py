@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def chained(parts: list[Callers]) -> Callers:
     return Callers(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-class Run:
+class CampaignRun(ABC):
     """One campaign of a kind.
 
     A kind is a subclass: `recruit` gives its callers, `targets` whom it calls.
@@ -90,15 +91,15 @@ class Run:
         room = max(days.end_ms - days.begin_ms - needs_ms, 0)
         return days.begin_ms + int(chance.random() * room)
 
+    @abstractmethod
     def recruit(self, count: int, chance: Dice) -> Callers:
         """New callers."""
-        raise NotImplementedError
 
     def targets(self, count: int, chance: Dice) -> tuple[Ids, np.ndarray | None]:
         """Whom it calls next: parties; and where one is NOBODY, the digits that are dialled."""
         return self.scene.people.strangers(chance, count, self.scene.parameters.fraud.landlines), None
 
-    def told(self, refused: Calls) -> None:
+    def told(self, refused: Calls) -> None:  # noqa: B027  # nothing to do is the rule, not an omission
         """These calls of it were refused. Most campaigns do not care."""
 
     def calls(self, begin_ms: int, end_ms: int) -> Calls:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from hutong.simulation.campaigns.base import Callers, Run, chained
+from hutong.simulation.campaigns.base import Callers, CampaignRun, chained
 from hutong.simulation.directory import card, cell, device
 from hutong.simulation.outcomes import NORMAL
 from hutong.simulation.people import FOREIGN, foreign_numbers
@@ -38,7 +38,7 @@ _SHOWN_BANKS = (95588, 95533, 95599, 95555, 95580, 95528)
 _EVERYONE = 1 << 20
 
 
-def home_cards(run: Run, count: int, chance: Dice, cards_per_device: int) -> Callers:
+def home_cards(run: CampaignRun, count: int, chance: Dice, cards_per_device: int) -> Callers:
     """Cards of the own network in devices that stay where they are."""
     scene = run.scene
     value = scene.stock.mobiles(scene.parameters.province.home_operator, count)
@@ -56,7 +56,7 @@ def home_cards(run: Run, count: int, chance: Dice, cards_per_device: int) -> Cal
     )
 
 
-def far_mobiles(run: Run, count: int, chance: Dice, pool: str = "") -> Callers:
+def far_mobiles(run: CampaignRun, count: int, chance: Dice, pool: str = "") -> Callers:
     """Mobile numbers of other networks."""
     place = run.scene.parameters.province
     others = [name for name in place.operators if name != place.home_operator] or [VIRTUAL]
@@ -64,7 +64,7 @@ def far_mobiles(run: Run, count: int, chance: Dice, pool: str = "") -> Callers:
     return Callers.plain(run.scene.stock.mobiles_elsewhere(pool, count, chance), PLAIN, INTER_NETWORK)
 
 
-class SpoofedPolice(Run):
+class SpoofedPolice(CampaignRun):
     """Police and prosecutors from abroad: Chinese numbers that are not roaming, service numbers, foreign ones."""
 
     def recruit(self, count: int, chance: Dice) -> Callers:
@@ -97,7 +97,7 @@ class SpoofedPolice(Run):
         return Callers(*(column[order] for column in mixed))
 
 
-class SequentialRobocall(Run):
+class SequentialRobocall(CampaignRun):
     """Machines that dial number after number."""
 
     def recruit(self, count: int, chance: Dice) -> Callers:
@@ -118,7 +118,7 @@ class SequentialRobocall(Run):
         return self.scene.directory.find(digits), digits
 
 
-class Wangiri(Run):
+class Wangiri(CampaignRun):
     """One ring from a dear destination; the caller hangs up."""
 
     def recruit(self, count: int, chance: Dice) -> Callers:
@@ -143,7 +143,7 @@ class Wangiri(Run):
         return back
 
 
-class Refund(Run):
+class Refund(CampaignRun):
     """Customers of one shop, after its orders leaked: few calls a number, long talks."""
 
     alone = True
@@ -164,7 +164,7 @@ class Refund(Run):
         return young[chance.integers(0, max(len(young), 1), count)].astype(np.int32), None
 
 
-class SimBox(Run):
+class SimBox(CampaignRun):
     """Cards in boxes, low and slow, from one place."""
 
     alone = True
@@ -174,7 +174,7 @@ class SimBox(Run):
         return home_cards(self, count, chance, cast("shown.SimBox", self.shown).cards_per_device)
 
 
-class Relay(Run):
+class Relay(CampaignRun):
     """Two telephones and an audio cable: one card after the other in a telephone like any other."""
 
     alone = True
@@ -184,7 +184,7 @@ class Relay(Run):
         return home_cards(self, count, chance, 1)
 
 
-class ForgedService(Run):
+class ForgedService(CampaignRun):
     """400 and bank numbers shown by another network."""
 
     def recruit(self, count: int, chance: Dice) -> Callers:
@@ -196,7 +196,7 @@ class ForgedService(Run):
         return made._replace(owned=~bank)
 
 
-class VirtualDesk(Run):
+class VirtualDesk(CampaignRun):
     """Customer service that is none, from numbers of virtual operators."""
 
     alone = True
