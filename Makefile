@@ -7,12 +7,20 @@ DEMO_SECONDS ?= 0
 # These share the machine; all others, with peers and whole nodes, have it to themselves.
 PURE_TESTS := $(addprefix tests/,arch unit property rules contract)
 
-.PHONY: setup debian demo up test lint bench quality lock
+.PHONY: setup environment compiled debian demo up test lint bench quality lock
 
-setup: $(VENV)/.ready
+setup: environment compiled
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+environment: $(VENV)/.installed
+
+compiled: $(VENV)/.compiled
+
+$(VENV)/.installed: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" sh deploy/setup.sh $(VENV)
+	@touch $@
+
+$(VENV)/.compiled: $(VENV)/.installed $(shell find src -name '*.py')
+	@$(BIN)/python -m hutong.app.prepare
 	@touch $@
 
 debian:
@@ -24,11 +32,13 @@ demo: setup debian
 up: setup
 	@$(BIN)/hutong up
 
-test: setup debian lint
+# Checking reads no compiled code, so both go on at once.
+test: environment debian
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint compiled
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PURE_TESTS)
 	@$(BIN)/python -m pytest $(addprefix --ignore=,$(PURE_TESTS))
 
-lint: setup
+lint: environment
 	@$(BIN)/ruff check src tests bench
 	@$(BIN)/ruff format --check src tests bench
 	@$(BIN)/mypy
@@ -42,6 +52,6 @@ quality: setup
 	@$(BIN)/hutong quality --page docs/quality.md
 
 # Pins every version with its hashes; names no registry.
-lock: setup
+lock: environment
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --extra dev --python-version 3.11 pyproject.toml -o requirements.lock

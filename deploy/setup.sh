@@ -13,5 +13,4 @@ fi
 "$python" -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-"$venv/bin/python" -m hutong.app.prepare
 echo "Set up in $venv: $("$venv/bin/python" --version)."
