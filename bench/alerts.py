@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.tables import table
-from hutong.calls import alert_marks, board, mirror_calls, mirror_follow
-from hutong.calls.alert_conditions import NO_CONDITIONS, ConditionWatcher
+from hutong.calls import board
+from hutong.calls.alerts import marks as alert_marks
+from hutong.calls.alerts.conditions import NO_CONDITIONS, ConditionWatcher
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
-from hutong.calls.mirror_batch import new_reader
+from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import table as mirror_calls
+from hutong.calls.mirror.batch import new_reader
 from hutong.calls.trunks import TrunkTable
 from hutong.kernel import windows
 from hutong.kernel.lists import ListIndex, ListStore
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hutong.calls.mirror_batch import Reader
+    from hutong.calls.mirror.batch import Reader
 
 CALLS = 262_144
 """Rows of the call table, as shipped; nine tenths of them are in use."""

@@ -19,14 +19,15 @@ from bench import wire
 from bench.load import Client, pinned
 from bench.peers import Hutong, free_port
 from bench.tables import table
-from hutong.calls import lane_hep, lane_messages
-from hutong.calls.live import LiveSource
+from hutong.calls.lane import hep as lane_hep
+from hutong.calls.lane import messages as lane_messages
+from hutong.calls.live.figures import LiveSource
 from hutong.protocols.hep import KIND_SIP, Packet, build_packet
 
 if TYPE_CHECKING:
     from bench.load import Result
     from bench.wire import Bytes, Ints
-    from hutong.calls.live import MirrorCount
+    from hutong.calls.live.figures import MirrorCount
 
 RATE = 20_000
 CALLS_BESIDE = 1_000

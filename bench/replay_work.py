@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from hutong.calls.replay import Replay
-    from hutong.calls.replay_batch import CallBatch, Texts
+    from hutong.calls.replay.batch import CallBatch, Texts
+    from hutong.calls.replay.replay import Replay
 
 SPANS_MS = {"1m": 60_000, "10m": 600_000, "1h": 3_600_000, "24h": 86_400_000}
 _ROWS = 65_536
@@ -38,7 +38,7 @@ def _judge(calls: int) -> Replay:
     from bench.records import subscribers_of  # noqa: PLC0415  # peers load none of this
     from hutong.calls.engine import Policy  # noqa: PLC0415
     from hutong.calls.features import SHIPPED_RULES, VOCABULARY  # noqa: PLC0415
-    from hutong.calls.replay import Consulted, Replay, Terms  # noqa: PLC0415
+    from hutong.calls.replay.replay import Consulted, Replay, Terms  # noqa: PLC0415
     from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable  # noqa: PLC0415
     from hutong.kernel.lists import ListIndex, ListStore  # noqa: PLC0415
     from hutong.kernel.numbering import Numbering  # noqa: PLC0415
@@ -53,7 +53,7 @@ def _judge(calls: int) -> Replay:
 
 
 def _texts(column: pa.Array) -> Texts:
-    from hutong.calls.replay_batch import Texts  # noqa: PLC0415
+    from hutong.calls.replay.batch import Texts  # noqa: PLC0415
 
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
@@ -63,7 +63,7 @@ def _texts(column: pa.Array) -> Texts:
 def _batches(path: Path) -> Iterator[CallBatch]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    from hutong.calls.replay_batch import new_batch  # noqa: PLC0415
+    from hutong.calls.replay.batch import new_batch  # noqa: PLC0415
     from hutong.calls.trunks import TRUNK_KINDS  # noqa: PLC0415
 
     names = ["start", "trunk", "caller", "callee", "answered", "ring_ms", "talk_ms"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.load import Client
 from bench.tables import table
-from hutong.calls.live import LiveSource
+from hutong.calls.live.figures import LiveSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ from bench.load import Client
 from bench.peers import Hutong
 from bench.speed import WINDOW
 from bench.tables import table
-from hutong.calls.live_feed import MOST_OF_ONE
+from hutong.calls.live.feed import MOST_OF_ONE
 from hutong.kernel.access.people import People
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.records.database import Database, database_url

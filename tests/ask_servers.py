@@ -9,8 +9,8 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from engines import NEIGHBOUR, Bench
-from hutong.calls import asking
-from hutong.calls.ask_edge import AskEdge, short_path
+from hutong.calls.asking import wire as asking
+from hutong.calls.asking.edge import AskEdge, short_path
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
 from hutong.calls.trunks import address_halves

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.calls import batch, board, mirror_calls
+from hutong.calls import batch, board
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
+from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.reference import Reference, Source
 from hutong.calls.trunks import Trunk, TrunkTable
 from hutong.kernel import windows

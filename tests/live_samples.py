@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from hutong.calls.live import AreaCount, AskCount, LatestVerdict, LiveSnapshot, MirrorCount, RuleCount, TrunkCount
+from hutong.calls.live.figures import (
+    AreaCount,
+    AskCount,
+    LatestVerdict,
+    LiveSnapshot,
+    MirrorCount,
+    RuleCount,
+    TrunkCount,
+)
 
 SECOND = 1_000_000_000
 START = 1_646_000_000 * SECOND

@@ -8,10 +8,10 @@ import msgspec
 from litestar import Litestar
 from litestar.static_files import create_static_files_router
 
-from hutong.calls.alert_views import Wall as AlertsNow
+from hutong.calls.alerts.views import Wall as AlertsNow
 from hutong.calls.console import HOME, STATIC, live
-from hutong.calls.live_feed import LiveFeed
-from hutong.calls.live_memory import MemoryLive
+from hutong.calls.live.feed import LiveFeed
+from hutong.calls.live.memory import MemoryLive
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.access.viewer import Viewer
 from hutong.kernel.web import frame as web

@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 
 from engines import NEIGHBOUR, NOON_NS, Bench
-from hutong.calls import mirror_follow
 from hutong.calls import record as rec
-from hutong.calls.mirror_batch import new_reader, take_packet, take_stream, up_to_date
-from hutong.calls.mirror_reference import MirrorReference
+from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror.batch import new_reader, take_packet, take_stream, up_to_date
+from hutong.calls.mirror.reference import MirrorReference
+from hutong.calls.mirror.waiting import is_full
 from hutong.calls.outcomes import Outcome, decode_outcome
 from hutong.calls.record import decode
 from hutong.kernel import windows
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.calls.batch import Moment
-    from hutong.calls.mirror_batch import Reader
+    from hutong.calls.mirror.batch import Reader
     from hutong.calls.model import Verdict
 
 NOON_US = NOON_NS // 1000
@@ -120,6 +121,8 @@ class Mirror(Bench):
                 self.declined += 1
                 self.slow.take(data, arrived or when.now_ms, when, reader)
 
+        if is_full(self.reader.it.waiting):
+            self.batch(lambda reader, when: mirror_follow.judge_due(reader.it, when, 1))
         self.batch(work)
 
     def see(self, message: bytes, *, at_us: int | None = None, source: str = NEIGHBOUR, **more: object) -> None:

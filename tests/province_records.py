@@ -13,8 +13,8 @@ from hutong.calls.engine import Policy
 from hutong.calls.records.columns import call_batch
 from hutong.calls.records.convert import Converter
 from hutong.calls.records.layout import Layout
-from hutong.calls.replay import Consulted, Terms
-from hutong.calls.replay_shards import Case
+from hutong.calls.replay.replay import Consulted, Terms
+from hutong.calls.replay.shards import Case
 from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
 from hutong.kernel.lists import ListIndex, ListStore
 from hutong.kernel.numbering import Numbering
@@ -23,7 +23,7 @@ from hutong.simulation.rows import joined
 from provinces import small
 
 if TYPE_CHECKING:
-    from hutong.calls.replay_batch import CallBatch
+    from hutong.calls.replay.batch import CallBatch
 
 CALLS = 6_000
 

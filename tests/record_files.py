@@ -13,7 +13,7 @@ from hutong.calls.records.dead_letters import DeadLetters
 from hutong.calls.records.layout import Layout
 from hutong.calls.records.reading import Reading, Source
 from hutong.calls.records.run import Run, Tally
-from hutong.calls.replay_batch import CallBatch, Judged
+from hutong.calls.replay.batch import CallBatch, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

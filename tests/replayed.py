@@ -12,8 +12,8 @@ from hutong.calls import record as rec
 from hutong.calls.archiving import Archiver
 from hutong.calls.features import ROAMING, VOCABULARY
 from hutong.calls.model import ACTION_BLOCK, ACTIONS, FLAG_NAMES
-from hutong.calls.replay import Consulted, Replay, Terms
-from hutong.calls.replay_batch import BY_TIME, NEVER, UNKNOWN, CallBatch, Judged, Texts, new_batch, texts_of
+from hutong.calls.replay.batch import BY_TIME, NEVER, UNKNOWN, CallBatch, Judged, Texts, new_batch, texts_of
+from hutong.calls.replay.replay import Consulted, Replay, Terms
 from hutong.calls.trunks import address_halves
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.numbering.codes import KEY

@@ -21,7 +21,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from e2e.processes import HUTONG, STARTING, Process, free_port
 from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, TRUNKS, invite
 from hutong.app.demo import people as demo
-from hutong.calls.live import LiveSource
+from hutong.calls.live.figures import LiveSource
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import ROLES
 from hutong.kernel.lists import ListStore, draft

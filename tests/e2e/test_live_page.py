@@ -16,8 +16,8 @@ from hutong.app.config import Config, NodeConfig, ServeConfig
 from hutong.app.serve import Server
 from hutong.app.services import Services
 from hutong.app.site import Site
-from hutong.calls.live_feed import MOST_OF_ONE
-from hutong.calls.live_memory import MemoryLive
+from hutong.calls.live.feed import MOST_OF_ONE
+from hutong.calls.live.memory import MemoryLive
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import Reporter
 from live_samples import snapshot

@@ -12,7 +12,7 @@ from processes import HutongNode, free_port, running
 from screened import verdicts
 from sip_peers import Callee, Caller, needs
 
-from hutong.calls.live import LiveSource
+from hutong.calls.live.figures import LiveSource
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME
 from hutong.kernel import windows

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from e2e.processes import HUTONG, HutongNode
 from engines import TRUNKS
-from hutong.calls.live import LiveSource
+from hutong.calls.live.figures import LiveSource
 from hutong.calls.record import KIND_VERDICT, decode
 from hutong.kernel.journal import FileJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hutong.calls.live import LiveSnapshot
+    from hutong.calls.live.figures import LiveSnapshot
     from hutong.calls.model import Verdict
 
 IPV4, IPV6 = "127.0.0.1", "::1"

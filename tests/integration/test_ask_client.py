@@ -11,9 +11,11 @@ import uvloop
 
 from ask_servers import AskServer, call, held_roaming, until
 from engines import ABROAD
-from hutong.calls import ask_client, asking, board, screening
-from hutong.calls.ask_client import AskClient, Unavailable
-from hutong.calls.ask_edge import short_path
+from hutong.calls import board, screening
+from hutong.calls.asking import client as ask_client
+from hutong.calls.asking import wire as asking
+from hutong.calls.asking.client import AskClient, Unavailable
+from hutong.calls.asking.edge import short_path
 from hutong.kernel.errors import CodecError
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ import pytest
 
 from ask_servers import AskServer, PlainClient, call, held_roaming, until
 from engines import ABROAD
-from hutong.calls import ask_edge, asking, board, screening
+from hutong.calls import board, screening
+from hutong.calls.asking import edge as ask_edge
+from hutong.calls.asking import wire as asking
 from hutong.calls.record import decode
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from engines import NEIGHBOUR, invite
 from hutong.app.config import load_config
 from hutong.app.services import Services
 from hutong.app.site import Site
-from hutong.calls.live import LiveSource
+from hutong.calls.live.figures import LiveSource
 from hutong.kernel.access.oidc import Identity
 from hutong.kernel.access.passwords import Passwords
 from hutong.kernel.access.permissions import ROLES, permissions_of

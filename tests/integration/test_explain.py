@@ -17,7 +17,7 @@ from stages import put_stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hutong.calls.live import LiveSnapshot
+    from hutong.calls.live.figures import LiveSnapshot
 
 pytestmark = pytest.mark.enable_socket
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from litestar.types import Message
 
-    from hutong.calls.live import LiveSnapshot
+    from hutong.calls.live.figures import LiveSnapshot
     from hutong.kernel.access.permissions import Role
 
 _MS = 1_000_000

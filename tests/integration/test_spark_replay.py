@@ -19,9 +19,9 @@ from hutong.calls.outcomes import PHASE_ENDED
 from hutong.calls.records.faults import CallFileError
 from hutong.calls.records.reading import Source
 from hutong.calls.records.run import Run
-from hutong.calls.replay import Consulted, Terms
-from hutong.calls.replay_shards import Case, Shards
-from hutong.calls.replay_spark.session import missing, started
+from hutong.calls.replay.replay import Consulted, Terms
+from hutong.calls.replay.shards import Case, Shards
+from hutong.calls.replay.spark.session import missing, started
 from province_records import case, province_table
 from replayed import CAPACITY, SALTS, Live, archived, journalled, rules_of
 
@@ -80,7 +80,7 @@ def embedded(source: Source, it: Case, shards: int, folder: Path) -> pa.Table:
 def test_a_province_is_judged_as_on_one_machine(
     spark: SparkSession, files: list[Path], tmp_path: Path, shards: int
 ) -> None:
-    from hutong.calls.replay_spark.run import replay_on_spark  # noqa: PLC0415  # an extra
+    from hutong.calls.replay.spark.run import replay_on_spark  # noqa: PLC0415  # an extra
 
     source = Source(files, case().consulted.trunks.names)
     out = tmp_path / "out.parquet"
@@ -97,7 +97,7 @@ def test_a_province_is_judged_as_on_one_machine(
 
 @needs_spark
 def test_our_own_archive_is_judged_in_the_order_of_its_events(spark: SparkSession, tmp_path: Path) -> None:
-    from hutong.calls.replay_spark.run import replay_on_spark  # noqa: PLC0415  # an extra
+    from hutong.calls.replay.spark.run import replay_on_spark  # noqa: PLC0415  # an extra
 
     ruleset = rules_of(
         ("caller.distinct_callees_1m >= 3", "block", "block"), ("trunk.answer_share_1h < 0.6", "warn", "warn")
@@ -128,7 +128,7 @@ def test_our_own_archive_is_judged_in_the_order_of_its_events(spark: SparkSessio
 
 @needs_spark
 def test_nothing_is_written_where_something_is_wrong(spark: SparkSession, files: list[Path], tmp_path: Path) -> None:
-    from hutong.calls.replay_spark.run import replay_on_spark  # noqa: PLC0415  # an extra
+    from hutong.calls.replay.spark.run import replay_on_spark  # noqa: PLC0415  # an extra
 
     errors, broken = tmp_path / "errors.csv", tmp_path / "broken.parquet"
     broken.write_bytes(files[0].read_bytes()[:100])

@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, Bench, invite, shipped_rules
-from hutong.calls import ask_batch, asking, board, mirror_calls, screening
-from hutong.calls.ask_batch import AskBatch
+from hutong.calls import board, screening
+from hutong.calls.asking import batch as ask_batch
+from hutong.calls.asking import wire as asking
+from hutong.calls.asking.batch import AskBatch
+from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.record import decode
 from hutong.calls.trunks import address_halves
 from hutong.kernel import windows

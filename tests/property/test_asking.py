@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hutong.calls import ask_batch, asking
+from hutong.calls.asking import batch as ask_batch
+from hutong.calls.asking import wire as asking
 from hutong.kernel.errors import CodecError
 
 texts = st.one_of(st.binary(max_size=12), st.binary(max_size=asking.MAX_FIELD))

@@ -19,7 +19,7 @@ from hutong.calls.records.columns import SCHEMA, call_batch
 from hutong.calls.records.csv_file import CsvFile
 from hutong.calls.records.layout import Layout
 from hutong.calls.records.lines import split_rows
-from hutong.calls.replay_batch import ASK, BY_TIME, DERIVE, UNKNOWN, Texts
+from hutong.calls.replay.batch import ASK, BY_TIME, DERIVE, UNKNOWN, Texts
 from record_files import read, run
 
 TRUNKS = ("unlisted", "international", "inter-network", "local", "enterprise")

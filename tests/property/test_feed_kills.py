@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feed_nodes import TRUNK_NAMES, FedNode, Killed, call, journalled
-from hutong.calls import asking
+from hutong.calls.asking import wire as asking
 from hutong.calls.feed import wire
 from hutong.calls.feed.port import FeedError, MemoryFeed, MemoryLog, MemoryOutlet, ScreeningAway
 from hutong.calls.feed.publisher import VerdictPublisher

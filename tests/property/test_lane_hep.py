@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import hep_packets
 from hep_vectors import RECORDED
-from hutong.calls import lane_hep, lane_messages
-from hutong.calls.mirror_reference import cause_of
+from hutong.calls.lane import hep as lane_hep
+from hutong.calls.lane import messages as lane_messages
+from hutong.calls.mirror.reference import cause_of
 from hutong.calls.trunks import address_halves
 from hutong.protocols.hep import build_packet, parse_packet
 from hutong.protocols.sip import Request, SipError, parse_datagram

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines import invite
-from hutong.calls import mirror_calls
+from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.screening import replay_records
 from hutong.kernel import windows
 from mirrored import CAPACITY, NOON_US, Leg, Mirror

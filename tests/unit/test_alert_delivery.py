@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from hutong.calls import alerts as told
 from hutong.calls import record as rec
-from hutong.calls.alert_follow import AlertReader, fill_table
-from hutong.calls.alert_sinks import (
+from hutong.calls.alerts import record as told
+from hutong.calls.alerts.follow import AlertReader, fill_table
+from hutong.calls.alerts.sinks import (
     FIRST_WAIT,
     LONGEST_WAIT,
     AlertMessage,
@@ -30,7 +30,7 @@ from hutong.calls.alert_sinks import (
     WebhookSink,
     sign,
 )
-from hutong.calls.alert_table import AlertFilters, AlertTable
+from hutong.calls.alerts.table import AlertFilters, AlertTable
 from hutong.calls.outcomes import all_lost
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.journal import FileJournal
@@ -40,7 +40,7 @@ from hutong.kernel.numbering import key_of_digits
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hutong.calls.alert_table import AlertEvent
+    from hutong.calls.alerts.table import AlertEvent
 
 NOW_MS = 1_772_416_800_000
 CALLER, CALLEE = key_of_digits("8613800138000"), key_of_digits("8613900139000")
@@ -188,8 +188,8 @@ def test_old_alerts_are_forgotten(kept: Kept) -> None:
 _VICTIM = """
 import sys
 from pathlib import Path
-from hutong.calls.alert_follow import AlertReader, fill_table
-from hutong.calls.alert_table import AlertTable
+from hutong.calls.alerts.follow import AlertReader, fill_table
+from hutong.calls.alerts.table import AlertTable
 data = Path(sys.argv[1])
 table, reader = AlertTable(data), AlertReader(data)
 table.create()

@@ -12,11 +12,11 @@ import pytest
 from api_servers import ApiServer
 from console_pages import NOW, ConsoleSite
 from hutong.calls import console as package
-from hutong.calls.alert_conditions import OWN_ALERTS, SETS, SHIPPED_ALERTS
-from hutong.calls.alert_features import ALERT_VOCABULARY
-from hutong.calls.alert_table import AlertRow, AlertTable
-from hutong.calls.alert_views import AlertViews
-from hutong.calls.alerts import PHASES, Alert
+from hutong.calls.alerts.conditions import OWN_ALERTS, SETS, SHIPPED_ALERTS
+from hutong.calls.alerts.features import ALERT_VOCABULARY
+from hutong.calls.alerts.record import PHASES, Alert
+from hutong.calls.alerts.table import AlertRow, AlertTable
+from hutong.calls.alerts.views import AlertViews
 from hutong.calls.console import alerts
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES
 from hutong.kernel.numbering import Numbering, key_of_digits

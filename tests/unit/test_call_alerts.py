@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engines import invite
-from hutong.calls import alert_marks, mirror_calls, mirror_follow
-from hutong.calls.alert_conditions import (
+from hutong.calls.alerts import marks as alert_marks
+from hutong.calls.alerts.conditions import (
     NO_CONDITIONS,
     SHIPPED_ALERTS,
     TARIFF_FILE,
@@ -20,8 +20,10 @@ from hutong.calls.alert_conditions import (
     check_conditions,
     read_tariffs,
 )
-from hutong.calls.alert_features import ALERT_VOCABULARY
-from hutong.calls.alerts import KIND_ALERT, decode_alert, find_alerts
+from hutong.calls.alerts.features import ALERT_VOCABULARY
+from hutong.calls.alerts.record import KIND_ALERT, decode_alert, find_alerts
+from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.outcomes import all_lost
 from hutong.kernel import windows
 from hutong.kernel.errors import JournalError, RuleError
@@ -31,7 +33,7 @@ from mirrored import WAIT_MS, Leg, Mirror
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hutong.calls.alerts import Alert
+    from hutong.calls.alerts.record import Alert
 
 CALL = Leg()
 #: A caller on whom a shipped rule that may block fires: 400 numbers only receive calls.

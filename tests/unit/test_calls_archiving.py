@@ -10,7 +10,7 @@ from hutong.calls.archiving import FOLDER, TABLES, Archiver, calls_query, empty_
 from hutong.calls.outcomes import all_lost
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT
 from hutong.calls.records.faults import CallFileError
-from hutong.calls.replay_batch import NEVER, UNKNOWN
+from hutong.calls.replay.batch import NEVER, UNKNOWN
 from hutong.kernel.archive.query import ArchiveQuery
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.journal.holds import read_to

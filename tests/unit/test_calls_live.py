@@ -12,7 +12,7 @@ import pytest
 from engines import ABROAD, NEIGHBOUR, NOON_NS, PROXY, TRUNKS, invite
 from hutong.calls import board
 from hutong.calls.engine import Policy
-from hutong.calls.live import LiveSource
+from hutong.calls.live.figures import LiveSource
 from hutong.calls.node import Node, NodeSettings
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.errors import StateError

@@ -13,9 +13,9 @@ from console_pages import NOW
 from engines import shipped_rules
 from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.record import KIND_VERDICT
-from hutong.calls.stories import Stories
-from hutong.calls.story_views import masked
-from hutong.calls.story_words import sentence
+from hutong.calls.stories.stories import Stories
+from hutong.calls.stories.views import masked
+from hutong.calls.stories.words import sentence
 from hutong.calls.window_history import COLUMNS, draw_windows
 from hutong.calls.windows_reader import WindowsReader
 from hutong.kernel import windows

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hutong.app.config import Config, KafkaConfig, check_config
 from hutong.app.feed import link_of
 from hutong.app.up import processes_of
-from hutong.calls import asking
+from hutong.calls.asking import wire as asking
 from hutong.calls.feed import wire
 from hutong.calls.feed.events import read_call
 from hutong.calls.feed.places import NOTE, PlaceBook

@@ -23,7 +23,7 @@ from hutong.app.process_states import ProcessState, read_note, start_of, write_n
 from hutong.calls import board as cells
 from hutong.calls.board import Board
 from hutong.calls.history import History
-from hutong.calls.live_view import LiveHistory
+from hutong.calls.live.view import LiveHistory
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.numbering import key_of_digits
 from hutong.kernel.web.frame import Frame

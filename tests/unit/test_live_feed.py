@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from hutong.calls import live_feed
-from hutong.calls.live_feed import MOST_OF_ONE, STREAM_BEATS, WHOLE_EVERY, Audience, LiveFeed, Watcher
-from hutong.calls.live_memory import MemoryLive
+from hutong.calls.live import feed as live_feed
+from hutong.calls.live.feed import MOST_OF_ONE, STREAM_BEATS, WHOLE_EVERY, Audience, LiveFeed, Watcher
+from hutong.calls.live.memory import MemoryLive
 from hutong.kernel.clock import ManualClock
 from live_samples import SECOND, START, snapshot
 

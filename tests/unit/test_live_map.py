@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hutong.calls.console import live_map
-from hutong.calls.live_areas import AreaHistory, AreaRow
+from hutong.calls.live.areas import AreaHistory, AreaRow
 from hutong.kernel.numbering import AREAS, label
 
 # Known from any atlas, to a third of a degree.

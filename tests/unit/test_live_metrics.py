@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hutong.calls import metrics
-from hutong.calls.live_view import LiveHistory
+from hutong.calls.live.view import LiveHistory
 from live_samples import SECOND, START, snapshot
 
 

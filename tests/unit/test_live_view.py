@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hutong.calls.live import TrunkCount
-from hutong.calls.live_view import SPAN, STALE_AFTER, LiveHistory
+from hutong.calls.live.figures import TrunkCount
+from hutong.calls.live.view import SPAN, STALE_AFTER, LiveHistory
 from live_samples import SECOND, START, snapshot
 
 

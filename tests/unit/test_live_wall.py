@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from asgi_browser import Browser, Reply, streamed
-from hutong.calls import live_feed
-from hutong.calls.live import RuleCount, TrunkCount
-from hutong.calls.live_feed import Audience, Watcher
+from hutong.calls.live import feed as live_feed
+from hutong.calls.live.feed import Audience, Watcher
+from hutong.calls.live.figures import RuleCount, TrunkCount
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.clock import ManualClock
 from live_samples import SECOND, START, mirror, snapshot, verdict

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from engines import ABROAD, NEIGHBOUR, invite, status
-from hutong.calls import board, mirror_calls, mirror_follow
-from hutong.calls.mirror_batch import take_packet
+from hutong.calls import board
+from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import table as mirror_calls
+from hutong.calls.mirror.batch import take_packet
 from hutong.kernel import windows
 from mirrored import CAPACITY, WAIT_MS, Leg, Mirror, hep
 

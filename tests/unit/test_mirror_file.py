@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hutong.calls import mirror_calls as table
-from hutong.calls.mirror_file import CallFile
+from hutong.calls.mirror import table
+from hutong.calls.mirror.file import CallFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from hutong.calls.records.columns import TEXTS, call_batch
 from hutong.calls.records.convert import Converter
 from hutong.calls.records.faults import FAULTS, CallFileError
 from hutong.calls.records.layout import Layout, TimeLayout, read_layout
-from hutong.calls.replay_batch import ASK, BY_TIME, DERIVE, NEVER, UNKNOWN
+from hutong.calls.replay.batch import ASK, BY_TIME, DERIVE, NEVER, UNKNOWN
 from hutong.calls.screening import ROAMING_CONFIRMED
 from hutong.kernel.errors import ConfigError
 from record_files import HEADER, read, read_text

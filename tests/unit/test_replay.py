@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engines import NOON_NS, Bench
-from hutong.calls.replay import Consulted, Replay, Summary, Terms
-from hutong.calls.replay_batch import CallBatch, new_batch, texts_of
+from hutong.calls.replay.batch import CallBatch, new_batch, texts_of
+from hutong.calls.replay.replay import Consulted, Replay, Summary, Terms
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import Scores, build_rows
 from replayed import Judgement, judged, part_of, rules_of

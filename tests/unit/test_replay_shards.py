@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hutong.calls.replay_batch import new_batch, texts_of
-from hutong.calls.replay_shards import Shards, picked, shard_of, shards_of, unpacked
+from hutong.calls.replay.batch import new_batch, texts_of
+from hutong.calls.replay.shards import Shards, picked, shard_of, shards_of, unpacked
 from hutong.kernel.errors import StateError
 from province_records import case, province_batch
 
 if TYPE_CHECKING:
-    from hutong.calls.replay_batch import CallBatch
+    from hutong.calls.replay.batch import CallBatch
 
 
 def batch_of(*calls: tuple[str, bytes]) -> CallBatch:

@@ -12,8 +12,8 @@ from console_pages import CALLS, NOW, ConsoleSite
 from hutong.calls.console import trunks
 from hutong.calls.console.spans import span_of
 from hutong.calls.history import History, Point
-from hutong.calls.live import TrunkCount
-from hutong.calls.live_view import LiveHistory
+from hutong.calls.live.figures import TrunkCount
+from hutong.calls.live.view import LiveHistory
 from hutong.calls.trunks import UNLISTED, Trunk
 from live_samples import snapshot
 

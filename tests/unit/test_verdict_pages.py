@@ -11,12 +11,12 @@ import pytest
 
 from console_pages import NOW, ConsoleSite
 from hutong.calls import console as package
-from hutong.calls.alert_views import AlertViews
+from hutong.calls.alerts.views import AlertViews
 from hutong.calls.console import alerts, call, numbers, search, verdicts
 from hutong.calls.console.verdict_table import areas_of
 from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.record import KIND_VERDICT
-from hutong.calls.stories import Stories
+from hutong.calls.stories.stories import Stories
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES
 from hutong.kernel.numbering import AREAS, Numbering
 from story_data import BUSY, DIVERTER, QUIET, TELLING, fill

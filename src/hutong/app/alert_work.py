@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from hutong.app.schedule import Job
 from hutong.calls import metrics
-from hutong.calls.alert_conditions import OWN_ALERTS
-from hutong.calls.alert_follow import AT_ONCE, AlertReader, fill_table
-from hutong.calls.alert_sinks import AlertSink, Courier, FileSink, WebhookSink
-from hutong.calls.alert_table import AlertTable
+from hutong.calls.alerts.conditions import OWN_ALERTS
+from hutong.calls.alerts.follow import AT_ONCE, AlertReader, fill_table
+from hutong.calls.alerts.sinks import AlertSink, Courier, FileSink, WebhookSink
+from hutong.calls.alerts.table import AlertTable
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hutong.app.config import Config
-    from hutong.calls.alert_follow import Change
-    from hutong.calls.alert_table import AlertEvent
+    from hutong.calls.alerts.follow import Change
+    from hutong.calls.alerts.table import AlertEvent
     from hutong.kernel.clock import Clock
     from hutong.kernel.metrics import Metrics
     from hutong.kernel.reporter import Reporter

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from hutong.app.config import load_config
 from hutong.app.signals import signal_pipe
 from hutong.calls import metrics
-from hutong.calls.ask_edge import SOCKET
+from hutong.calls.asking.edge import SOCKET
 from hutong.calls.feed.line import ScreenLine
 from hutong.calls.feed.port import ScreeningAway
 from hutong.calls.feed.publisher import VerdictPublisher

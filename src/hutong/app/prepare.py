@@ -18,14 +18,14 @@ import msgspec
 from hutong.app.config import load_config
 from hutong.app.replay import Options, replay
 from hutong.app.screen import node_settings
-from hutong.calls.ask_edge import SOCKET, AskEdge
+from hutong.calls.asking.edge import SOCKET, AskEdge
 from hutong.calls.index import VerdictIndex
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
-from hutong.calls.mirror import MirrorEdge
+from hutong.calls.mirror.edge import MirrorEdge
 from hutong.calls.node import Node
 from hutong.calls.sip_server import SipServer
-from hutong.calls.stories import Stories
+from hutong.calls.stories.stories import Stories
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.lists import read_target
 from hutong.kernel.reporter import Reporter

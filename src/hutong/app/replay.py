@@ -22,9 +22,9 @@ from hutong.calls.features import VOCABULARY
 from hutong.calls.records.layout import Layout, read_layout
 from hutong.calls.records.reading import Source
 from hutong.calls.records.run import Run
-from hutong.calls.replay import SALTS, Consulted, Terms
-from hutong.calls.replay_shards import MOST_SHARDS, Case, Shards
-from hutong.calls.replay_spark.session import missing, started
+from hutong.calls.replay.replay import SALTS, Consulted, Terms
+from hutong.calls.replay.shards import MOST_SHARDS, Case, Shards
+from hutong.calls.replay.spark.session import missing, started
 from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.calls.records.run import Progress as Step
     from hutong.calls.records.run import Tally
-    from hutong.calls.replay import Replay
+    from hutong.calls.replay.replay import Replay
     from hutong.kernel.lists import ListArrays
     from hutong.kernel.rules import Ruleset
     from hutong.kernel.rules.vocabulary import Language
@@ -149,7 +149,7 @@ def _sharded(case: Case, count: int, stack: ExitStack) -> Callable[[], Shards]:
 
 
 def _on_spark(source: Source, case: Case, options: Options, errors: Path) -> Tally:
-    from hutong.calls.replay_spark.run import replay_on_spark  # noqa: PLC0415  # an extra
+    from hutong.calls.replay.spark.run import replay_on_spark  # noqa: PLC0415  # an extra
 
     assert options.out is not None  # noqa: S101  # see _check_shards
     with started(options.spark) as session:

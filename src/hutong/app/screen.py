@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hutong.app.config import load_config
-from hutong.calls.ask_edge import SOCKET, AskEdge
+from hutong.calls.asking.edge import SOCKET, AskEdge
 from hutong.calls.engine import Policy
 from hutong.calls.feed.desk import FeedDesk
 from hutong.calls.feed.places import PlaceBook
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
-from hutong.calls.mirror import MirrorEdge
+from hutong.calls.mirror.edge import MirrorEdge
 from hutong.calls.node import Node, NodeSettings
 from hutong.calls.roaming import HttpRoaming
 from hutong.calls.sip_server import SipServer

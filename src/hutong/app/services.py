@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hutong.app.stage_desk import promotion_desk
-from hutong.calls.alert_views import AlertViews
+from hutong.calls.alerts.views import AlertViews
 from hutong.calls.history import History
 from hutong.calls.index import Filters, VerdictIndex
-from hutong.calls.live import LiveSource
+from hutong.calls.live.figures import LiveSource
 from hutong.calls.redress import RedressCard
 from hutong.calls.rule_book import RuleShelf
-from hutong.calls.stories import Stories
+from hutong.calls.stories.stories import Stories
 from hutong.kernel.access.oidc import OidcSettings, Provider
 from hutong.kernel.access.people import People
 from hutong.kernel.access.refs import Refs
@@ -27,7 +27,7 @@ from hutong.kernel.records.database import Database, database_url
 
 if TYPE_CHECKING:
     from hutong.app.config import Config
-    from hutong.calls.live_feed import SnapshotSource
+    from hutong.calls.live.feed import SnapshotSource
     from hutong.kernel.clock import Clock
     from hutong.kernel.reporter import Reporter
 

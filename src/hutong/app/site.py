@@ -23,7 +23,7 @@ from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
 from hutong.calls.api import Api, ApiLimits, ApiParts
 from hutong.calls.console import alerts, call, lists, live, numbers, rules, search, trunks, verdicts
-from hutong.calls.live_feed import LiveFeed
+from hutong.calls.live.feed import LiveFeed
 from hutong.kernel.access import pages as access
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web import frame as web

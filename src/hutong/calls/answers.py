@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.calls import lane
-from hutong.calls.lane_grammar import quad_value
+from hutong.calls.lane import requests as lane
+from hutong.calls.lane.grammar import quad_value
 from hutong.calls.model import ACTION_BLOCK, ACTION_WARN, PHRASES, RESPOND_CODES
 from hutong.kernel.compiled import compiled, copy_bytes
 

@@ -71,7 +71,7 @@ class RuleArrays(NamedTuple):
 class Judge(NamedTuple):
     """Everything a judgement consults.
 
-    windows: handle of the table. calls: the call table (`mirror_calls`), or `no_table()` where nothing is mirrored.
+    windows: handle of the table. calls: the call table (`mirror.table`), or `no_table()` where nothing is mirrored.
     scores: rows of published scores (`kernel.scores`), or `no_scores()`.
     use_table: 1 when the roaming table counts. look_up_roaming: 1 when somebody outside may be asked.
     """

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.calls import alert_marks, answers, board, lane, mirror_calls, screening, transactions
+from hutong.calls import answers, board, screening, transactions
 from hutong.calls import record as rec
-from hutong.calls.lane_grammar import EQ
+from hutong.calls.alerts import marks as alert_marks
+from hutong.calls.lane import requests as lane
+from hutong.calls.lane.grammar import EQ
+from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.model import (
     ACTION_BLOCK,
     ACTION_OBSERVE,
@@ -200,7 +203,7 @@ def from_tag(t: NDArray[np.int64], data: NDArray[np.uint8], spans: NDArray[np.in
 def note_screened(
     it: screening.Judge, call: NDArray[np.int64], scratch: screening.Scratch, hashes: tuple[int, int], seq: int
 ) -> None:
-    """Tell the call table, where there is one, that this call was asked about; see `mirror_calls.note_screened`."""
+    """Tell the call table, where there is one, that this call was asked about; see `mirror.table.note_screened`."""
     facts = alert_marks.facts_of(it.rules, scratch.verdict, scratch.fired)
     caller, callee, now = scratch.caller[KEY], scratch.callee[KEY], call[screening.TIME_MS]
     blocked = scratch.verdict[screening.V_ACTION] == ACTION_BLOCK

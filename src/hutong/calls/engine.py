@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.calls import alert_conditions, answers, batch, lane, mirror_calls, screening, transactions
+from hutong.calls import answers, batch, screening, transactions
 from hutong.calls import record as rec
+from hutong.calls.alerts import conditions as alert_conditions
+from hutong.calls.lane import requests as lane
+from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.model import FLAG_REFERENCE
 from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.scores.table import no_scores
@@ -54,7 +57,7 @@ class Policy(msgspec.Struct, frozen=True):
 class Tables(NamedTuple):
     """What is consulted besides rules: windows and calls are changed, lists and roaming are looked up.
 
-    calls: the call table, where signalling is mirrored (`mirror_calls`).
+    calls: the call table, where signalling is mirrored (`mirror.table`).
     """
 
     numbering: Numbering

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as Family
 
-    from hutong.calls.live_view import LiveView
+    from hutong.calls.live.view import LiveView
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 

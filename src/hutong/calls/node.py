@@ -16,14 +16,14 @@ import msgspec
 import numpy as np
 
 from hutong.calls import board as cells_of
-from hutong.calls import mirror_calls
-from hutong.calls.alert_conditions import NO_CONDITIONS, OWN_ALERTS, SETS, Conditions, ConditionWatcher
-from hutong.calls.alert_features import ALERT_VOCABULARY
+from hutong.calls.alerts.conditions import NO_CONDITIONS, OWN_ALERTS, SETS, Conditions, ConditionWatcher
+from hutong.calls.alerts.features import ALERT_VOCABULARY
 from hutong.calls.board import Board
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import VOCABULARY
-from hutong.calls.live import write_legend
-from hutong.calls.mirror_file import CallFile
+from hutong.calls.live.figures import write_legend
+from hutong.calls.mirror import table as mirror_calls
+from hutong.calls.mirror.file import CallFile
 from hutong.calls.outcomes import all_lost
 from hutong.calls.roaming import RoamingTable
 from hutong.calls.screening import replay_records

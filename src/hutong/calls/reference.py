@@ -14,7 +14,7 @@ import numpy as np
 
 from hutong.calls import answers, board, screening, transactions
 from hutong.calls.identity import read_parties
-from hutong.calls.lane import DEFAULT_PORT
+from hutong.calls.lane.requests import DEFAULT_PORT
 from hutong.calls.model import PHRASES as VERDICT_PHRASES
 from hutong.calls.trunks import address_halves
 from hutong.kernel.numbering import digits_of

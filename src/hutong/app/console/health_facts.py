@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.calls.history import History
-    from hutong.calls.live_view import LiveView
+    from hutong.calls.live.view import LiveView
     from hutong.kernel.clock import Clock
     from hutong.kernel.lists import ListStore
     from hutong.kernel.records import Database

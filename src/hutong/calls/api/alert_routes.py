@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from litestar import get
 from litestar.params import FromQuery, QueryParameter
 
-from hutong.calls.alerts import alert_id
+from hutong.calls.alerts.record import alert_id
 from hutong.calls.api.bodies import AlertEvents, AlertEventTold, AlertOnCall
 from hutong.calls.api.readers import AnyRequest, Desk, Purpose, Unmask, refused, show_ms
-from hutong.calls.story_views import masked
+from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering import digits_of
 from hutong.kernel.web.guard import requires
@@ -18,7 +18,7 @@ from hutong.kernel.web.guard import requires
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
-    from hutong.calls.alert_table import AlertEvent, AlertRow, AlertTable
+    from hutong.calls.alerts.table import AlertEvent, AlertRow, AlertTable
     from hutong.kernel.numbering import Numbering
 
 _LAST_SEQ: Final = (1 << 62) - 1

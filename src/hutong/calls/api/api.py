@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from litestar.concurrency import sync_to_thread
 
-from hutong.calls.alert_table import AlertTable
+from hutong.calls.alerts.table import AlertTable
 from hutong.calls.api.alert_routes import AlertDesk, alert_routes
 from hutong.calls.api.document import document
 from hutong.calls.api.limits import Buckets
@@ -22,8 +22,8 @@ from hutong.calls.api.stage_routes import StageRoutes, stage_routes
 from hutong.calls.api.told import Teller
 from hutong.calls.api.verdict_routes import VerdictDesk, verdict_routes
 from hutong.calls.api.window_routes import window_routes
-from hutong.calls.ask_client import AskClient
-from hutong.calls.ask_edge import SOCKET
+from hutong.calls.asking.client import AskClient
+from hutong.calls.asking.edge import SOCKET
 from hutong.calls.explain import Verdicts
 from hutong.calls.windows_reader import WindowsReader
 from hutong.kernel.web.problems import is_for_programs

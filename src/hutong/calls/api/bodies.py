@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from hutong.calls.asking import MAX_FIELD
+from hutong.calls.asking.wire import MAX_FIELD
 
 #: Characters of a text, each of which may take four bytes on the wire to the screening process.
 _LONG, _SHORT = MAX_FIELD // 2, MAX_FIELD // 4

@@ -28,7 +28,7 @@ from hutong.calls.api.readers import (
     refused,
 )
 from hutong.calls.console.list_table import masked, named, standing, written
-from hutong.calls.story_views import masked as masked_text
+from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import Entry, draft
 from hutong.kernel.lists.csv_file import detect_encoding, import_file, read_time, show_time

@@ -11,7 +11,7 @@ from litestar import Request
 from litestar.params import HeaderParameter, QueryParameter
 
 from hutong.calls.api.screening import too_many
-from hutong.calls.story_views import masked
+from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web.problems import Problem
 

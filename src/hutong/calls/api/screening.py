@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from litestar import Request, Response, post
 
-from hutong.calls import asking
 from hutong.calls.api.bodies import Call, ItemProblem, Screened, ScreenedCalls, Unscreened
-from hutong.calls.ask_client import Unavailable
-from hutong.calls.asking import Attempt
+from hutong.calls.asking import wire as asking
+from hutong.calls.asking.client import Unavailable
+from hutong.calls.asking.wire import Attempt
 from hutong.calls.trunks import address_halves
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hutong.calls.api.limits import Buckets
     from hutong.calls.api.meters import Meters
     from hutong.calls.api.told import Teller
-    from hutong.calls.ask_client import AskClient, Judged
+    from hutong.calls.asking.client import AskClient, Judged
     from hutong.kernel.clock import Clock
 
 AnyRequest = Request[Any, Any, Any]

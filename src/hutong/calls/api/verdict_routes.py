@@ -30,7 +30,7 @@ from hutong.calls.api.readers import (
 )
 from hutong.calls.index import Filters
 from hutong.calls.index.query import LAST_MS
-from hutong.calls.story_views import masked
+from hutong.calls.stories.views import masked
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 

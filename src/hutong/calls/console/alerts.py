@@ -8,8 +8,8 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
-from hutong.calls.alert_table import AlertFilters
-from hutong.calls.alerts import KINDS
+from hutong.calls.alerts.record import KINDS
+from hutong.calls.alerts.table import AlertFilters
 from hutong.kernel.rules import ALERT_STAGES
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
-    from hutong.calls.alert_views import AlertView, AlertViews
+    from hutong.calls.alerts.views import AlertView, AlertViews
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console
     from hutong.kernel.web.tables import TableQuery

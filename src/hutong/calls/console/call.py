@@ -15,10 +15,10 @@ from hutong.kernel.web.guard import requires
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
-    from hutong.calls.alert_views import AlertViews
+    from hutong.calls.alerts.views import AlertViews
     from hutong.calls.index import VerdictIndex
-    from hutong.calls.stories import Stories
-    from hutong.calls.story_views import CallStory, WholeCall
+    from hutong.calls.stories.stories import Stories
+    from hutong.calls.stories.views import CallStory, WholeCall
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console
 

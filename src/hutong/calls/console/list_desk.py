@@ -14,7 +14,7 @@ from litestar.params import URLEncodedBody
 
 from hutong.calls.console.list_import import ImportDesk
 from hutong.calls.console.list_table import Census, expiry_of, masked, named, written
-from hutong.calls.story_views import masked as masked_text
+from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.lists import Entry  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.lists.entries import LAST_ID

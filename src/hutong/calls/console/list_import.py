@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from hutong.calls.story_views import masked
+from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError, StateError
 from hutong.kernel.lists.csv_file import Imported, import_file
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.calls.story_views import masked as masked_text
+from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe
 from hutong.kernel.lists.entries import decode_entry, rows_of
 from hutong.kernel.numbering import digits_of, mask

@@ -20,7 +20,7 @@ from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk, Row
 from hutong.calls.console.list_import_pages import import_routes
 from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find, masked
 from hutong.calls.console.unmasking import PURPOSES, Unmasking, put_on_trail, read_form
-from hutong.calls.story_views import masked as masked_text
+from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe, read_target
 from hutong.kernel.lists.csv_file import COLUMNS, show_time

@@ -1,7 +1,7 @@
 """The live wall: its page, its stream, and the table of cities behind its map.
 
-Belongs here: routes, what they render, what a stream event holds. Not here: figures (`live_view`), the beat
-(`live_feed`), where cities lie (`live_map`).
+Belongs here: routes, what they render, what a stream event holds. Not here: figures (`live.view`), the beat
+(`live.feed`), where cities lie (`live_map`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from litestar.response import Stream
 from msgspec import Struct
 
 from hutong.calls.console import live_map
-from hutong.calls.live_feed import MAX_WATCHERS, MOST_OF_ONE, Audience, Watcher
+from hutong.calls.live.feed import MAX_WATCHERS, MOST_OF_ONE, Audience, Watcher
 from hutong.kernel.numbering import label
 from hutong.kernel.web.console import time_element
 from hutong.kernel.web.guard import RefusedError, requires
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
     from markupsafe import Markup
 
-    from hutong.calls.alert_views import Wall as AlertsNow
-    from hutong.calls.live_areas import AreaRow
-    from hutong.calls.live_feed import LiveFeed
-    from hutong.calls.live_view import LiveView
+    from hutong.calls.alerts.views import Wall as AlertsNow
+    from hutong.calls.live.areas import AreaRow
+    from hutong.calls.live.feed import LiveFeed
+    from hutong.calls.live.view import LiveView
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.web.console import Console, Form

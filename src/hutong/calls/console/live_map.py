@@ -16,7 +16,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hutong.calls.live_areas import AreaRow
+    from hutong.calls.live.areas import AreaRow
 
 _CITIES = Path(__file__).parent / "data" / "cities.csv"
 

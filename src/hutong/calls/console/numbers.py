@@ -12,7 +12,7 @@ from litestar.response import Stream  # noqa: TC002  # Litestar reads the annota
 
 from hutong.calls.console.unmasking import PURPOSES, Form, Unmasking, put_on_trail, read_form
 from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
-from hutong.calls.story_words import sentence
+from hutong.calls.stories.words import sentence
 from hutong.kernel.numbering import NO_KEY, label
 from hutong.kernel.web.charts import Chart, Mark, Series
 from hutong.kernel.web.guard import requires
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.calls.index import VerdictIndex
-    from hutong.calls.stories import Stories
-    from hutong.calls.story_views import NumberStory
+    from hutong.calls.stories.stories import Stories
+    from hutong.calls.stories.views import NumberStory
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console

@@ -15,7 +15,7 @@ from hutong.kernel.web.guard import requires
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
-    from hutong.calls.stories import Stories
+    from hutong.calls.stories.stories import Stories
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.web.console import Console
 

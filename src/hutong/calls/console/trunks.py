@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.calls.history import History, Point
-    from hutong.calls.live_view import LiveView
+    from hutong.calls.live.view import LiveView
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console
 

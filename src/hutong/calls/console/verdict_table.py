@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from litestar.response import Stream
 
     from hutong.calls.index import Role, VerdictIndex
-    from hutong.calls.stories import Stories
-    from hutong.calls.story_views import VerdictView
+    from hutong.calls.stories.stories import Stories
+    from hutong.calls.stories.views import VerdictView
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console
     from hutong.kernel.web.tables import TableQuery

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.calls.index import Filters, VerdictIndex
-    from hutong.calls.stories import Stories
+    from hutong.calls.stories.stories import Stories
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hutong.calls.evidence.labels import Labels
-    from hutong.calls.replay import Replay
-    from hutong.calls.replay_batch import CallBatch, Judged
+    from hutong.calls.replay.batch import CallBatch, Judged
+    from hutong.calls.replay.replay import Replay
     from hutong.calls.trunks import TrunkTable
     from hutong.kernel.numbering import Numbering
     from hutong.kernel.rules import Ruleset, Stage

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hutong.calls.evidence.model import Rate
-    from hutong.calls.replay_batch import Judged
+    from hutong.calls.replay.batch import Judged
     from hutong.kernel.rules import Ruleset
 
 _MERGED_AT: Final = 1 << 20

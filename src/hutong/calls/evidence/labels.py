@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from hutong.calls.evidence.numbers import keys_of
-from hutong.calls.replay_batch import texts_of
+from hutong.calls.replay.batch import texts_of
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hutong.kernel.numbering.codes import KEY
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hutong.calls.replay_batch import Texts
+    from hutong.calls.replay.batch import Texts
     from hutong.kernel.numbering import PlanArrays
 
 

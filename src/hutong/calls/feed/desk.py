@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.calls import ask_batch, asking, board, screening
-from hutong.calls.ask_batch import STATUS, AskBatch
+from hutong.calls import board, screening
+from hutong.calls.asking import batch as ask_batch
+from hutong.calls.asking import wire as asking
+from hutong.calls.asking.batch import STATUS, AskBatch
 from hutong.calls.feed import wire
 from hutong.calls.feed.wire import FedRecord, Place
 from hutong.kernel.errors import CodecError

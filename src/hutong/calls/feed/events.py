@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hutong.calls import asking
+from hutong.calls.asking import wire as asking
 from hutong.calls.trunks import address_halves
 from hutong.kernel.errors import CodecError
 

@@ -6,8 +6,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
-from hutong.calls import asking
-from hutong.calls.ask_edge import short_path
+from hutong.calls.asking import wire as asking
+from hutong.calls.asking.edge import short_path
 from hutong.calls.feed import wire
 from hutong.calls.feed.port import ScreeningAway
 from hutong.kernel.errors import CodecError

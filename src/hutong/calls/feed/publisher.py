@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from hutong.calls.alert_sinks import show
+from hutong.calls.alerts.sinks import show
 from hutong.calls.explain import Verdicts
 from hutong.calls.feed.events import Fired, Source, VerdictEvent, message_id
 from hutong.calls.feed.places import fed_in
 from hutong.calls.feed.port import Letter
 from hutong.calls.record import KIND_VERDICT
-from hutong.calls.story_views import masked
+from hutong.calls.stories.views import masked
 from hutong.kernel.errors import JournalError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.journal.frames import records_of

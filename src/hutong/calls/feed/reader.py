@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from hutong.calls import asking
+from hutong.calls.asking import wire as asking
 from hutong.calls.feed.events import message_id, read_call
 from hutong.calls.feed.port import Letter, ScreeningAway
 from hutong.calls.feed.wire import Place

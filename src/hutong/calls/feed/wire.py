@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.calls import asking
+from hutong.calls.asking import wire as asking
 from hutong.kernel.errors import CodecError, JournalError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def encode_feed(
 
 
 def decode_feed(frame: asking.Frame) -> Fed:
-    """The head of a FEED frame and its rows' body, which is read by `ask_batch`.
+    """The head of a FEED frame and its rows' body, which is read by `asking.batch`.
 
     Raises:
         CodecError: it does not hold what it says, or its offsets do not ascend.

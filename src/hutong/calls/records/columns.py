@@ -1,6 +1,6 @@
 """The one layout of call records: names, types, and what an empty field means. docs/records.md is made to agree.
 
-`SCHEMA` is what readers make of any file: no nulls, codes of `replay_batch` where something is not known.
+`SCHEMA` is what readers make of any file: no nulls, codes of `replay.batch` where something is not known.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from hutong.calls.replay_batch import CallBatch, Texts
+from hutong.calls.replay.batch import CallBatch, Texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

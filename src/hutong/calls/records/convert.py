@@ -17,7 +17,7 @@ from hutong.calls.records.columns import DURATIONS, MAX_TEXT, ORDERS, SCHEMA, TE
 from hutong.calls.records.faults import CallFileError, code_of
 from hutong.calls.records.layout import ANY_TRUNK
 from hutong.calls.records.times import TimeReader, tolerant, whole_numbers
-from hutong.calls.replay_batch import ASK, BY_TIME, DERIVE, NEVER, UNKNOWN
+from hutong.calls.replay.batch import ASK, BY_TIME, DERIVE, NEVER, UNKNOWN
 from hutong.kernel.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from hutong.calls.records.columns import ORDERS, SCHEMA
-from hutong.calls.replay_batch import BY_TIME
+from hutong.calls.replay.batch import BY_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hutong.calls.replay_batch import Judged
+    from hutong.calls.replay.batch import Judged
 
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 SCHEMA: Final = pa.schema(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hutong.calls.replay_batch import CallBatch, Judged
+    from hutong.calls.replay.batch import CallBatch, Judged
 
 Phase = Literal["judging", "reading", "sorting", "writing"]
 _WORD_BITS: Final = 64

@@ -1,0 +1,323 @@
+"""To whom alerts go outside this node: the port, a file, a webhook, and the courier that brings them.
+
+At least once and in order: the courier's place moves on when a sink has taken an event, so a kill at any moment repeats
+one at most, and every message names its event by an id that never changes. Nothing here is near screening.
+
+A webhook gets `POST` with a JSON body and these headers:
+
+    Idempotency-Key    the event's id, the same for every repetition
+    Hutong-Signature   t=SECONDS,v1=HEX: HMAC-SHA-256 with the shared secret over SECONDS, a dot and the body
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+import httpx
+import msgspec
+
+from hutong.calls.alerts.record import alert_id
+from hutong.kernel.errors import HutongError
+from hutong.kernel.numbering import digits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from hutong.calls.alerts.table import AlertEvent, AlertRow, AlertTable
+    from hutong.kernel.clock import Clock
+
+#: Events that are fetched at once.
+AT_ONCE: Final = 100
+#: How long a webhook may take, seconds.
+PATIENCE_S: Final = 5.0
+#: The first wait after a failure and the longest, ns; each is twice the one before.
+FIRST_WAIT: Final = 200_000_000
+LONGEST_WAIT: Final = 60_000_000_000
+_NS: Final = 1_000_000_000
+_UNPROCESSABLE: Final = (400, 413, 415, 422)
+
+
+class SinkError(HutongError):
+    """A sink did not take a message; it may later."""
+
+
+class SinkRefusedError(HutongError):
+    """A sink will never take this message: it says that the message itself is wrong."""
+
+
+class Party(msgspec.Struct, frozen=True):
+    """A number: its whole canonical digits with country code, and the key that Hutong keeps it under."""
+
+    number: str
+    key: int
+
+
+class AlertTold(msgspec.Struct, frozen=True):
+    """One alert as others are told of it; names and units as in docs/alerts.md."""
+
+    id: str
+    kind: str
+    rule: str
+    version: int
+    stage: str
+    time: str
+    caller: Party
+    callee: Party
+    trunk: str
+    call_id: str
+    verdict: int
+    answered: bool
+    ring_s: float
+    talk_s: float
+    values: dict[str, float | str | bool]
+    ended: str | None = None
+    outcome: str = ""
+    release: int = 0
+
+
+class AlertMessage(msgspec.Struct, frozen=True):
+    """What goes to a sink: an event and the alerts that it is about.
+
+    Attributes:
+        id: the event's, for ever. event: "raised", "ended" or "lost". node: this node's name. time: RFC 3339.
+        alerts: those that it is about; of a call that ended, all that were raised on it.
+    """
+
+    id: str
+    event: str
+    node: str
+    time: str
+    alerts: tuple[AlertTold, ...]
+
+
+class AlertSink(Protocol):
+    """Takes messages about alerts."""
+
+    name: str
+
+    def deliver(self, message: AlertMessage) -> None:
+        """Take one message; when it returns, the message is safe with the receiver.
+
+        Raises:
+            SinkError: it was not taken and is to be brought again.
+            SinkRefusedError: it never will be.
+        """
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+
+
+def show(ms: int) -> str:
+    """A moment as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def told(node: str, row: AlertRow) -> AlertTold:
+    """An alert in the form in which others are told of it, with whole numbers."""
+    return AlertTold(
+        id=alert_id(node, row.seq),
+        kind=row.kind,
+        rule=row.rule,
+        version=row.version,
+        stage=row.stage,
+        time=show(row.time_ms),
+        caller=Party(digits_of(row.caller), row.caller),
+        callee=Party(digits_of(row.callee), row.callee),
+        trunk=row.trunk,
+        call_id=row.call_id,
+        verdict=row.verdict,
+        answered=row.answered,
+        ring_s=row.ring_ms / 1000,
+        talk_s=(row.talk_ms if row.goes_on else row.total_ms) / 1000,
+        values=row.figures,
+        ended=None if row.goes_on else show(row.ended_ms),
+        outcome=row.end_phase,
+        release=row.release,
+    )
+
+
+def message_of(node: str, event: AlertEvent, rows: Sequence[AlertRow]) -> AlertMessage:
+    """What is said of an event."""
+    alerts = tuple(told(node, row) for row in rows)
+    return AlertMessage(alert_id(node, event.seq), event.phase, node, show(event.time_ms), alerts)
+
+
+class MemorySink:
+    """Keeps messages in this process: for parts tried without a receiver.
+
+    Args:
+        troubles: raised by the first deliveries, one each.
+    """
+
+    name = "memory"
+
+    def __init__(self, *troubles: HutongError) -> None:
+        self.got: list[AlertMessage] = []
+        self._troubles = list(troubles)
+
+    def deliver(self, message: AlertMessage) -> None:
+        """See `AlertSink.deliver`."""
+        if self._troubles:
+            raise self._troubles.pop(0)
+        self.got.append(message)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class FileSink:
+    """Appends a line of JSON for each message, on disk when `deliver` returns.
+
+    Args:
+        path: the file; its folder must exist.
+    """
+
+    name = "file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def deliver(self, message: AlertMessage) -> None:
+        """See `AlertSink.deliver`."""
+        try:
+            with self._path.open("a+b") as file:
+                # A line that a kill cut off must not swallow this one.
+                end = file.seek(0, os.SEEK_END)
+                torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+                file.write((b"\n" if torn else b"") + msgspec.json.encode(message) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise SinkError(
+                f"the alert cannot be written: {error.strerror}.", where=str(self._path), fix="Free space on this disk."
+            ) from error
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class WebhookSink:
+    """Posts each message to one address, over a connection that is kept.
+
+    Args:
+        url: where to. secret: signs the body. clock: the time, for the signature.
+    """
+
+    name = "webhook"
+
+    def __init__(self, url: str, secret: str, clock: Clock) -> None:
+        self._url, self._secret, self._clock = url, secret.encode(), clock
+        # The environment's proxies are for people's browsers.
+        self._client = httpx.Client(timeout=PATIENCE_S, trust_env=False, follow_redirects=False)
+
+    def deliver(self, message: AlertMessage) -> None:
+        """See `AlertSink.deliver`."""
+        body = msgspec.json.encode(message)
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": message.id,
+            "Hutong-Signature": sign(self._secret, body, self._clock.wall() // _NS),
+        }
+        try:
+            # What is answered does not matter, only that it is; an endless answer is not read.
+            with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+                status = response.status_code
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            what = f"the webhook was not reached: {type(error).__name__}."
+            raise SinkError(what, fix="Is the receiver up, and reachable from this node?") from error
+        if status in _UNPROCESSABLE:
+            raise SinkRefusedError(f"the webhook answered {status} to {message.id}.", fix="Look into its own log.")
+        if not httpx.codes.is_success(status):
+            raise SinkError(f"the webhook answered {status}.", fix="Look into its own log.")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+
+def sign(secret: bytes, body: bytes, seconds: int) -> str:
+    """The value of Hutong-Signature."""
+    digest = hmac.new(secret, f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"
+
+
+class Courier:
+    """Brings events to one sink, from its own place on; a polling object without a thread.
+
+    Args:
+        table: where events are. sink: to whom. node: this node's name.
+        places: an existing folder that keeps how far each sink is.
+        note: told of what happens: "delivered", "failed" or "refused", the event, and why.
+    """
+
+    def __init__(
+        self,
+        table: AlertTable,
+        sink: AlertSink,
+        node: str,
+        places: Path,
+        note: Callable[[str, AlertEvent, str], None],
+    ) -> None:
+        self._table, self._sink, self._node, self._note = table, sink, node, note
+        self._file = places / f"place-{sink.name}"
+        self._place: int | None = None
+        self._wait = 0
+        self._not_before = 0
+
+    @property
+    def place(self) -> int:
+        """The last event that the sink has; 0 before the first."""
+        if self._place is None:
+            try:
+                self._place = int(self._file.read_text(encoding="ascii"))
+            except (FileNotFoundError, ValueError):
+                self._place = 0
+        return self._place
+
+    def run(self, now: int) -> int:
+        """Bring what is due; gives how many events the sink has taken. Waits only for the sink.
+
+        Args:
+            now: ns of a clock that does not go back, as at the beginning.
+
+        Raises:
+            HutongError: the table cannot be read.
+            OSError: the place cannot be kept; the last event may come again.
+        """
+        if now < self._not_before:
+            return 0
+        events = self._table.events(self.place, AT_ONCE, "alert")
+        rows = {row.seq: row for row in self._table.by_seqs([seq for event in events for seq in event.alerts])}
+        for count, event in enumerate(events):
+            if not self._bring(event, rows, now):
+                return count
+        return len(events)
+
+    def _bring(self, event: AlertEvent, rows: Mapping[int, AlertRow], now: int) -> bool:
+        told_of = [rows[seq] for seq in event.alerts if seq in rows and rows[seq].stage == "alert"]
+        try:
+            if told_of:
+                self._sink.deliver(message_of(self._node, event, told_of))
+        except SinkRefusedError as error:
+            self._note("refused", event, str(error))
+        except SinkError as error:
+            self._wait = min(max(2 * self._wait, FIRST_WAIT), LONGEST_WAIT)
+            self._not_before = now + self._wait
+            self._note("failed", event, str(error))
+            return False
+        else:
+            self._note("delivered", event, "")
+        self._wait = 0
+        self._keep(event.seq)
+        return True
+
+    def _keep(self, seq: int) -> None:
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"{seq}\n", encoding="ascii")
+        fresh.replace(self._file)
+        self._place = seq

@@ -1,0 +1,1 @@
+"""How `serve` asks `screen` about calls that come in over HTTP, and how it answers."""

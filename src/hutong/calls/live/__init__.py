@@ -1,0 +1,1 @@
+"""The live figures of a node: read once, shown to all who watch."""
