@@ -18,6 +18,8 @@ import msgspec
 from hutong.app.config import load_config
 from hutong.app.replay import Options, replay
 from hutong.app.screen import node_settings
+from hutong.calls.alerts.follow import AlertReader
+from hutong.calls.alerts.record import KIND_ALERT
 from hutong.calls.asking.edge import SOCKET, AskEdge
 from hutong.calls.index import VerdictIndex
 from hutong.calls.look_ups import LookUps
@@ -27,7 +29,8 @@ from hutong.calls.node import Node
 from hutong.calls.sip_server import SipServer
 from hutong.calls.stories.stories import Stories
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.lists import read_target
+from hutong.kernel.journal import FileJournal
+from hutong.kernel.lists import ListIndex, ListStore, draft, read_target
 from hutong.kernel.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -91,6 +94,24 @@ def _stories() -> None:
         Stories(Path(name), VerdictIndex(Path(name)), str).warm_up()
 
 
+def _keep() -> None:
+    """What takes up lists and follows the journal."""
+    with tempfile.TemporaryDirectory(prefix="hutong-prepare-") as name:
+        folder = Path(name)
+        journal = FileJournal(folder / "journal", writable=True)
+        journal.open()
+        journal.append(KIND_ALERT, [b""], 0)
+        journal.close()
+        AlertReader(folder).read(0)
+        store = ListStore(folder / "lists")
+        store.open()
+        store.add([draft("13800138000", who="prepare", reason="prepare")], 0)
+        index = ListIndex(store)
+        index.load()
+        index.close()
+        store.close()
+
+
 def _replay() -> None:
     with tempfile.TemporaryDirectory(prefix="hutong-prepare-") as name:
         folder = Path(name)
@@ -104,6 +125,7 @@ _PARTS: Final[dict[str, Callable[[], None]]] = {
     "mirror": _mirror,
     "sip": _sip,
     "replay": _replay,
+    "keep": _keep,
     "stories": _stories,
 }
 
