@@ -8,13 +8,13 @@ zero bytes, so a made-up reference is refused.
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from hutong.kernel.errors import StateError
+from hutong.kernel.key_files import kept_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,20 +70,7 @@ class Refs:
 def _secret(file: Path) -> bytes:
     """The secret in a file; made there, whole and once, if several processes find it missing at the same time."""
     try:
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                out.write(secrets.token_bytes(_SECRET_BYTES))
-                out.flush()
-                os.fsync(out.fileno())
-            try:
-                os.link(draft, file)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        secret = file.read_bytes()
+        secret = kept_secret(file, lambda: secrets.token_bytes(_SECRET_BYTES))
     except OSError as error:
         raise StateError(
             f"The key of references cannot be used: {error.strerror}.",

@@ -1,6 +1,8 @@
 """The trail: who did what, from where, to what, and how it was before and after. Rows are only ever added.
 
-A change and its row stand or fall together when both are made within one `database.write()`. Secrets never enter, and
+A change and its row stand or fall together when both are made within one `database.write()`; the row is best made last
+there, because from then on nobody else adds to the trail until the block ends: `kernel.audit` numbers every row without
+gaps and keeps its hash. Secrets never enter, and
 telephone numbers are masked. Changes of lists and unmaskings name numbers by their references (`refs`), so these deeds
 keep target, before and after as given. Purposes are kept word for word but for what is plainly a telephone number: case
 numbers must stay.
@@ -14,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import sqlalchemy as sa
 
+from hutong.kernel.audit import log
 from hutong.kernel.records import tables
 from hutong.kernel.reporter import mask_number, mask_text, mask_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hutong.kernel.records import Database
 
@@ -33,6 +36,7 @@ _SLACK = 1000  # nodes that share records have clocks of their own: numbers and 
 _PAGE = 500
 _LONGEST = 2000
 _TRAIL = tables.trail
+_ADD = sa.insert(_TRAIL).returning(*log.ENTRY)
 Sort = Literal["time", "who", "address", "deed", "target"]
 _SORTS: Final[dict[str, sa.ColumnElement[Any]]] = {
     "time": _TRAIL.c.id,
@@ -125,7 +129,10 @@ class Trail:
         clean: dict[str, Any] = {name: _clean(text)[:_LONGEST] for name, text in values.items()}
         clean |= {"time_ms": now_ms, "before": _json(before), "after": _json(after)}
         with self._database.write() as connection:
-            return int(connection.execute(sa.insert(_TRAIL).values(clean).returning(_TRAIL.c.id)).scalar_one())
+            self._database.hold(connection, log.HOLD)
+            row = connection.execute(_ADD, clean).one()
+            log.add_leaf(connection, row)
+            return int(row.id)
 
     def page(  # a page's own parts
         self,
@@ -162,6 +169,11 @@ class Trail:
             first = sa.select(column.time_ms).where(column.id > above).order_by(column.id).limit(1)
             since_ms = connection.execute(first).scalar()
         return None if since_ms is None else Reach(above, newest + _SLACK, since_ms)
+
+    def numbers(self, entries: Sequence[TrailEntry]) -> dict[int, int]:
+        """The numbers under which the audit log knows these entries, by their ids."""
+        with self._database.read() as connection:
+            return log.numbers_of(connection, [entry.id for entry in entries])
 
     def count(self, query: TrailQuery = TrailQuery()) -> int:  # noqa: B008  # frozen
         """How many entries the query is about."""

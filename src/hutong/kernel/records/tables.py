@@ -6,7 +6,7 @@ that is still in use reads the old form (docs/adr/0007).
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -88,6 +88,34 @@ trail = Table(
     Column("after", Text),  # JSON
     Column("purpose", Text, nullable=False),
     sqlite_autoincrement=True,
+)
+
+#: The trail as a Merkle log: each entry's number, from 1 without gaps, and its leaf hash. Append-only, as what follows.
+audit_leaves = Table(
+    "audit_leaves",
+    metadata,
+    Column("number", _ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("entry", BigInteger, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+#: Roots of complete subtrees of 2^level leaves, so that roots and proofs need not look at every leaf.
+audit_nodes = Table(
+    "audit_nodes",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+#: What each node signed; the note says everything, the other columns find it.
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
 )
 
 #: Counts of one node's calls in one minute (since 1970), by kind and name: rule, trunk, callee area, action.
