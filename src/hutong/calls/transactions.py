@@ -71,14 +71,14 @@ class TransactionArrays(NamedTuple):
 
 
 def new_transactions(*, table: int = _TABLE, pool: int = _POOL) -> TransactionArrays:
-    """Empty state; `table` is a power of two."""
+    """Empty state; `table` is a power of two. All its memory is there at once, lest the first calls wait for it."""
     arrays = TransactionArrays(
-        table=np.zeros((table, _COLUMNS), dtype=np.int64),
-        answers=np.zeros(table, dtype=np.int64),
+        table=np.full((table, _COLUMNS), 0, dtype=np.int64),
+        answers=np.full(table, 0, dtype=np.int64),
         header=np.zeros(_CELLS, dtype=np.int64),
-        pool=np.zeros((pool, _POOL_COLUMNS), dtype=np.int64),
+        pool=np.full((pool, _POOL_COLUMNS), 0, dtype=np.int64),
         heads=np.full(_WHEEL, NONE, dtype=np.int64),
-        bytes_=np.zeros((pool, POOL_BYTES), dtype=np.uint8),
+        bytes_=np.full((pool, POOL_BYTES), 0, dtype=np.uint8),
         lengths=np.zeros(pool, dtype=np.int64),
         to=np.zeros((pool, 32), dtype=np.uint8),
     )
@@ -283,9 +283,3 @@ def due(state: TransactionArrays, now: int, out: NDArray[np.int64]) -> int:
             slot = after
         header[_TICK] += 1
     return count
-
-
-@compiled
-def verdict_sequence(state: TransactionArrays, entry: int) -> int:
-    """The journal sequence number of the verdict that answered this transaction."""
-    return int(state.table[entry, _SEQ])

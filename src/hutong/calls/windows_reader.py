@@ -60,6 +60,7 @@ class _Mapped:
         with path.open("rb") as file:
             self.inode = os.fstat(file.fileno()).st_ino
             self.memory = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            self.memory.madvise(mmap.MADV_RANDOM)
         self.arrays: WindowArrays = views(self.memory)
         self.table = windows.handle_of(self.arrays)
         self.salts = int(self.arrays.head.salt_index) & _U64, int(self.arrays.head.salt_bins) & _U64

@@ -94,6 +94,8 @@ class CallFile:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             self._map = mmap.mmap(descriptor, self._size())
+            # Calls come in any order; reading ahead would only make the first of them wait.
+            self._map.madvise(mmap.MADV_RANDOM)
         finally:
             os.close(descriptor)
         self._words = np.frombuffer(self._map, dtype=np.int64)[: table.words_for(self._capacity)]

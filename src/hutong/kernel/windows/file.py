@@ -42,6 +42,8 @@ class _Mapping:
     def __init__(self, descriptor: int, size: int) -> None:
         self.descriptor = descriptor
         self.buffer = mmap.mmap(descriptor, size)
+        # Numbers come in any order: reading ahead would bring in megabytes for each that is new, while its call waits.
+        self.buffer.madvise(mmap.MADV_RANDOM)
 
     @classmethod
     def of(cls, path: Path) -> _Mapping:
