@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from hutong.kernel.access.oidc import Identity
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES, permissions_of
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import Reporter
+from hutong.kernel.web.guard import permission_of
 from hutong.kernel.web.security import SECURITY_HEADERS
 
 if TYPE_CHECKING:
@@ -68,6 +70,18 @@ def test_every_route_asks_what_the_table_says(services: Services) -> None:
     site = Site(services, 0)
     assert len(list(authorisation.routes_of(site.routes))) > 50
     assert asyncio.run(authorisation.tried(site.console, site.routes, Badges(services, site))) == []
+
+
+def test_whatever_keeps_a_thread_busy_waits_for_its_turn(services: Services) -> None:
+    """Turns are for handlers that Litestar runs in a thread; one that waits by itself must have little to do."""
+    handlers = [it for route in Site(services, 0).routes for it in getattr(route, "route_handlers", [])]
+    waiting = {
+        path
+        for it in handlers
+        for path in it.paths
+        if inspect.iscoroutinefunction(getattr(it.fn, "func", it.fn)) and permission_of(it) is not None
+    }
+    assert waiting == {"/v1/calls/screen", "/live/stream", "/lists/import"}
 
 
 def test_every_permission_protects_something(services: Services) -> None:

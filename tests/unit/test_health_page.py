@@ -75,6 +75,7 @@ def facts(**changes: object) -> Facts:
         mirrored=True,
         watchers=2,
         ahead_s=0.0,
+        demoted=0,
     )
     return msgspec.structs.replace(well, **changes)
 
@@ -117,6 +118,7 @@ def gone(name: str, state: str, restarts: int = 0) -> tuple[ProcessFact, ...]:
         ("history", "unknown", {"counted_lag_s": None}),
         ("index", "warn", {"unindexed": 3}),
         ("lists", "warn", {"lists_differ_s": 11.0}),
+        ("demoted", "warn", {"demoted": 1}),
         ("clock", "warn", {"timekeeping": machine.Timekeeping(synchronised=False, most_wrong_s=16.0)}),
         ("clock", "unknown", {"timekeeping": None}),
         ("clock_back", "bad", {"ahead_s": 60.0}),
@@ -176,6 +178,7 @@ class Site(ConsoleSite):
         super().__init__(data, texts=[], folders=[app_console.HOME])
         (data / "run").mkdir()
         self.live = moving(list_entries=1)
+        self.demoted = 0
         self.lists = ListStore(data / "lists")
         self.lists.open()
         self.source = HealthSource(
@@ -189,6 +192,7 @@ class Site(ConsoleSite):
             database=self.database,
             lists=self.lists,
             clock=self.clock,
+            demoted=lambda: self.demoted,
         )
         self.build(health.routes(self.console, source=self.source, trail=self.trail))
 
@@ -263,6 +267,7 @@ def test_all_who_look_at_once_look_once(site: Site) -> None:
         database=site.database,
         lists=site.lists,
         clock=site.clock,
+        demoted=lambda: 0,
     )
 
     def look() -> None:
@@ -318,12 +323,18 @@ def test_lists_that_differ_for_long_are_told(site: Site) -> None:
     assert site.source.facts().lists_differ_s == 15
 
 
+def test_a_rule_that_was_demoted_by_itself_is_said(site: Site) -> None:
+    site.demoted = 2
+    assert "Rules demoted by themselves: false positives drifted: 2" in text_of(site.browser().get("/health"))
+    assert "误伤超限而自动降级的规则：2" in text_of(site.browser().get("/health", lang="zh")).replace(" ", "")
+
+
 def test_processes_are_exported_on_record(site: Site) -> None:
     lines = site.browser("analyst").get("/health?format=csv").text.splitlines()
     assert lines[0].endswith("name,state,pid,uptime_s,restarts,rss,cpu,threads")
     assert len(lines) == 4
     assert [deed.target for deed in site.deeds("tables.export")] == ["processes"]
-    assert "text/html" in site.browser("viewer").get("/health?format=csv").headers["content-type"]
+    assert site.browser("viewer").get("/health?format=csv").status_code == 403
 
 
 def test_the_kernel_is_asked_rightly() -> None:

@@ -256,6 +256,17 @@ def test_a_form_of_very_many_fields_is_refused(site: AccessSite) -> None:
         "/signin", content="&".join(["a=1"] * 1001), headers={"content-type": "application/x-www-form-urlencoded"}
     )
     assert reply.status_code == 400
+    assert "The form has too many fields." in reply.text
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [("zh", "请求的主机名不在 serve.hosts 之中。"), ("en", "The host name that was asked for is not in serve.hosts.")],
+)
+def test_a_host_that_is_not_served_is_told_in_the_readers_language(site: AccessSite, lang: str, said: str) -> None:
+    page = site.visitor().client.get("/signin", headers={"host": "evil.example", "accept-language": lang})
+    assert page.status_code == 421
+    assert said in page.text
 
 
 def test_every_permission_has_both_languages_and_somebody() -> None:

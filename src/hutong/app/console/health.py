@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Request, Response, get
 
 from hutong.app.console.health_checks import assess, overall
-from hutong.calls.console.exports import export_rows
+from hutong.kernel.web.exports import asks_export, export_rows
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
     TableSpec,
     page_of,
     read_query,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class HealthPages:
         """`/health`, whole or the part that is looked at again and again."""
         facts = self._source.facts()
         query = read_query(PROCESSES, dict(request.query_params))
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             return export_rows(self._console, self._trail, request, PROCESSES, query, facts.processes, _value)
         findings = assess(facts)
         return self._console.page(

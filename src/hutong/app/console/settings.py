@@ -18,6 +18,7 @@ from hutong.kernel import settings
 from hutong.kernel.errors import HutongError
 from hutong.kernel.reporter import is_secret, mask_user_info
 from hutong.kernel.toml_lines import line_of, lines_of
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires as permitted
 from hutong.kernel.web.tables import (
     Column,
@@ -27,7 +28,6 @@ from hutong.kernel.web.tables import (
     export_csv,
     page_of,
     read_query,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def routes(
         now = settings_now(config, file, environ)
         value = _value_in(console.language(request))
         query = read_query(TABLE, dict(request.query_params))
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             viewer: Viewer = request.user
             trail.record(
                 viewer.name,

@@ -9,11 +9,9 @@ from litestar.params import FromQuery, QueryParameter
 
 from hutong.calls.alerts.record import alert_id
 from hutong.calls.api.bodies import AlertEvents, AlertEventTold, AlertOnCall
-from hutong.calls.api.readers import AnyRequest, Desk, Purpose, Unmask, refused, show_ms
+from hutong.calls.api.readers import AnyRequest, Desk, Purpose, Unmask, answered, operation, show_ms
 from hutong.calls.stories.views import masked
-from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering import digits_of
-from hutong.kernel.web.guard import requires
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -91,17 +89,14 @@ def alert_routes(found: AlertDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @get(
         "/v1/calls/alerts",
-        opt={**requires("verdicts.read"), "route": "alerts", "problems": (422,)},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["calls"],
-        summary="通话中告警 / Alerts on calls under way",
+        **operation(
+            desk, "calls", "verdicts.read", "alerts", "listAlerts", "通话中告警 / Alerts on calls under way", 422
+        ),
         description="`since` 之后的事件,旧的在前;把 `next` 作为下一次的 `since`,不漏不重。号码已掩码;"
         "`unmask=true` 须有 numbers.unmask 权限,并在 Hutong-Purpose 头中说明用途,先记入操作记录。\n\n"
         "Events after `since`, oldest first; give `next` as the next `since`, and none is missed or comes twice. "
         "Numbers are masked; `unmask=true` needs the permission numbers.unmask and a purpose in the header "
         "Hutong-Purpose, and is on the trail first.",
-        operation_id="listAlerts",
     )
     def events(  # a filter each
         request: AnyRequest,
@@ -113,9 +108,6 @@ def alert_routes(found: AlertDesk, desk: Desk) -> list[HTTPRouteHandler]:
         unmask: Unmask = False,  # noqa: FBT002  # a query's switch
         purpose: Purpose = "",
     ) -> AlertEvents:
-        try:
-            return found.events(request, since, stage, limit, unmask=unmask, purpose=purpose)
-        except HutongError as error:
-            raise refused(error, 503) from error
+        return answered(lambda: found.events(request, since, stage, limit, unmask=unmask, purpose=purpose))
 
     return [events]

@@ -6,14 +6,14 @@ import csv
 import hashlib
 import io
 import tempfile
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import delete, get, post
-from litestar.concurrency import sync_to_thread
-from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter, RawBody
 
 from hutong.calls.api.bodies import ImportAnswer, ListEntry, ListPage, NewEntry, RowError
 from hutong.calls.api.readers import (
@@ -24,16 +24,16 @@ from hutong.calls.api.readers import (
     Unmask,
     answered,
     not_found,
+    operation,
     read_purpose,
     refused,
 )
-from hutong.calls.console.list_table import masked, named, standing, written
+from hutong.calls.list_targets import masked, named, standing, written
 from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import Entry, draft
 from hutong.kernel.lists.csv_file import detect_encoding, import_file, read_time, show_time
 from hutong.kernel.lists.entries import LAST_ID, decode_entry
-from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -305,18 +305,14 @@ EntryId = Annotated[int, PathParameter(ge=1, le=LAST_ID, description="条目编�
 
 def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes."""
+    declared = partial(operation, desk, "lists")
 
     @get(
         "/v1/lists",
-        opt={**requires("lists.read"), "route": "lists", "problems": (422,)},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["lists"],
-        summary="名单条目 / List entries",
+        **declared("lists.read", "lists", "listEntries", "名单条目 / List entries", 422),
         description="新的在前。号码已掩码;`unmask=true` 须有 numbers.unmask 权限,并在 Hutong-Purpose 头中说明用途。\n\n"
         "Newest first. Numbers are masked; `unmask=true` needs the permission numbers.unmask and a purpose in the "
         "header Hutong-Purpose.",
-        operation_id="listEntries",
     )
     def page(  # noqa: PLR0913, PLR0917  # a filter each
         request: AnyRequest,
@@ -336,27 +332,17 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @post(
         "/v1/lists",
-        opt={**requires("lists.change"), "route": "lists.add"},
-        before_request=desk.limit,
-        sync_to_thread=True,
+        **declared("lists.change", "lists.add", "addEntry", "列入名单 / Put on a list"),
         request_max_body_size=_NEW_BODY,
-        tags=["lists"],
-        summary="列入名单 / Put on a list",
         description="一秒内对所有进程生效;同名单、角色、对象的旧条目被替换。\n\n"
         "In force in every process within a second. The same list, role and target again replaces the entry.",
-        operation_id="addEntry",
     )
     def add(request: AnyRequest, data: JSONBody[NewEntry]) -> ListEntry:
         return answered(lambda: lists.add(request, data))
 
     @get(
         "/v1/lists/{number:int}",
-        opt={**requires("lists.read"), "route": "list", "problems": (404, 422)},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["lists"],
-        summary="一个条目 / One entry",
-        operation_id="readEntry",
+        **declared("lists.read", "list", "readEntry", "一个条目 / One entry", 404, 422),
     )
     def entry(
         request: AnyRequest,
@@ -369,13 +355,8 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @delete(
         "/v1/lists/{number:int}",
-        opt={**requires("lists.change"), "route": "lists.remove", "problems": (404, 409, 422)},
-        before_request=desk.limit,
-        sync_to_thread=True,
+        **declared("lists.change", "lists.remove", "removeEntry", "移出名单 / Take off its list", 404, 409, 422),
         status_code=200,
-        tags=["lists"],
-        summary="移出名单 / Take off its list",
-        operation_id="removeEntry",
     )
     def remove(
         request: AnyRequest,
@@ -387,21 +368,16 @@ def list_routes(lists: ListsDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @post(
         "/v1/lists/import",
-        opt={**requires("lists.change"), "route": "lists.import"},
-        before_request=desk.limit,
+        **declared("lists.change", "lists.import", "importEntries", "导入 CSV / Import CSV"),
         status_code=200,
         request_max_body_size=LARGEST,
-        tags=["lists"],
-        summary="导入 CSV / Import CSV",
         description="正文为 CSV 文件 (UTF-8 或 GB 18030),列同 `hutong lists import`;`who` 一律为令牌所属账号。"
         "错误行不影响其余,超过一成则停止。\n\n"
         "The body is a CSV file (UTF-8 or GB 18030) with the columns of `hutong lists import`; `who` is the token's "
         "owner whatever the file says. Bad rows spoil no others; more than a tenth of them stop the import, and what "
         "was applied stays.",
-        operation_id="importEntries",
     )
-    async def take_in(request: AnyRequest) -> ImportAnswer:
-        body = await request.body()
-        return await sync_to_thread(answered, lambda: lists.take_in(request, body))
+    def take_in(request: AnyRequest, body: RawBody) -> ImportAnswer:
+        return answered(lambda: lists.take_in(request, body))
 
     return [page, add, entry, remove, take_in]

@@ -13,6 +13,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from hutong.calls.api.screening import too_many
 from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
+from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -111,13 +112,7 @@ class Desk:
         try:
             self._trail.record(viewer.name, viewer.address, deed, **what, now_ms=self.now_ms())
         except HutongError as error:
-            raise Problem(
-                503,
-                "/problems/trail-unavailable",
-                "The trail cannot be written",
-                "Nothing was done and nothing is shown: it could not be recorded who did it. Try again later.",
-                headers={"Retry-After": "5"},
-            ) from error
+            raise trail_unavailable() from error
 
     def unmask(self, request: AnyRequest, purpose: str, **what: Any) -> None:  # noqa: ANN401  # as above
         """Record that whole numbers will be shown; `purpose` is the header's value.
@@ -130,6 +125,39 @@ class Desk:
             raise Problem(403, "", "Forbidden", "This needs the permission numbers.unmask.")
         self.record(request, "numbers.unmask", purpose=read_purpose(purpose), **what)
         self._meters.unmasked()
+
+
+def operation(
+    desk: Desk, tag: str, permission: str, route: str, id_: str, summary: str, *problems: int
+) -> dict[str, Any]:
+    """What every route that answers in a thread declares alike: `@get(path, **operation(…))`.
+
+    Args:
+        desk: limits its requests.
+        tag, id_, summary: as in the API's document; the summary in both languages.
+        permission: who may ask.
+        route: its name in the figures.
+        problems: statuses of errors that not every route has.
+    """
+    return {
+        "opt": {**requires(permission), "route": route, "problems": problems},
+        "before_request": desk.limit,
+        "sync_to_thread": True,
+        "tags": [tag],
+        "summary": summary,
+        "operation_id": id_,
+    }
+
+
+def trail_unavailable() -> Problem:
+    """503: what cannot be kept on the trail is not done."""
+    return Problem(
+        503,
+        "/problems/trail-unavailable",
+        "The trail cannot be written",
+        "Nothing was done and nothing is shown: it could not be recorded who did it. Try again later.",
+        headers={"Retry-After": "5"},
+    )
 
 
 def read_purpose(header: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from litestar import get
 from litestar.params import PathParameter
 
 from hutong.calls.api.bodies import RuleList, RuleView
-from hutong.calls.api.readers import Desk, answered, not_found
-from hutong.kernel.web.guard import requires
+from hutong.calls.api.readers import Desk, answered, not_found, operation
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -71,15 +71,11 @@ RuleId = Annotated[str, PathParameter(min_length=1, max_length=128, description=
 
 def rule_routes(rules: RulesDesk, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes."""
+    declared = partial(operation, desk, "rules")
 
     @get(
         "/v1/rules",
-        opt={**requires("rules.read"), "route": "rules"},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["rules"],
-        summary="全部规则 / All rules",
-        operation_id="listRules",
+        **declared("rules.read", "rules", "listRules", "全部规则 / All rules"),
     )
     def every() -> RuleList:
         """按判决次序 / In the order in which they are judged."""
@@ -88,12 +84,7 @@ def rule_routes(rules: RulesDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @get(
         "/v1/rules/{rule_id:str}",
-        opt={**requires("rules.read"), "route": "rule", "problems": (404,)},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["rules"],
-        summary="一条规则 / One rule",
-        operation_id="readRule",
+        **declared("rules.read", "rule", "readRule", "一条规则 / One rule", 404),
     )
     def one(rule_id: RuleId) -> RuleView:
         """条件、阶段与依据 / Its condition, stage and basis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 from litestar import get, post, put
@@ -17,28 +18,33 @@ from hutong.calls.api.bodies import (
     Remarks,
     RuleView,
 )
-from hutong.calls.api.readers import AnyRequest, Desk, not_found, refused
+from hutong.calls.api.readers import (
+    AnyRequest,
+    Desk,
+    Result,
+    answered,
+    not_found,
+    operation,
+    refused,
+    trail_unavailable,
+)
 from hutong.calls.api.rule_routes import RuleId, RulesDesk, view_of
 from hutong.calls.evidence.desk import Actor
 from hutong.calls.evidence.model import Backtest  # noqa: TC001  # Litestar reads the annotations
 from hutong.calls.evidence.store import EvidenceError
-from hutong.kernel.errors import HutongError, RuleError
+from hutong.kernel.errors import RuleError
 from hutong.kernel.records import RecordsError
 from hutong.kernel.rules import LEVELS, ProposalError
-from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
 
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.calls.evidence.desk import PromotionDesk
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.rules import Standing
-
-    Made = TypeVar("Made")
 
 _LONGEST: Final = 16 * 1024
 _STATUS: Final = {"unknown": 404, "same-person": 403, "decided": 409, "open": 409, "one-person": 409}
@@ -150,24 +156,20 @@ def _proposal_view(it: Standing) -> ProposalView:
     )
 
 
-def _done(work: Callable[[], Made]) -> Made:
+def _done(work: Callable[[], Result]) -> Result:
     """What a route answers; what it may not do, as a problem."""
-    try:
-        return work()
-    except ProposalError as error:
-        raise refused(error, _STATUS.get(error.code, 422)) from error
-    except (RuleError, EvidenceError) as error:
-        raise refused(error) from error
-    except RecordsError as error:
-        raise Problem(
-            503,
-            "/problems/trail-unavailable",
-            "The trail cannot be written",
-            "Nothing was done: it could not be recorded who did it. Try again later.",
-            headers={"Retry-After": "5"},
-        ) from error
-    except HutongError as error:
-        raise refused(error, 503) from error
+
+    def done() -> Result:
+        try:
+            return work()
+        except ProposalError as error:
+            raise refused(error, _STATUS.get(error.code, 422)) from error
+        except (RuleError, EvidenceError) as error:
+            raise refused(error) from error
+        except RecordsError as error:
+            raise trail_unavailable() from error
+
+    return answered(done)
 
 
 ProposalNumber = Annotated[int, PathParameter(ge=1, le=1_000_000_000, description="提议编号 / number of the proposal")]
@@ -176,15 +178,11 @@ EvidenceId = Annotated[str, PathParameter(min_length=1, max_length=64, descripti
 
 def stage_routes(stages: StageRoutes, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes."""
+    declared = partial(operation, desk, "rules")
 
     @get(
         "/v1/proposals",
-        opt={**requires("rules.read"), "route": "proposals"},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["rules"],
-        summary="升级提议 / Proposals to promote rules",
-        operation_id="listProposals",
+        **declared("rules.read", "proposals", "listProposals", "升级提议 / Proposals to promote rules"),
     )
     def every() -> ProposalList:
         """新的在前 / Newest first."""
@@ -192,45 +190,32 @@ def stage_routes(stages: StageRoutes, desk: Desk) -> list[HTTPRouteHandler]:
 
     @post(
         "/v1/proposals",
-        opt={**requires("rules.propose"), "route": "rules.propose", "problems": (404, 409)},
-        before_request=desk.limit,
-        sync_to_thread=True,
+        **declared(
+            "rules.propose", "rules.propose", "proposePromotion", "提议升级规则 / Propose to promote a rule", 404, 409
+        ),
         request_max_body_size=_LONGEST,
-        tags=["rules"],
-        summary="提议升级规则 / Propose to promote a rule",
         description="须有该规则现行版本的回测,且误伤的区间上限不超过设置;由另一人批准后生效。\n\n"
         "Takes a backtest of the rule as it is now, within the limits of the settings; another person approves.",
-        operation_id="proposePromotion",
     )
     def propose(request: AnyRequest, data: JSONBody[NewProposal]) -> ProposalView:
         return _done(lambda: stages.propose(request, data))
 
     @post(
         "/v1/proposals/{number:int}/approve",
+        **declared("rules.approve", "rules.approve", "approveProposal", "批准升级 / Approve a proposal", 404, 409),
         status_code=200,
-        opt={**requires("rules.approve"), "route": "rules.approve", "problems": (404, 409)},
-        before_request=desk.limit,
-        sync_to_thread=True,
         request_max_body_size=_LONGEST,
-        tags=["rules"],
-        summary="批准升级 / Approve a proposal",
         description="提议人不能批准自己的提议 (403);一秒内生效。\n\n"
         "Not for who proposed it (403). In force within a second.",
-        operation_id="approveProposal",
     )
     def approve(request: AnyRequest, number: ProposalNumber, data: JSONBody[Remarks]) -> ProposalView:
         return _done(lambda: stages.approve(request, number, data.why))
 
     @post(
         "/v1/proposals/{number:int}/refuse",
+        **declared("rules.approve", "rules.approve", "refuseProposal", "驳回升级 / Refuse a proposal", 404, 409),
         status_code=200,
-        opt={**requires("rules.approve"), "route": "rules.approve", "problems": (404, 409)},
-        before_request=desk.limit,
-        sync_to_thread=True,
         request_max_body_size=_LONGEST,
-        tags=["rules"],
-        summary="驳回升级 / Refuse a proposal",
-        operation_id="refuseProposal",
     )
     def refuse(request: AnyRequest, number: ProposalNumber, data: JSONBody[Remarks]) -> ProposalView:
         """驳回后须重新提议 / It takes a new proposal afterwards."""
@@ -238,27 +223,17 @@ def stage_routes(stages: StageRoutes, desk: Desk) -> list[HTTPRouteHandler]:
 
     @put(
         "/v1/rules/{rule_id:str}/stage",
-        opt={**requires("rules.demote"), "route": "rules.demote", "problems": (404, 409)},
-        before_request=desk.limit,
-        sync_to_thread=True,
+        **declared("rules.demote", "rules.demote", "demoteRule", "降级规则 / Demote a rule", 404, 409),
         request_max_body_size=_LONGEST,
-        tags=["rules"],
-        summary="降级规则 / Demote a rule",
         description="一人即可,一秒内生效;升级须经提议与批准。\n\n"
         "One person may; in force within a second. Moving up takes a proposal and an approval.",
-        operation_id="demoteRule",
     )
     def demote(request: AnyRequest, rule_id: RuleId, data: JSONBody[LowerStage]) -> RuleView:
         return _done(lambda: stages.demote(request, rule_id, data))
 
     @get(
         "/v1/evidence",
-        opt={**requires("verdicts.read"), "route": "evidence"},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["rules"],
-        summary="回测 / Backtests",
-        operation_id="listEvidence",
+        **declared("verdicts.read", "evidence", "listEvidence", "回测 / Backtests"),
     )
     def backtests() -> EvidenceList:
         """新的在前 / Newest first."""
@@ -266,12 +241,7 @@ def stage_routes(stages: StageRoutes, desk: Desk) -> list[HTTPRouteHandler]:
 
     @get(
         "/v1/evidence/{evidence_id:str}",
-        opt={**requires("verdicts.read"), "route": "evidence", "problems": (404,)},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["rules"],
-        summary="一次回测 / One backtest",
-        operation_id="readEvidence",
+        **declared("verdicts.read", "evidence", "readEvidence", "一次回测 / One backtest", 404),
     )
     def one_backtest(evidence_id: EvidenceId) -> Backtest:
         """结果全文,号码已掩码 / The whole result, numbers masked."""

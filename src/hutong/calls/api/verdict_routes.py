@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from litestar import get, post
@@ -25,13 +26,13 @@ from hutong.calls.api.readers import (
     Unmask,
     answered,
     not_found,
+    operation,
     read_ms,
     show_ms,
 )
 from hutong.calls.index import Filters
 from hutong.calls.index.query import LAST_MS
 from hutong.calls.stories.views import masked
-from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -241,17 +242,13 @@ Seq = Annotated[int, PathParameter(ge=1, le=_LAST_SEQ, description="判决编号
 
 def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes."""
+    declared = partial(operation, desk, "verdicts")
 
     @get(
         "/v1/verdicts",
-        opt={**requires("verdicts.read"), "route": "verdicts", "problems": (422,)},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["verdicts"],
-        summary="查判决 / List verdicts",
+        **declared("verdicts.read", "verdicts", "listVerdicts", "查判决 / List verdicts", 422),
         description="新的在前,号码已掩码;按号码查询用 POST /v1/verdicts/search。\n\n"
         "Newest first, numbers masked. To look for a number use POST /v1/verdicts/search: addresses are logged.",
-        operation_id="listVerdicts",
     )
     def page(
         since: Since = "",
@@ -277,13 +274,8 @@ def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @post(
         "/v1/verdicts/search",
-        opt={**requires("numbers.read"), "route": "verdicts.search"},
-        before_request=desk.limit,
-        sync_to_thread=True,
+        **declared("numbers.read", "verdicts.search", "searchVerdicts", "按号码查判决 / Search verdicts by number"),
         status_code=200,
-        tags=["verdicts"],
-        summary="按号码查判决 / Search verdicts by number",
-        operation_id="searchVerdicts",
     )
     def search(data: JSONBody[VerdictSearch]) -> VerdictPage:
         """新的在前,号码已掩码 / Newest first, numbers masked."""
@@ -291,16 +283,11 @@ def verdict_routes(found: VerdictDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @get(
         "/v1/verdicts/{seq:int}",
-        opt={**requires("verdicts.read"), "route": "verdict", "problems": (404, 422)},
-        before_request=desk.limit,
-        sync_to_thread=True,
-        tags=["verdicts"],
-        summary="判决全貌 / One verdict and what it rests on",
+        **declared("verdicts.read", "verdict", "readVerdict", "判决全貌 / One verdict and what it rests on", 404, 422),
         description="号码已掩码;`unmask=true` 须有 numbers.unmask 权限,并在 Hutong-Purpose 头中说明用途;"
         "先记入操作记录,再显示。\n\n"
         "Numbers are masked. `unmask=true` needs the permission numbers.unmask and a purpose in the header "
         "Hutong-Purpose, and is on the trail before anything is shown.",
-        operation_id="readVerdict",
     )
     def story(request: AnyRequest, seq: Seq, unmask: Unmask = False, purpose: Purpose = "") -> VerdictStory:  # noqa: FBT002  # a query's switch
         return answered(lambda: found.story(request, seq, unmask=unmask, purpose=purpose))

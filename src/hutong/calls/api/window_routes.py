@@ -8,9 +8,8 @@ from litestar import post
 from litestar.params import JSONBody  # noqa: TC002  # Litestar reads the annotations
 
 from hutong.calls.api.bodies import WindowQuery, WindowValues
-from hutong.calls.api.readers import Desk, answered, show_ms
+from hutong.calls.api.readers import Desk, answered, operation, show_ms
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
-from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -25,17 +24,12 @@ def window_routes(windows: WindowsReader, numbering: Numbering, desk: Desk) -> l
 
     @post(
         "/v1/windows",
-        opt={**requires("numbers.read"), "route": "windows"},
-        before_request=desk.limit,
-        sync_to_thread=True,
+        **operation(desk, "windows", "numbers.read", "windows", "readWindows", "号码的窗口 / A number's windows"),
         status_code=200,
         request_max_body_size=4096,
-        tags=["windows"],
-        summary="号码的窗口 / A number's windows",
         description="直接读取窗口文件,不惊动筛查进程;可能含尚未落入日志的一批。\n\n"
         "Read from the windows' file beside the screening process, which is not asked. They may hold a batch that has "
         "yet to be journalled.",
-        operation_id="readWindows",
     )
     def values(data: JSONBody[WindowQuery]) -> WindowValues:
         key = numbering.read(data.number).key

@@ -16,8 +16,8 @@ from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annota
 
 from hutong.calls.console.error_words import Said, say_error
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
-from hutong.calls.console.list_table import standing
 from hutong.calls.console.unmasking import PURPOSES, Unmasking
+from hutong.calls.list_targets import standing
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import LISTS, RESPONSES, ROLES, Entry, draft
 from hutong.kernel.lists.csv_file import show_time

@@ -13,7 +13,8 @@ from litestar import Request
 from litestar.params import URLEncodedBody
 
 from hutong.calls.console.list_import import ImportDesk
-from hutong.calls.console.list_table import Census, expiry_of, masked, named, written
+from hutong.calls.console.list_table import Census, expiry_of
+from hutong.calls.list_targets import masked, named, written
 from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.lists import Entry  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.lists.csv_file import show_time

@@ -137,10 +137,9 @@ def import_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
     async def bring(request: AnyRequest) -> Response[Any]:
         return await _bring(desk, request)
 
-    # Litestar 2 breaks the first of two handlers on one path that both ask for a thread, so this one takes its own.
-    @get("/lists/import/{token:str}", opt=requires("lists.change"))
-    async def show(request: AnyRequest, token: FromPath[str]) -> Response[str]:
-        return await sync_to_thread(_show, desk, request, _found(desk, request, token))
+    @get("/lists/import/{token:str}", opt=requires("lists.change"), sync_to_thread=True)
+    def show(request: AnyRequest, token: FromPath[str]) -> Response[str]:
+        return _show(desk, request, _found(desk, request, token))
 
     @post("/lists/import/{token:str}", opt=requires("lists.change"), sync_to_thread=True, status_code=200)
     def confirm(request: AnyRequest, token: FromPath[str], data: Form) -> Response[Any]:

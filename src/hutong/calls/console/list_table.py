@@ -15,17 +15,14 @@ import msgspec
 import numpy as np
 
 from hutong.calls.stories.views import masked as masked_text
-from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe
+from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry
 from hutong.kernel.lists.entries import decode_entry, rows_of
-from hutong.kernel.numbering import digits_of, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hutong.kernel.access.refs import Refs
     from hutong.kernel.lists import ListStore
     from hutong.kernel.lists.store import Order
-    from hutong.kernel.numbering import Numbering
 
 MOST_EXAMINED: Final = 250_000
 """Entries that one page of a filtered table looks at: a tenth of a second. One whose words are read counts for more."""
@@ -37,8 +34,6 @@ EXPIRIES: Final = ("never", "soon", "later", "over")
 
 _SLICE = 10_000
 _WORDS_COST = 30
-_OPEN_DIGITS = 7
-"""Digits of a prefix that point to nobody: country, area and exchange."""
 _AGE_OF_COUNTS = 50
 """Counts are kept for so many times as long as they took: counting never costs more than 2 % of the time."""
 _YOUNGEST_NS = 1_000_000_000
@@ -314,41 +309,3 @@ class Census:
         took = ended - began
         self._until = ended + _AGE_OF_COUNTS * took if took * _AGE_OF_COUNTS > _YOUNGEST_NS else 0
         return counts
-
-
-def standing(store: ListStore, entry: Entry) -> Entry | None:
-    """The entry with the list, role and target of this one, which this one would replace."""
-    about = (entry.list, entry.kind, entry.key, entry.last, entry.role)
-    found = store.matching(entry.key)
-    return next((it for it in found if (it.list, it.kind, it.key, it.last, it.role) == about), None)
-
-
-def written(entry: Entry, numbering: Numbering) -> str:
-    """A target as people write it: 13800138000, +86755*, +8621…-+8621…."""
-    return numbering.show(entry.key) if entry.kind == "number" else describe(entry)
-
-
-def masked(entry: Entry, numbering: Numbering) -> str:
-    """The same with a person's digits hidden; a prefix that points to nobody stays whole."""
-    if entry.kind == "number":
-        return numbering.mask(entry.key)
-    if entry.kind == "range":
-        ends = (entry.key, entry.last)
-        return "-".join(f"+{digits_of(key) if numbering.is_service(key) else _hide(digits_of(key))}" for key in ends)
-    return f"+{_hide(digits_of(entry.key))}*"
-
-
-def named(entry: Entry, refs: Refs) -> str:
-    """A target on the trail: the references of its numbers; a prefix that points to nobody as it is written."""
-    if entry.kind == "number":
-        return refs.ref(entry.key)
-    if entry.kind == "range":
-        return f"{refs.ref(entry.key)}-{refs.ref(entry.last)}"
-    return describe(entry) if len(digits_of(entry.key)) <= _OPEN_DIGITS else f"{refs.ref(entry.key)}*"
-
-
-def _hide(digits: str) -> str:
-    """Like `numbering.mask`; what is shorter than a whole number keeps only its open digits."""
-    if len(digits) > _OPEN_DIGITS + 4:
-        return mask(digits)
-    return digits[:_OPEN_DIGITS] + "*" * (len(digits) - _OPEN_DIGITS)

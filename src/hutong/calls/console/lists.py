@@ -18,15 +18,17 @@ from hutong.calls.console.error_words import say_words
 from hutong.calls.console.list_changes import DONE, change_routes, entry_page
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk, Row
 from hutong.calls.console.list_import_pages import import_routes
-from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find, masked
+from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find
 from hutong.calls.console.unmasking import PURPOSES, Unmasking, put_on_trail, read_form
+from hutong.calls.list_targets import masked
 from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe, read_target
 from hutong.kernel.lists.csv_file import COLUMNS, show_time
 from hutong.kernel.lists.entries import LAST_ID
 from hutong.kernel.numbering.keys import MAX_DIGITS
-from hutong.kernel.web.guard import RefusedError, requires
+from hutong.kernel.web.exports import asks_export
+from hutong.kernel.web.guard import demand, requires
 from hutong.kernel.web.tables import Column, Filter, TableQuery, TableSpec, TableView, export_csv, read_query
 
 if TYPE_CHECKING:
@@ -225,14 +227,13 @@ def read_routes(desk: ListDesk) -> list[HTTPRouteHandler]:
 
     @get("/lists", opt=requires("lists.read"), sync_to_thread=True)
     def lists(request: AnyRequest) -> Response[Any]:
-        if request.query_params.get("format") == "csv" and request.user.can("tables.export"):
+        if asks_export(request):
             return _export(desk, request)
         return _overview(desk, request)
 
     @post("/lists", opt=requires("numbers.unmask"), sync_to_thread=True, status_code=200)
     def export_whole(request: AnyRequest, data: Form) -> Response[Any]:
-        if not request.user.can("tables.export"):
-            raise RefusedError("This needs the permission tables.export.", "permission", "tables.export")
+        demand(request.user, "tables.export")
         said = read_form(data)
         return _overview(desk, request, said) if said.trouble else _export(desk, request, said)
 

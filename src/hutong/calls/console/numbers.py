@@ -15,8 +15,8 @@ from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
 from hutong.calls.stories.words import sentence
 from hutong.kernel.numbering import NO_KEY, label
 from hutong.kernel.web.charts import Chart, Mark, Series
-from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import wants_export
+from hutong.kernel.web.exports import asks_export
+from hutong.kernel.web.guard import demand, requires
 from hutong.kernel.windows.features import SPAN_NAMES
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def routes(
     @get("/numbers/{ref:str}", sync_to_thread=True, opt=requires("numbers.read"))
     def number(request: Request[Any, Any, Any], ref: FromPath[str]) -> Response[str] | Stream:
         key = key_of(ref)
-        may_export = request.user.can("tables.export") and request.user.can("verdicts.read")
-        if wants_export(request.query_params, "v") and may_export:
+        if asks_export(request, "v"):
+            demand(request.user, "verdicts.read")
             return desk.export(request, f"numbers/{ref}", key)
         return shown(request, key, "", Unmasking())
 

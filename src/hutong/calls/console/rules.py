@@ -15,7 +15,6 @@ from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annota
 
 from hutong.calls.console import rule_stages
 from hutong.calls.console.error_words import Said  # noqa: TC001  # Litestar reads the annotations
-from hutong.calls.console.exports import export_rows
 from hutong.calls.console.rule_stages import StageViews
 from hutong.calls.console.rule_words import given_words, in_colours, words_of
 from hutong.calls.console.spans import SPANS, Span, span_of
@@ -25,6 +24,7 @@ from hutong.kernel.errors import HutongError, RuleError
 from hutong.kernel.rules import STAGES, Rule, Ruleset, run_rules
 from hutong.kernel.rules.lint import sample_vector
 from hutong.kernel.web.charts import Chart, Series
+from hutong.kernel.web.exports import asks_export, export_rows
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -32,7 +32,6 @@ from hutong.kernel.web.tables import (
     TableSpec,
     page_of,
     read_query,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class RulePages:
         rows = self._rows(book, lang)
         spec = _table(sorted({(row.family, row.family_text) for row in rows}))
         query = read_query(spec, dict(request.query_params))
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             return export_rows(self._console, self._trail, request, spec, query, rows, _value)
         in_force = self._shelf.in_force()
         return self._console.page(

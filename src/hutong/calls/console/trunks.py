@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from litestar import Request, Response, get
 
-from hutong.calls.console.exports import export_rows
 from hutong.calls.console.spans import SPANS, Span, span_of
 from hutong.calls.trunks import TRUNK_KINDS, UNLISTED, Trunk
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web.charts import Chart, Series
+from hutong.kernel.web.exports import asks_export, export_rows
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -18,7 +18,6 @@ from hutong.kernel.web.tables import (
     TableSpec,
     page_of,
     read_query,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class TrunkPages:
         """`/trunks`."""
         rows = self._rows()
         query = read_query(TABLE, dict(request.query_params))
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             return export_rows(self._console, self._trail, request, TABLE, query, rows, _value)
         span = span_of(request.query_params)
         unlisted = rows[-1]

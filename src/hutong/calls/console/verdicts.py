@@ -9,8 +9,8 @@ from litestar.response import Stream  # noqa: TC002  # Litestar reads the annota
 
 from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
 from hutong.calls.model import ACTIONS as CODES
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import wants_export
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -27,7 +27,7 @@ def routes(console: Console, *, stories: Stories, index: VerdictIndex, trail: Tr
 
     @get("/verdicts", sync_to_thread=True, opt=requires("verdicts.read"))
     def verdicts(request: Request[Any, Any, Any]) -> Response[str] | Stream:
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             return desk.export(request, "verdicts")
         view, wanted = desk.table(request)
         counts = _counts(index, wanted, view.total)

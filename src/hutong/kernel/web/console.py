@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.exceptions import ClientException, HTTPException, NotAuthorizedException
 from markupsafe import Markup
 
 from hutong.kernel.access.permissions import PERMISSIONS, ROLE_TITLES
 from hutong.kernel.web.guard import NewPasswordNeededError, RefusedError, local_path
-from hutong.kernel.web.problems import phrase, status_of
+from hutong.kernel.web.problems import ToldError, phrase, status_of
 from hutong.kernel.web.texts import choose_language
 from hutong.kernel.web.turns import TooManyAtOnceError
 
@@ -150,14 +150,15 @@ class Console:
         return response
 
     def _detail(self, request: Request[Any, Any, Any], error: Exception) -> str:
-        if isinstance(error, RefusedError):
-            allowed = PERMISSIONS.get(error.permission)
+        if isinstance(error, ToldError):
+            allowed = PERMISSIONS.get(error.permission) if isinstance(error, RefusedError) else None
             permission = getattr(allowed, self.language(request)) if allowed else ""
             return self.say(request, f"failure.{error.why}", permission=permission)
         if isinstance(error, TooManyAtOnceError):
             return self.say(request, "failure.busy")
-        if isinstance(error, HTTPException) and error.detail != phrase(error.status_code):
-            return error.detail
+        # Litestar's own errors say in English what title and hint say in the reader's language.
+        if isinstance(error, HTTPException) and not isinstance(error, ClientException):
+            return "" if error.detail == phrase(error.status_code) else error.detail
         return ""
 
     def _zone_and_origin(self, request: Request[Any, Any, Any]) -> tuple[ZoneInfo, str]:

@@ -20,7 +20,7 @@ from litestar import Request
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType, ScopeType
-from litestar.exceptions import ClientException, HTTPException, NotAuthorizedException, PermissionDeniedException
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.utils.scope.state import ScopeState
 from litestar.utils.sync import AsyncCallable
@@ -30,7 +30,7 @@ from hutong.kernel.addresses import parse_network
 from hutong.kernel.errors import HutongError
 from hutong.kernel.metrics import Metrics
 from hutong.kernel.records import RecordsError
-from hutong.kernel.web.problems import is_for_programs
+from hutong.kernel.web.problems import ToldError, is_for_programs
 from hutong.kernel.web.turns import Turns
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 _PERMISSION: Final = "permission"
 _EARLY: Final = "before_new_password"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_BAD_REQUEST: Final = 400
+_FORBIDDEN: Final = 403
 _MISDIRECTED: Final = 421
 _MOST_FIELDS: Final = 1000
 _NANOSECONDS_IN_MS: Final = 1_000_000
@@ -76,19 +78,27 @@ class NewPasswordNeededError(PermissionDeniedException):
     """A one-time password is in use: only a new one may be set."""
 
 
-class RefusedError(PermissionDeniedException):
+class RefusedError(ToldError):
     """The viewer may not, or the request was not the viewer's own wish.
 
     Args:
-        detail: for programs.
-        why: `failure.<why>` is the text for people: permission, site, form.
+        detail, why: as of `ToldError`: permission, site, form.
         permission: the one that lacks; "" where it is not that.
     """
 
     def __init__(self, detail: str, why: str, permission: str = "") -> None:
-        super().__init__(detail)
-        self.why = why
+        super().__init__(_FORBIDDEN, detail, why)
         self.permission = permission
+
+
+def demand(viewer: Viewer, permission: str) -> None:
+    """For what a handler does only sometimes, and that takes a further permission than its route.
+
+    Raises:
+        RefusedError: the viewer lacks it.
+    """
+    if not viewer.can(permission):
+        raise RefusedError(f"This needs the permission {permission}.", "permission", permission)
 
 
 class AccountFacts(Protocol):
@@ -274,8 +284,7 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
                 )
             if account is not None and account.must_change and not handler.opt.get(_EARLY):
                 raise NewPasswordNeededError("Choose a password of your own first.")
-            if permission not in viewer.permissions:
-                raise RefusedError(f"This needs the permission {permission}.", "permission", permission)
+            demand(viewer, permission)
         if request.method not in _SAFE and not is_for_programs(scope["path"]):
             self._check_origin(request)
             await _read_form(request)
@@ -288,14 +297,14 @@ class Guard(InitPlugin, ReceiveRoutePlugin):
         IP addresses and localhost need no asking: no other page's name can be one.
 
         Raises:
-            HTTPException: 421.
+            ToldError: 421.
         """
         try:
             name = (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").rstrip(".")
         except ValueError:
             name = ""
         if name != "localhost" and name not in self._hosts and not _is_address(name):
-            raise HTTPException("This name is not served here (serve.hosts).", status_code=_MISDIRECTED)
+            raise ToldError(_MISDIRECTED, "This name is not served here (serve.hosts).", "host")
 
     async def _who(self, request: Request[Any, Any, Any]) -> tuple[Viewer | None, AccountFacts | None]:
         path, address, now = request.scope["path"], self.address_of(request), self.now_ms()
@@ -366,7 +375,7 @@ async def _read_form(request: Request[Any, Any, Any]) -> None:
         try:
             fields = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         except ValueError:
-            raise ClientException("The form has too many fields.") from None
+            raise ToldError(_BAD_REQUEST, "The form has too many fields.", "fields") from None
         ScopeState.from_scope(request.scope).form = {k: v if len(v) > 1 else v[0] for k, v in fields.items()}
 
 

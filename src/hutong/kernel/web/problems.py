@@ -53,6 +53,20 @@ class Problem(HTTPException):
         self.more = more
 
 
+class ToldError(HTTPException):
+    """An error that pages tell in their reader's language.
+
+    Args:
+        status: HTTP status.
+        detail: for programs.
+        why: `failure.<why>` is the text for people.
+    """
+
+    def __init__(self, status: int, detail: str, why: str) -> None:
+        super().__init__(detail=detail, status_code=status)
+        self.why = why
+
+
 def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """An error as problem+json. What went wrong inside is not told outside."""
     status = status_of(error)

@@ -18,6 +18,7 @@ from hutong.kernel.access.pages.desk import Fields, status_of, text_of, words_fo
 from hutong.kernel.access.pages.tokens import state_of
 from hutong.kernel.access.permissions import PERMISSIONS, ROLE_TITLES, ROLES
 from hutong.kernel.web.console import see_other
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -28,7 +29,6 @@ from hutong.kernel.web.tables import (
     page_of,
     read_query,
     stamp,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/people", sync_to_thread=True, opt=_READ)
     def people(request: Request[Any, Any, Any]) -> Response[Any]:
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             return _export(request, desk, console)
         return page(request)
 

@@ -13,6 +13,7 @@ from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.pages.desk import Fields, status_of, text_of, texts_of, words_for
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.web.console import see_other
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -23,7 +24,6 @@ from hutong.kernel.web.tables import (
     page_of,
     read_query,
     stamp,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/tokens", sync_to_thread=True, opt=requires("tokens.own"))
     def tokens(request: Request[Any, Any, Any]) -> Response[Any]:
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             return _export(request, desk, console)
         return page(request)
 

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from hutong.kernel.access.trail import SEARCHED, TrailQuery
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -19,7 +20,6 @@ from hutong.kernel.web.tables import (
     export_csv,
     read_query,
     stamp,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -91,13 +91,21 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
     def trail(request: Request[Any, Any, Any]) -> Response[Any]:
         query = read_query(TABLE, request.query_params)
         wanted = _wanted(query, console, request)
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             desk.record(request, "tables.export", "trail", after=query.filters)
             return export_csv("trail", _header(console, request), _cells(console, request, desk.trail.entries(wanted)))
         reach = desk.trail.reach(wanted)
         wanted = msgspec.structs.replace(wanted, reach=reach)
+        view = _view(desk, query, wanted)
         return console.page(
-            request, "trail.html", view=_view(desk, query, wanted), changes=changes, reach=reach, searched=SEARCHED
+            request,
+            "trail.html",
+            view=view,
+            numbers=desk.trail.numbers(view.rows),
+            standing=desk.standing(),
+            changes=changes,
+            reach=reach,
+            searched=SEARCHED,
         )
 
     return [trail]

@@ -1,10 +1,11 @@
-"""The export of a table whose rows are all in memory: first on the trail, then as CSV."""
+"""Exports of tables: who may take one, and a table whose rows are all in memory, first on the trail, then as CSV."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hutong.kernel.web.tables import chosen, export_csv
+from hutong.kernel.web.guard import demand
+from hutong.kernel.web.tables import chosen, export_csv, wants_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from hutong.kernel.web.tables import TableQuery, TableSpec
 
 Row = TypeVar("Row")
+
+
+def asks_export(request: Request[Any, Any, Any], prefix: str = "") -> bool:
+    """Whether the address asks for a table's export rather than its page; `prefix` as in `TableSpec`.
+
+    Raises:
+        RefusedError: it does, and the viewer may not take one.
+    """
+    if not wants_export(request.query_params, prefix):
+        return False
+    demand(request.user, "tables.export")
+    return True
 
 
 def export_rows(
