@@ -129,11 +129,32 @@ kind = "foreign"
         ),
         ('[node]\nname = "a b"\n', "line 2: name: 'a b' is not a name."),
         ('[sip]\nlisten = ["udp:[::1]:1", "udp:[::1]:1"]\n', "line 2: udp:[::1]:1 is there twice."),
+        ('[sip]\nlisten = ["udp:[::1]:1", "udp:[0:0::1]:1"]\n', "line 2: udp:[0:0::1]:1 is there twice."),
+        ('[mirror]\nlisten = ["udp:127.0.0.1:5060"]\n', "line 2: udp:127.0.0.1:5060 is taken by sip.listen. Choose"),
+        ('[mirror]\nlisten = ["tcp:0.0.0.0:8080"]\n', "line 2: tcp:0.0.0.0:8080 is taken by serve.listen."),
+        ('[serve]\nlisten = "127.0.0.1:5060"\n', "line 2: tcp:127.0.0.1:5060 is taken by sip.listen. Choose another"),
+        (
+            '[serve]\nlisten = "LOCALHOST:1"\npublic_listen = "localhost:1"\n',
+            "line 3: tcp:localhost:1 is taken by serve.",
+        ),
     ],
 )
 def test_one_mistake(tmp_path: Path, text: str, wanted: str) -> None:
     [said] = errors(write(tmp_path, text))
     assert said.startswith(wanted)
+
+
+def test_listeners_that_do_not_meet_are_fine(tmp_path: Path) -> None:
+    text = """
+[sip]
+listen = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "udp:127.0.0.2:5060", "udp:127.0.0.1:0", "udp:127.0.0.1:0"]
+[mirror]
+listen = ["udp:[::1]:5060", "udp:[::]:9060", "tcp:127.0.0.1:9060", "tcp:127.0.0.1:0"]
+[serve]
+listen = "127.0.0.1:0"
+public_listen = "127.0.0.1:0"
+"""
+    assert len(load_config(write(tmp_path, text), environ={}).mirror.listen) == 4
 
 
 TRUNKS = """

@@ -16,6 +16,8 @@ from hutong.kernel.settings import Doc, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from hutong.kernel.toml_lines import Place
+
 TrunkKind = Literal["international", "inter-network", "local", "enterprise"]
 _Level = Literal["debug", "info", "warning", "error"]
 
@@ -240,6 +242,13 @@ class KafkaConfig(msgspec.Struct, frozen=True):
     calls_topic: Annotated[str, Doc(zh="接收呼叫的主题,空则不接收", en="topic that calls come from; empty = none")] = (
         "hutong.calls"
     )
+    outcomes_topic: Annotated[
+        str,
+        Doc(
+            zh="接收呼叫结果(接通、结束)的主题,空则不接收;跟踪的呼叫数见 mirror.calls",
+            en="topic that answers and ends of calls come from; empty = none; mirror.calls says how many are followed",
+        ),
+    ] = ""
     verdicts_topic: Annotated[
         str, Doc(zh="发布判决的主题,空则不发布", en="topic that verdicts go to; empty = none")
     ] = "hutong.verdicts"
@@ -522,14 +531,21 @@ def _web(config: Config) -> Iterator[Problem]:
     for name in ("client_id", "redirect_url"):
         if oidc.issuer and not getattr(oidc, name):
             yield Problem(("oidc", name), "signing in at a provider needs it.", f"Set oidc.{name}.")
-    if serve.listen == serve.public_listen:
-        yield Problem(("serve", "public_listen"), f"{serve.listen} is the console's.", "Choose another port.")
 
 
 def _repeated_listeners(config: Config) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for text in config.sip.listen:
+    """A transport, address and port can be listened on once; port 0 is another one each time."""
+    asked: list[tuple[Place, str]] = [
+        *((("sip", "listen"), text) for text in config.sip.listen),
+        *((("serve", key), f"tcp:{getattr(config.serve, key)}") for key in ("listen", "public_listen")),
+        *((("mirror", "listen"), text) for text in config.mirror.listen),
+    ]
+    taken: list[tuple[Place, addresses.Listener]] = []
+    for place, text in asked:
         listener = addresses.parse_listener(text)
-        if str(listener) in seen and listener.address.port:
-            yield Problem(("sip", "listen"), f"{listener} is there twice.", "Remove one.")
-        seen.add(str(listener))
+        by = next((other for other, it in taken if it.collides_with(listener)), None)
+        if by == place:
+            yield Problem(place, f"{listener} is there twice.", "Remove one.")
+        elif by is not None:
+            yield Problem(place, f"{listener} is taken by {'.'.join(map(str, by))}.", "Choose another port.")
+        taken.append((place, listener))

@@ -33,6 +33,20 @@ class HostPort(msgspec.Struct, frozen=True):
         """Whether the host is an IPv6 address."""
         return ":" in self.host
 
+    def collides_with(self, other: HostPort) -> bool:
+        """Whether sockets cannot be bound to both: the same port, and the same address or all of its family."""
+        if self.port != other.port or not self.port or self.is_ipv6 != other.is_ipv6:
+            return False
+        hosts = {self._plain(), other._plain()}
+        return len(hosts) == 1 or bool(hosts & {"0.0.0.0", "::"})  # noqa: S104  # compared, not bound
+
+    def _plain(self) -> str:
+        """The one way of writing an address that has several; a name in small letters."""
+        try:
+            return str(ipaddress.ip_address(self.host))
+        except ValueError:
+            return self.host.lower()
+
     def __str__(self) -> str:
         """As settings write it, an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
@@ -43,6 +57,10 @@ class Listener(msgspec.Struct, frozen=True):
 
     transport: Transport
     address: HostPort
+
+    def collides_with(self, other: Listener) -> bool:
+        """Whether only one of the two can listen."""
+        return self.transport == other.transport and self.address.collides_with(other.address)
 
     def __str__(self) -> str:
         """As settings write it."""
