@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from hutong.calls import batch, board
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.mirror import table as mirror_calls
+from hutong.calls.node import NodeSettings
 from hutong.calls.reference import Reference, Source
 from hutong.calls.trunks import Trunk, TrunkTable
 from hutong.kernel import windows
@@ -38,6 +40,17 @@ ABROAD, NEIGHBOUR, HOME, COMPANY = "192.0.2.1", "192.0.2.65", "192.0.2.129", "19
 NOON_NS = 1_772_416_800 * 1_000_000_000
 PROXY = "127.0.0.1"
 
+POLICY = Policy(
+    next_hop="192.0.2.249:5080",
+    redress_url="http://127.0.0.1:8080/redress",
+    budget_ms=50,
+    time_zone="Asia/Shanghai",
+    night_from=22,
+    night_to=8,
+    use_roaming_table=True,
+    look_up_roaming=False,
+)
+
 _ruleset: list[Ruleset] = []
 
 
@@ -46,6 +59,23 @@ def shipped_rules() -> Ruleset:
     if not _ruleset:
         _ruleset.append(load_ruleset([SHIPPED_RULES], VOCABULARY))
     return _ruleset[0]
+
+
+def node_settings(data: Path, **other: Any) -> NodeSettings:  # noqa: ANN401  # any setting
+    """Of a small node on this data folder."""
+    settings = NodeSettings(
+        data=data,
+        policy=POLICY,
+        trunks=TRUNKS,
+        proxies=(f"{PROXY}/32",),
+        home_area="",
+        rule_folders=(),
+        window_bytes=8 << 20,
+        segment_bytes=1 << 20,
+        sync_ms=1000,
+        keep_ns=3600 * 10**9,
+    )
+    return msgspec.structs.replace(settings, **other)
 
 
 class Bench:
@@ -74,16 +104,7 @@ class Bench:
         for store in (self.lists, roaming):
             weakref.finalize(self, store.close)
         roaming_index.load()
-        policy = Policy(
-            next_hop="192.0.2.249:5080",
-            redress_url="http://127.0.0.1:8080/redress",
-            budget_ms=budget_ms,
-            time_zone="Asia/Shanghai",
-            night_from=22,
-            night_to=8,
-            use_roaming_table=True,
-            look_up_roaming=look_up_roaming,
-        )
+        policy = msgspec.structs.replace(POLICY, budget_ms=budget_ms, look_up_roaming=look_up_roaming)
         tables = Tables(
             numbering,
             TrunkTable(TRUNKS, [f"{PROXY}/32"], numbering),

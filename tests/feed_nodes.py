@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engines import NOON_NS, TRUNKS
-from hutong.calls.engine import Policy
+from engines import NOON_NS, TRUNKS, node_settings
 from hutong.calls.explain import Verdicts
 from hutong.calls.feed.desk import FeedDesk
 from hutong.calls.feed.places import PlaceBook, fed_in
 from hutong.calls.loop import ScreeningLoop
-from hutong.calls.node import Node, NodeSettings
+from hutong.calls.node import Node
+from hutong.calls.outcomes import Outcome, decode_outcome
+from hutong.calls.record import KIND_OUTCOME
 from hutong.kernel import windows
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.journal import FileJournal
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from hutong.calls.feed.port import Part
 
-_POLICY = Policy("192.0.2.249:5080", "http://127.0.0.1/redress", 50, "Asia/Shanghai", 22, 8, True, False)  # noqa: FBT003
 TRUNK_NAMES = frozenset(it.name for it in TRUNKS)
 
 
@@ -40,6 +40,12 @@ def call(number: int, caller: str = "", **members: Any) -> bytes:  # noqa: ANN40
     return msgspec.json.encode(event | members)
 
 
+def outcome(number: int, event: str = "ended", **members: Any) -> bytes:  # noqa: ANN401  # JSON
+    """What became of a call of `call`, as a message."""
+    told = {"call_id": f"fed-{number}", "event": event, "ring_ms": 4000 + number % 9, "release": 16}
+    return msgspec.json.encode(told | members)
+
+
 class Killed(Exception):  # noqa: N818  # what a test does to a process
     """The process is gone."""
 
@@ -49,20 +55,9 @@ class FedNode:
 
     def __init__(self, data: Path) -> None:
         self.clock = ManualClock(NOON_NS)
-        settings = NodeSettings(
-            data=data,
-            policy=_POLICY,
-            trunks=TRUNKS,
-            proxies=("127.0.0.1/32",),
-            home_area="",
-            rule_folders=(),
-            window_bytes=8 << 20,
-            segment_bytes=1 << 20,
-            sync_ms=1000,
-            keep_ns=3600 * 10**9,
-        )
         (data / "run").mkdir(parents=True, exist_ok=True)
-        self.node = Node(settings, self.clock, Reporter("test", stream=io.StringIO(), clock=self.clock).log)
+        log = Reporter("test", stream=io.StringIO(), clock=self.clock).log
+        self.node = Node(node_settings(data, followed_calls=4096), self.clock, log)
         self.engine = self.node.open()
         self.trouble: list[str] = []
         loop = ScreeningLoop(self.engine, self.node, self.clock, lambda _kind, text: self.trouble.append(text))
@@ -84,10 +79,10 @@ class FedNode:
 
         self.node.commit = commit  # type: ignore[method-assign]
 
-    def attempts(self) -> dict[str, int]:
-        """Attempts in the last minute of the callers that `call` makes, as the windows have them."""
+    def counts(self, feature: str = "attempts_1m") -> dict[str, int]:
+        """A window feature of each caller that `call` makes, where it is not 0."""
         table, numbering = self.engine.tables.windows, self.engine.tables.numbering
-        place = windows.WINDOW_FEATURES.index("attempts_1m")
+        place = windows.WINDOW_FEATURES.index(feature)
         values, found = np.zeros(len(windows.WINDOW_FEATURES)), {}
         for caller in range(7):
             number = f"1380000{caller:04d}"
@@ -95,7 +90,13 @@ class FedNode:
             if slot >= 0:
                 windows.read_features(table, slot, self.clock.wall() // 10**9, values, 0)
                 found[number] = int(values[place])
-        return found
+        return {number: count for number, count in found.items() if count}
+
+
+def outcomes_in(data: Path) -> list[Outcome]:
+    """Every outcome that a journal holds."""
+    journal = FileJournal(data / "journal")
+    return [decode_outcome(it.seq, it.body) for it in journal.read(1) if it.kind == KIND_OUTCOME]
 
 
 def journalled(data: Path) -> tuple[dict[Part, list[int]], list[str]]:

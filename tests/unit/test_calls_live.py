@@ -9,11 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from engines import ABROAD, NEIGHBOUR, NOON_NS, PROXY, TRUNKS, invite
+from engines import ABROAD, NEIGHBOUR, NOON_NS, invite, node_settings
 from hutong.calls import board
-from hutong.calls.engine import Policy
 from hutong.calls.live.figures import LiveSource
-from hutong.calls.node import Node, NodeSettings
+from hutong.calls.node import Node
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.reporter import Reporter
@@ -32,22 +31,9 @@ class Screening:
     """A node of this process on a data folder; `call` screens one INVITE the way the loop does."""
 
     def __init__(self, data: Path, clock: ManualClock) -> None:
-        policy = Policy("192.0.2.249:5080", "http://127.0.0.1:8080/redress", 50, "Asia/Shanghai", 22, 8, True, False)  # noqa: FBT003
-        settings = NodeSettings(
-            data=data,
-            policy=policy,
-            trunks=TRUNKS,
-            proxies=(f"{PROXY}/32",),
-            home_area="021",
-            rule_folders=(),
-            window_bytes=2 << 20,
-            segment_bytes=1 << 20,
-            sync_ms=60_000,
-            keep_ns=3600 * SECOND,
-        )
         self.clock = clock
         self.log = io.StringIO()
-        self._settings = settings
+        self._settings = node_settings(data, home_area="021", window_bytes=2 << 20, sync_ms=60_000)
         self._calls = 0
 
     def open(self) -> None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from engines import NOON_NS, TRUNKS, invite
+from engines import NOON_NS, invite, node_settings
 from hutong.calls import board
-from hutong.calls.engine import Policy
 from hutong.calls.explain import Verdicts
-from hutong.calls.node import Node, NodeSettings
+from hutong.calls.node import Node
 from hutong.kernel import windows
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.errors import RuleError
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_POLICY = Policy("192.0.2.249:5080", "http://127.0.0.1/redress", 50, "Asia/Shanghai", 22, 8, True, False)  # noqa: FBT003
 _BROKEN = "- id: calls.broken\n  when: caller.nonsense > 1\n"
 
 
@@ -34,19 +32,7 @@ class Opened:
     def __init__(self, data: Path) -> None:
         self.log = io.StringIO()
         self.clock = ManualClock(NOON_NS)
-        settings = NodeSettings(
-            data=data,
-            policy=_POLICY,
-            trunks=TRUNKS,
-            proxies=("127.0.0.1/32",),
-            home_area="",
-            rule_folders=(),
-            window_bytes=8 << 20,
-            segment_bytes=1 << 20,
-            sync_ms=1000,
-            keep_ns=3600 * 10**9,
-        )
-        self.node = Node(settings, self.clock, Reporter("test", stream=self.log, clock=self.clock).log)
+        self.node = Node(node_settings(data), self.clock, Reporter("test", stream=self.log, clock=self.clock).log)
         self.engine = self.node.open()
 
     def call(self, data: bytes) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from engines import NOON_NS, TRUNKS, Bench, invite
-from hutong.calls.engine import Policy
+from engines import NOON_NS, Bench, invite, node_settings
 from hutong.calls.features import VOCABULARY
-from hutong.calls.node import Node, NodeSettings
+from hutong.calls.node import Node
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.reporter import Reporter
@@ -56,12 +55,7 @@ def test_a_call_reads_the_score_of_its_caller(tmp_path: Path, way: str) -> None:
 
 def test_a_node_takes_up_what_is_published_and_outlives_a_damaged_file(data_folder: Path) -> None:
     said, clock = io.StringIO(), ManualClock(NOON_NS)
-    policy = Policy("192.0.2.249:5080", "http://127.0.0.1/redress", 50, "Asia/Shanghai", 22, 8, True, False)  # noqa: FBT003
-    limits = {"window_bytes": 8 << 20, "segment_bytes": 1 << 20, "sync_ms": 1000, "keep_ns": 3600 * 10**9}
-    settings = NodeSettings(
-        data=data_folder, policy=policy, trunks=TRUNKS, proxies=(), home_area="", rule_folders=(), **limits
-    )
-    node = Node(settings, clock, Reporter("test", stream=said, clock=clock).log)
+    node = Node(node_settings(data_folder), clock, Reporter("test", stream=said, clock=clock).log)
     engine = node.open()
     assert len(engine.judge.scores) == 1
     _published(data_folder / "scores")

@@ -8,7 +8,7 @@ from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hutong.app.quality_figures import Figures, Honest, Kind
 
@@ -54,14 +54,11 @@ def tables(of: Figures, rules: Sequence[str]) -> str:
 
 
 def _campaigns(of: Figures, rules: Sequence[str]) -> Iterator[str]:
-    yield _row(_CAMPAIGN_HEADS)
-    yield "|---|" + "---:|" * 10 + "---|"
-    for kind in (*of.kinds, of.fraud):
-        yield _row(_kind_cells(kind, rules))
+    return _table(_CAMPAIGN_HEADS, (_kind_cells(kind, rules) for kind in (*of.kinds, of.fraud)))
 
 
 def _kind_cells(kind: Kind, rules: Sequence[str]) -> Iterator[str]:
-    yield f"`{kind.name}`" if kind.name else "**all 合计**"
+    yield _named(kind.name)
     yield f"{kind.campaigns:,}"
     yield f"{kind.calls:,}"
     yield _percent(kind.stopped)
@@ -76,14 +73,11 @@ def _kind_cells(kind: Kind, rules: Sequence[str]) -> Iterator[str]:
 
 
 def _classes(of: Figures, rules: Sequence[str]) -> Iterator[str]:
-    yield _row(_CLASS_HEADS)
-    yield "|---|" + "---:|" * 6 + "---|"
-    for one in (*of.classes, of.honest):
-        yield _row(_class_cells(one, rules))
+    return _table(_CLASS_HEADS, (_class_cells(one, rules) for one in (*of.classes, of.honest)))
 
 
 def _class_cells(one: Honest, rules: Sequence[str]) -> Iterator[str]:
-    yield f"`{one.name}`" if one.name else "**all 合计**"
+    yield _named(one.name)
     yield f"{one.calls:,}"
     yield f"{one.blocked:,}"
     yield f"**{_per_million(one.rate.per_million or 0.0)}**"
@@ -98,6 +92,17 @@ def _untouched(of: Figures) -> Iterator[str]:
     yield "|---|" + "---:|" * 4
     for it in of.untouched:
         yield _row([f"`{it.name}`", *(f"{n:,}" for n in (it.made, it.made_blocked, it.taken, it.taken_blocked))])
+
+
+def _table(heads: Sequence[str], rows: Iterable[Iterator[str]]) -> Iterator[str]:
+    """A name, figures, and the rules that decided."""
+    yield _row(heads)
+    yield "|---|" + "---:|" * (len(heads) - 2) + "---|"
+    yield from map(_row, rows)
+
+
+def _named(name: str) -> str:
+    return f"`{name}`" if name else "**all 合计**"
 
 
 def _row(cells: Iterator[str] | Sequence[str]) -> str:

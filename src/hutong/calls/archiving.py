@@ -15,6 +15,7 @@ from hutong.calls.index.ids import RuleIds
 from hutong.calls.model import FLAG_FAIL_OPEN, FLAG_MIRRORED, FLAG_NAMES
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT, decode
+from hutong.calls.rule_book import RULESETS
 from hutong.kernel.archive import Archive
 from hutong.kernel.archive.store import first_day_kept
 from hutong.kernel.errors import JournalError
@@ -95,7 +96,7 @@ class Archiver:
         self._journal = FileJournal(data / "journal")
         self._archive = Archive(data / FOLDER, TABLES)
         self._verdicts = Verdicts(data)
-        self._ids = RuleIds(data / "rulesets")
+        self._ids = RuleIds(data / RULESETS)
         self._rows_at_once, self._turns = rows_at_once, turns
 
     def run(self, now_ns: int) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from hutong.calls.model import Verdict  # noqa: TC001  # msgspec reads the annotation
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT, decode
+from hutong.calls.rule_book import RULESETS
 from hutong.kernel.errors import HutongError, JournalError, RuleError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListStore
@@ -157,7 +158,7 @@ class Verdicts:
     def _ruleset(self, digest: str) -> Ruleset | None:
         if digest not in self._rulesets:
             try:
-                self._rulesets[digest] = load_saved(self._data / "rulesets", digest)
+                self._rulesets[digest] = load_saved(self._data / RULESETS, digest)
             except RuleError:
                 self._rulesets[digest] = None
         return self._rulesets[digest]

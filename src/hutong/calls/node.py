@@ -20,12 +20,13 @@ from hutong.calls.alerts.conditions import NO_CONDITIONS, OWN_ALERTS, SETS, Cond
 from hutong.calls.alerts.features import ALERT_VOCABULARY
 from hutong.calls.board import Board
 from hutong.calls.engine import Engine, Policy, Tables
-from hutong.calls.features import VOCABULARY
+from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.live.figures import write_legend
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.mirror.file import CallFile
 from hutong.calls.outcomes import all_lost
 from hutong.calls.roaming import RoamingTable
+from hutong.calls.rule_book import RULESETS, STAGES_FILE, newest_set, rule_paths
 from hutong.calls.screening import replay_records
 from hutong.calls.trunks import Trunk, TrunkTable
 from hutong.kernel import windows
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from hutong.kernel.clock import Clock
     from hutong.kernel.journal import Frame
     from hutong.kernel.rules import Ruleset
-
-#: The rules that come with this version.
-SHIPPED_RULES = Path(__file__).parent / "rules"
 
 _MS = 1_000_000
 _LISTS_EVERY = 100 * _MS
@@ -105,9 +103,7 @@ class Node:
         self._lists = ListIndex(self._list_store)
         self._roaming = RoamingTable(data / "roaming")
         self._board = Board(data / "board.bin")
-        self._rules = RuleWatcher(
-            VOCABULARY, [SHIPPED_RULES, data / "rules", *settings.rule_folders], data / "stages.jsonl"
-        )
+        self._rules = RuleWatcher(VOCABULARY, rule_paths(data, settings.rule_folders), data / STAGES_FILE)
         self._scores = ScoreFile(data / "scores")
         self._conditions = ConditionWatcher(data)
         self._fresh_rules: deque[Ruleset] = deque()
@@ -175,8 +171,8 @@ class Node:
         try:
             ruleset = self._rules.poll(self._clock.monotonic())
         except RuleError as error:
-            kept = sorted((self._settings.data / "rulesets").glob("*.json"), key=lambda file: file.stat().st_mtime)
-            last = load_saved(kept[-1].parent, kept[-1].stem) if kept else None
+            kept = newest_set(self._settings.data / RULESETS)
+            last = load_saved(kept.parent, kept.stem) if kept is not None else None
             if last is None or last.vocabulary.signature() != VOCABULARY.signature():
                 raise
             self._log.error("rules refused, the set used last stays", errors=str(error), digest=last.digest)
@@ -195,8 +191,8 @@ class Node:
                 return found
         except (RuleError, OSError) as error:
             self._log.error("alert conditions refused, the set used last stays", errors=str(error))
-            kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
-            last = load_saved(folder, kept[-1].stem) if kept else None
+            kept = newest_set(folder)
+            last = load_saved(folder, kept.stem) if kept is not None else None
             if last is not None and last.vocabulary.signature() == ALERT_VOCABULARY.signature():
                 return Conditions(last, {})
         return NO_CONDITIONS
@@ -328,7 +324,7 @@ class Node:
 
     def _keep_ruleset(self, ruleset: Ruleset) -> None:
         """Keep the set for explanations of its verdicts. Raises OSError."""
-        folder = self._settings.data / "rulesets"
+        folder = self._settings.data / RULESETS
         folder.mkdir(exist_ok=True)
         ruleset.save(folder).touch()
 

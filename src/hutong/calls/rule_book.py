@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STAGES_FILE: Final = "stages.jsonl"
 OWN_RULES: Final = "rules"
+RULESETS: Final = "rulesets"
+"""Folder of the sets that were in force, by digest."""
 
 _ORDER = re.compile(r"^\d+-")
 _PLACE = re.compile(r"(?P<file>.*):(?P<line>\d+):\d+")
@@ -114,7 +116,7 @@ class RuleShelf:
 
     def in_force(self) -> str:
         """Digest of the set that screening took up last; empty where it never ran."""
-        kept = _newest(self._data / "rulesets")
+        kept = newest_set(self._data / RULESETS)
         return kept.stem if kept is not None else ""
 
     def _signature(self) -> tuple[object, ...]:
@@ -142,7 +144,7 @@ class RuleShelf:
             return Book(ruleset, written, changes, ())
         if self._book is not None:
             return Book(self._book.ruleset, {**self._book.written, **written}, changes, tuple(refused))
-        kept = _newest(self._data / "rulesets")
+        kept = newest_set(self._data / RULESETS)
         if kept is None:
             raise RuleError("The rule files are refused.", where=refused[0].partition(" ")[0], fix="; ".join(refused))
         return Book(load_saved(kept.parent, kept.stem), written, changes, tuple(refused))
@@ -153,7 +155,7 @@ def rule_paths(data: Path, folders: Iterable[Path] = ()) -> list[Path]:
     return [SHIPPED_RULES, data / OWN_RULES, *folders]
 
 
-def _newest(folder: Path) -> Path | None:
+def newest_set(folder: Path) -> Path | None:
     """The rule set that was kept last: screening touches a set's file when it takes it up."""
     kept = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
     return kept[-1] if kept else None

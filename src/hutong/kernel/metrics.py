@@ -157,9 +157,36 @@ RULES_DRIFTED = Metric(
     "一周内因误伤超限被自动降级、尚未处理的规则数",
     "Rules demoted within a week because their false positives drifted, and not decided on since",
 )
+TRAIL_SIGNED = Metric(
+    "hutong_trail_signed_entries",
+    "gauge",
+    "entries",
+    "最近检查点所含的操作记录数",
+    "Entries of the trail that the newest checkpoint is of",
+)
+TRAIL_SIGNED_TIME = Metric(
+    "hutong_trail_signed_time_seconds",
+    "gauge",
+    "seconds",
+    "最近检查点的时间(自 1970 年)",
+    "When the newest checkpoint of the trail was made",
+)
+TRAIL_VERIFIED_TIME = Metric(
+    "hutong_trail_verified_time_seconds",
+    "gauge",
+    "seconds",
+    "最近一次核对完全部操作记录的时间(自 1970 年)",
+    "When the whole trail was last verified",
+)
+TRAIL_BROKEN = Metric(
+    "hutong_trail_broken",
+    "gauge",
+    "yes or no",
+    "最近一次核对是否发现操作记录被改动(1 为是)",
+    "1 if the last verification found that the trail was tampered with",
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
-BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 class Metrics:

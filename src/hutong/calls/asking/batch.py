@@ -354,7 +354,3 @@ class AskBatch:
     def forget(self, what: int) -> None:
         """Drop a call that was not kept."""
         forget(self._seen, what)
-
-    def forget_all(self) -> None:
-        """Drop every call."""
-        self._seen[:] = 0

@@ -22,6 +22,7 @@ from hutong.calls.index.query import LAST_MS, Filters, Page
 from hutong.calls.index.sidecar import SidecarError, SidecarPart
 from hutong.calls.outcomes import decode_outcome
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT, MAX_TEXT, decode
+from hutong.calls.rule_book import RULESETS
 from hutong.kernel.errors import JournalError
 from hutong.kernel.journal.frames import RECORD_HEADER
 
@@ -59,7 +60,7 @@ class VerdictIndex:
 
     def __init__(self, data: Path) -> None:
         self._folder = PartFolder(data)
-        self._ids = RuleIds(data / "rulesets")
+        self._ids = RuleIds(data / RULESETS)
         self._counts = Counts(self.rule_ids, self._folder.used)
 
     def refresh(self) -> int:

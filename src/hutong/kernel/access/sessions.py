@@ -189,12 +189,6 @@ class Sessions:
         with self._database.write() as connection:
             connection.execute(sa.delete(_SESSIONS).where(_SESSIONS.c.id == name))
 
-    def end_all(self, name: str) -> None:
-        """End every session of an account."""
-        with self._database.write() as connection:
-            connection.execute(sa.delete(_SESSIONS).where(_SESSIONS.c.account == name))
-        self._recent.clear()
-
 
 def _id(cookie: str) -> str:
     """No salt and no slow hash: 256 random bits cannot be guessed from it."""
