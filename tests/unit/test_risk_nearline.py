@@ -17,9 +17,10 @@ from hutong.risk import metrics as declared
 from hutong.risk.errors import ModelError
 from hutong.risk.model_file import save_model
 from hutong.risk.nearline import NearLine, Place
-from hutong.risk.number_table import Kind, table_of_archive
+from hutong.risk.number_table import table_of_archive
 from hutong.risk.reading import Source
 from hutong.risk.table import table_of
+from hutong.risk.telling import Kind
 from hutong.risk.training import Given, train
 
 if TYPE_CHECKING:
@@ -63,13 +64,16 @@ class Node(NamedTuple):
                 "era": 0,
                 "seq": seq,
                 "time": row["time"],
+                "trunk_kind": "local",
+                "action": "pass",
                 **{f"{e}_key": key_of_digits(str(row[e])) for e in ("caller", "callee")},
             }
             for seq, row in enumerate(rows, start=first)
         ]
         whole = pa.int64()
         named = {"era": pa.int16(), "seq": whole, "time": pa.timestamp("ms", "UTC")}
-        schema = pa.schema({**named, "caller_key": whole, "callee_key": whole}.items())
+        texts = {"trunk_kind": pa.string(), "action": pa.string()}
+        schema = pa.schema({**named, **texts, "caller_key": whole, "callee_key": whole}.items())
         self.archive.append({"verdicts": pa.Table.from_pylist(keys, schema)}, first, first + len(rows) - 1, 0)
 
 

@@ -13,9 +13,11 @@ import pytest
 from hutong.app.cli import run
 from hutong.kernel.archive import Archive
 from hutong.kernel.numbering import Numbering
+from hutong.risk.calls_so_far import SCHEMA, CallsSoFar
 from hutong.risk.errors import TableError
 from hutong.risk.number_columns import number_columns
-from hutong.risk.number_table import Kind, table_of_archive, table_of_records
+from hutong.risk.number_table import table_of_archive, table_of_records
+from hutong.risk.telling import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +92,60 @@ def test_records_of_calls_become_a_table(tmp_path: Path, form: str) -> None:
     assert made.skipped == 0
 
 
+def test_cards_that_share_a_device_and_calls_beside_others_are_told(tmp_path: Path) -> None:
+    rows = [
+        (
+            f"s{n}",
+            MORNING + timedelta(minutes=n),
+            "local",
+            f"1380000000{n}",
+            "13700137000",
+            0,
+            1,
+            0,
+            "box",
+            f"c{n}",
+            "x",
+        )
+        for n in range(3)
+    ]
+    rows.append(("t", MORNING + timedelta(hours=5), "inter-network", QUIET, "13700137001", 1, 1, 9, "own", "d", "y"))
+    rows.append(
+        ("u", MORNING + timedelta(hours=5, minutes=9), "international", QUIET, "13700137002", 1, 1, 9, "own", "d", "z")
+    )
+    path = tmp_path / "calls.parquet"
+    names = (*HEAD, "imsi", "cell")
+    pq.write_table(pa.table({name: [row[at] for row in rows] for at, name in enumerate(names)}), path)
+    table = table_of_records(path).table
+    boxed, alone = _row(table, "13800000000"), _row(table, QUIET)
+    assert (boxed["cards_in_device"], alone["cards_in_device"]) == (3, 1)
+    assert (boxed["cells_in_day"], alone["cells_in_day"], alone["devices_in_day"]) == (1, 2, 1)
+    assert (boxed["strangers_beside"], alone["strangers_beside"]) == (2, 0)
+    assert (boxed["calls_last_hour"], alone["calls_last_hour"]) == (0, 2)
+    assert (alone["abroad_share"], alone["other_network_share"]) == (0.5, 0.5)
+    assert alone["age_hours"] == pytest.approx(0.15)
+    assert alone["unseen_hours"] == pytest.approx(5)
+    assert (boxed["mobile"], boxed["virtual"]) == (1, 0)
+
+
+def test_calls_so_far_tell_outcomes_once_they_are_over_and_who_was_refused_beside() -> None:
+    keys = [Numbering().read(number).key for number in ("13800000000", "13800000001", "13700137000")]
+    calls = [
+        {"moment": MORNING, "way": "local", "caller": keys[0], "callee": keys[2], "blocked": True},
+        {"moment": MORNING, "way": "local", "caller": keys[1], "callee": keys[2], "blocked": False, "answered": 1,
+         "ring_ms": 1000, "talk_ms": 59_000},
+    ]  # fmt: skip
+    begun = int(MORNING.timestamp() * 1000)
+    with CallsSoFar(Kind()) as so_far:
+        so_far.add(pa.Table.from_pylist(calls, SCHEMA))
+        under_way = _row(so_far.told(begun + 30_000, 0).table, "13800000001")
+        over = _row(so_far.told(begun + 60_000, 0).table, "13800000001")
+        assert so_far.told(begun + 60_000, begun + 1).table.num_rows == 0
+    assert (under_way["answered_share"], over["answered_share"]) == (None, 1)
+    assert over["refused_callee_share"] == 1
+    assert over["refused_in_block"] == 1
+
+
 def test_who_shares_two_quiet_callees_is_linked(tmp_path: Path) -> None:
     made = table_of_records(_written(tmp_path / "calls.csv", _calls()))
     assert made.edges.to_pylist() == [{"a": f"+86{BUSY}", "b": f"+86{QUIET}"}]
@@ -106,7 +162,9 @@ def test_an_archive_tells_the_same(tmp_path: Path) -> None:
     verdicts, outcomes = [], []
     for seq, (call_id, at, trunk, caller, callee, answered, ring, talk, _) in enumerate(_calls(), start=1):
         keys = {"caller_key": numbering.read(str(caller)).key, "callee_key": numbering.read(str(callee)).key}
-        verdicts.append({"era": 0, "seq": seq, "time": at, "call_id": call_id, "trunk": trunk, **keys})
+        verdicts.append(
+            {"era": 0, "seq": seq, "time": at, "call_id": call_id, "trunk_kind": trunk, "action": "pass", **keys}
+        )
         outcomes.append(
             {
                 "era": 0,

@@ -147,7 +147,8 @@ def make_table(
 ) -> int:
     """由呼叫记录生成号码表 / Make a table of numbers out of records of calls."""
     from hutong.kernel.numbering import Numbering  # noqa: PLC0415  # as in `train`
-    from hutong.risk.number_table import Kind, table_of_archive, table_of_records, with_labels  # noqa: PLC0415  # as above
+    from hutong.risk.number_table import table_of_archive, table_of_records, with_labels  # noqa: PLC0415  # as above
+    from hutong.risk.telling import Kind  # noqa: PLC0415  # as above
 
     own = load_config(config).calls
     kind = Kind(own.time_zone, own.night_from, own.night_to, own.home_area)

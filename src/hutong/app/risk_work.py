@@ -79,7 +79,7 @@ def rescore(config: Config, clock: Clock) -> int:
         HutongError: there is no model, it does not fit, or the archive cannot be read.
     """
     from hutong.risk.nearline import NearLine, Place  # noqa: PLC0415  # learning libraries are loaded by who scores
-    from hutong.risk.number_table import Kind  # noqa: PLC0415  # as above
+    from hutong.risk.telling import Kind  # noqa: PLC0415  # as above
 
     os.nice(_YIELD)
     reporter = Reporter("risk", level=config.log.level, form=config.log.format)

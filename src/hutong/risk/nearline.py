@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hutong.kernel.metrics import Metrics
     from hutong.risk.model_file import Stored
-    from hutong.risk.number_table import Kind
+    from hutong.risk.telling import Kind, Made
 
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
@@ -42,6 +42,36 @@ class Place(NamedTuple):
     model: Path
     archive: Path
     scores: Path
+
+
+class Fresh(NamedTuple):
+    """What one run gave: the scores, how far what they rest on has moved since training, and notes for people."""
+
+    scores: Scores
+    moved: float
+    notes: tuple[str, ...]
+
+
+def fresh_scores(stored: Stored, made: Made, name: str, now: int) -> Fresh:
+    """The scores of the numbers of a table, given at wall time `now` (ns).
+
+    Args:
+        stored: the model.
+        made: what calls tell of numbers.
+        name: where the calls are, for errors.
+
+    Raises:
+        TableError: the model asks for columns that calls do not tell.
+    """
+    if not made.table.num_rows:
+        return Fresh(unpack_rows(no_scores()), 0.0, ())
+    table = table_of(Source(name, made.table, ""), labelled=False)
+    graph = graph_of(Source(name, made.edges, ""), table) if stored.model.design.linked else None
+    scored = score_given(stored, Given(table, graph, ()))
+    keys = np.array([key_of_digits(user[1:]) for user in table.users], dtype=np.int64)
+    given = np.full(len(keys), now // _SECOND, dtype=np.int64)
+    scores = Scores(keys, scored.scores, np.zeros(len(keys), dtype=np.int64), given)
+    return Fresh(scores, next(iter(scored.moved.values())), scored.notes)
 
 
 class NearLine:
@@ -78,7 +108,7 @@ class NearLine:
         known = head is not None and head.models == (stored.version,)
         active = max(since, head.published - _OVERLAP) if head is not None and known else since
         scores = self._scored(stored, since, active, now)
-        kept = _kept(unpack_rows(published.rows), scores, since) if known else scores
+        kept = kept_scores(unpack_rows(published.rows), scores, since) if known else scores
         with ScoreWriter(self._place.scores) as writer:
             writer.publish(kept, (stored.version,), now)
         self._metrics.set(declared.PUBLISHED, now / _SECOND)
@@ -95,20 +125,13 @@ class NearLine:
         return self._model[1]
 
     def _scored(self, stored: Stored, since: int, active: int, now: int) -> Scores:
-        made = table_of_archive(self._place.archive, since // _MS, self._kind, active // _MS)
-        if not made.table.num_rows:
-            self._count(stored, np.zeros(0), 0.0)
-            return unpack_rows(no_scores())
-        name = str(self._place.archive)
-        table = table_of(Source(name, made.table, ""), labelled=False)
-        graph = graph_of(Source(name, made.edges, ""), table) if stored.model.design.linked else None
-        scored = score_given(stored, Given(table, graph, ()))
-        for note in scored.notes:
+        linked = stored.model.design.linked
+        made = table_of_archive(self._place.archive, since // _MS, self._kind, active // _MS, linked=linked)
+        fresh = fresh_scores(stored, made, str(self._place.archive), now)
+        for note in fresh.notes:
             self._warn(note)
-        self._count(stored, scored.scores, next(iter(scored.moved.values())))
-        keys = np.array([key_of_digits(user[1:]) for user in table.users], dtype=np.int64)
-        given = np.full(len(keys), now // _SECOND, dtype=np.int64)
-        return Scores(keys, scored.scores, np.zeros(len(keys), dtype=np.int64), given)
+        self._count(stored, fresh.scores.scores, fresh.moved)
+        return fresh.scores
 
     def _count(self, stored: Stored, scores: np.ndarray, moved: float) -> None:
         self._metrics.set(declared.SCORED, len(scores))
@@ -116,7 +139,7 @@ class NearLine:
         self._metrics.set(declared.DRIFT, moved)
 
 
-def _kept(before: Scores, fresh: Scores, since: int) -> Scores:
-    """The fresh scores, and of the earlier ones those of other numbers that are not too old."""
+def kept_scores(before: Scores, fresh: Scores, since: int) -> Scores:
+    """The fresh scores, and of the earlier ones those of other numbers that are not older than `since` (ns)."""
     stay = ~np.isin(before.keys, fresh.keys) & (before.seconds >= since // _SECOND)
     return Scores(*(np.concatenate((own, old[stay])) for own, old in zip(fresh, before, strict=True)))

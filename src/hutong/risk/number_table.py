@@ -1,7 +1,7 @@
 """A table of numbers out of records of calls: what `numbers.toml` says is told of each number that made calls.
 
 Records are an archive of verdicts and outcomes, or files of call records. DuckDB works in bounded memory, beside disk.
-Numbers are kept under their keys and written in canonical digits.
+Numbers are kept under their keys and written in canonical digits. What is told of calls is `telling`'s business.
 """
 
 from __future__ import annotations
@@ -9,59 +9,40 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hutong.kernel.archive.query import ArchiveQuery
-from hutong.kernel.numbering import AREAS, Numbering
-from hutong.kernel.numbering.keys import digits_of
+from hutong.kernel.numbering import Numbering
 from hutong.risk.errors import TableError
-from hutong.risk.number_columns import number_columns
 from hutong.risk.reading import read_source
 from hutong.risk.table import LABEL, USER
+from hutong.risk.telling import Kind, digits, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Two numbers are linked when they called so many same callees …
-SHARED_CALLEES: Final = 2
-#: … of those that no more than so many numbers called: everybody calls 10086.
-POPULAR: Final = 50
+    from hutong.risk.telling import Made
 
 _NEEDED: Final = ("start", "trunk", "caller", "callee")
 _OPTIONAL: Final = {"answered": "TINYINT", "ring_ms": "BIGINT", "talk_ms": "BIGINT"}
 _SEEN: Final = ("imei", "imsi", "cell")
-_NUMBER_KIND: Final = "1"  # numbering.keys.KIND_NUMBER, in the bits of a key
 _MEMORY_MB: Final = 1024
 # What stands for a table of the archive that has no file yet.
 _EMPTY: Final = {
-    "verdicts": "SELECT 0 AS era, 0 AS seq, now() AS time, 0::BIGINT AS caller_key, 0::BIGINT AS callee_key LIMIT 0",
+    "verdicts": "SELECT 0 AS era, 0 AS seq, now() AS time, 0::BIGINT AS caller_key, 0::BIGINT AS callee_key, "
+    "'' AS trunk_kind, '' AS action LIMIT 0",
     "outcomes": "SELECT 0 AS era, 0 AS verdict_seq, '' AS phase, 0 AS seq, 0 AS ring_ms, 0 AS talk_ms, "
     "false AS answered LIMIT 0",
 }
 
 
-class Kind(NamedTuple):
-    """What is known of the node: its time zone, the hours of its night, and the area that completes local numbers."""
-
-    time_zone: str = "Asia/Shanghai"
-    night_from: int = 22
-    night_to: int = 8
-    home_area: str = ""
-
-
-class Made(NamedTuple):
-    """What was made of records: rows of the table, pairs of the edges, calls that could not be used."""
-
-    table: pa.Table
-    edges: pa.Table
-    skipped: int
-
-
-def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None, active_ms: int = 0) -> Made:
+def table_of_archive(
+    folder: Path, since_ms: int = 0, kind: Kind | None = None, active_ms: int = 0, *, linked: bool = True
+) -> Made:
     """The table out of an archive's verdicts and outcomes.
 
     Args:
@@ -69,6 +50,7 @@ def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None, 
         since_ms: calls from this moment on are counted (epoch ms).
         kind: what is known of the node.
         active_ms: only numbers that made calls from this moment on are told of.
+        linked: whether edges are wanted.
 
     Raises:
         ArchiveError: the archive cannot be read.
@@ -84,20 +66,15 @@ def table_of_archive(folder: Path, since_ms: int = 0, kind: Kind | None = None, 
                     arg_max(talk_ms, seq) AS talk_ms
                 FROM outcomes WHERE verdict_seq > 0 AND phase <> 'answered' GROUP BY ALL
             )
-            SELECT v.time::TIMESTAMPTZ AS moment, v.caller_key AS caller, v.callee_key AS callee,
-                f.answered::TINYINT AS answered, f.ring_ms, f.talk_ms,
-                NULL::VARCHAR AS imei, NULL::VARCHAR AS imsi, NULL::VARCHAR AS cell
+            SELECT v.time::TIMESTAMPTZ AS moment, v.trunk_kind::VARCHAR AS way, v.caller_key AS caller,
+                v.callee_key AS callee, v.action = 'block' AS blocked, f.answered::TINYINT AS answered, f.ring_ms,
+                f.talk_ms, NULL::VARCHAR AS imei, NULL::VARCHAR AS imsi, NULL::VARCHAR AS cell
             FROM verdicts v LEFT JOIN followed f ON v.era = f.era AND v.seq = f.verdict_seq
             WHERE epoch_ms(v.time) >= ?
             """,
             [since_ms],
         )
-        if active_ms > since_ms:
-            engine.execute(
-                "CREATE TEMP TABLE active AS SELECT DISTINCT caller FROM heard WHERE epoch_ms(moment) >= ?", [active_ms]
-            )
-            engine.execute("DELETE FROM heard WHERE caller NOT IN (FROM active) AND callee NOT IN (FROM active)")
-        return _made(engine, kind or Kind(), 0, "WHERE caller IN (FROM active)" if active_ms > since_ms else "")
+        return told(engine, kind or Kind(), active_ms=active_ms if active_ms > since_ms else 0, linked=linked)
 
 
 def table_of_records(path: Path, kind: Kind | None = None) -> Made:
@@ -113,7 +90,7 @@ def table_of_records(path: Path, kind: Kind | None = None) -> Made:
     kind = kind or Kind()
     with _engine(path) as engine:
         skipped = _read_records(engine, files, Numbering(kind.home_area))
-        return _made(engine, kind, skipped)
+        return told(engine, kind, skipped=skipped)
 
 
 @contextmanager
@@ -173,7 +150,7 @@ def _read_records(engine: duckdb.DuckDBPyConnection, files: list[Path], numberin
             SELECT coalesce(
                     CASE WHEN regexp_full_match(r.start, '\\d+') THEN timezone('UTC', epoch_ms(r.start::BIGINT)) END,
                     try_cast(r.start AS TIMESTAMPTZ)) AS moment,
-                a.key AS caller, b.key AS callee, {optional}, {seen}
+                r.trunk AS way, a.key AS caller, b.key AS callee, false AS blocked, {optional}, {seen}
             FROM raw r
             LEFT JOIN spelled a ON a.text = r.caller AND a.abroad = (r.trunk = 'international')
             LEFT JOIN spelled b ON b.text = r.callee AND NOT b.abroad
@@ -192,43 +169,6 @@ def _one(engine: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _made(engine: duckdb.DuckDBPyConnection, kind: Kind, skipped: int, whose: str = "") -> Made:
-    _place(engine, kind)
-    columns = number_columns()
-    made, received, both = (
-        ", ".join(f"({row['sql']})::DOUBLE AS {row['name']}" for row in columns[of])
-        for of in ("made", "received", "both")
-    )
-    table = _arrow(
-        engine,
-        f"""
-        WITH made AS (SELECT caller AS key, {made} FROM calls {whose} GROUP BY caller),
-        received AS (SELECT callee AS key, {received} FROM calls GROUP BY callee),
-        back AS (
-            SELECT m.caller AS key, count(*)::DOUBLE AS callers_back
-            FROM (SELECT DISTINCT caller, callee FROM calls) m
-            JOIN (SELECT DISTINCT caller, callee FROM calls) r ON m.caller = r.callee AND m.callee = r.caller
-            GROUP BY m.caller
-        )
-        SELECT made.*, received.* EXCLUDE (key), {both}
-        FROM made LEFT JOIN received USING (key) LEFT JOIN back USING (key)
-        WHERE key >> 55 = {_NUMBER_KIND} ORDER BY key
-        """,  # noqa: S608  # expressions of our own data file
-    )
-    edges = _arrow(
-        engine,
-        f"""
-        WITH pairs AS (SELECT DISTINCT caller, callee FROM calls WHERE caller >> 55 = {_NUMBER_KIND}),
-        quiet AS (SELECT callee FROM pairs GROUP BY callee HAVING count(*) BETWEEN 2 AND {POPULAR})
-        SELECT p.caller AS a, q.caller AS b FROM pairs p SEMI JOIN quiet USING (callee) JOIN pairs q USING (callee)
-        WHERE p.caller < q.caller GROUP BY ALL HAVING count(*) >= {SHARED_CALLEES} ORDER BY a, b
-        """,  # noqa: S608  # numbers of our own
-    )
-    users = pa.array([_digits(key) for key in table["key"].to_pylist()], pa.string())
-    named = pa.table({name: pa.array([_digits(key) for key in edges[name].to_pylist()], pa.string()) for name in "ab"})
-    return Made(table.drop_columns(["key"]).add_column(0, "user", users), named, skipped)
-
-
 def with_labels(made: Made, path: Path, numbering: Numbering) -> Made:
     """Only the numbers that a file labels, with their labels; columns `user` (a number in any form) and `label`.
 
@@ -240,36 +180,10 @@ def with_labels(made: Made, path: Path, numbering: Numbering) -> Made:
         if name not in source.column_names:
             raise TableError(f"There is no column {name!r}.", where=f"{path}:1", fix="Give the columns user and label.")
     texts = source[USER].cast(pa.string()).to_pylist()
-    users = [_digits(numbering.read(text or "").key) for text in texts]
+    users = [digits(numbering.read(text or "").key) for text in texts]
     labels = dict(zip(users, source[LABEL].cast(pa.string()).to_pylist(), strict=True))
     found = [labels.get(user) for user in made.table[USER].to_pylist()]
     table = made.table.append_column(LABEL, pa.array(found, pa.string())).filter(pc.field(LABEL).is_valid())
     if not table.num_rows:
         raise TableError("No number of the records has a label.", where=str(path), fix="Check the column user.")
     return made._replace(table=table)
-
-
-def _digits(key: int) -> str:
-    return f"+{digits_of(key)}"
-
-
-def _place(engine: duckdb.DuckDBPyConnection, kind: Kind) -> None:
-    """Make `calls` of `heard`: local time, night, the callee's area, what came before."""
-    numbering = Numbering()
-    places = {name: place for place, name in enumerate(AREAS)}
-    keys = [row[0] for row in engine.execute("SELECT DISTINCT callee FROM heard").fetchall()]
-    areas = [places.get(numbering.read(_digits(key)).area, 0) if digits_of(key) else 0 for key in keys]
-    engine.register("areas", pa.table({"key": pa.array(keys, pa.int64()), "area": pa.array(areas, pa.int64())}))
-    night = "OR" if kind.night_from > kind.night_to else "AND"
-    engine.execute(
-        f"""
-        CREATE TEMP TABLE calls AS
-        SELECT h.* EXCLUDE (moment), timezone(?, moment) AS start, coalesce(area, 0) AS area,
-            (hour(timezone(?, moment)) >= ? {night} hour(timezone(?, moment)) < ?)::TINYINT AS night,
-            lag(callee) OVER (PARTITION BY caller ORDER BY moment) AS previous,
-            count(*) OVER (PARTITION BY caller, callee) > 1 AS again,
-            count(*) OVER (PARTITION BY caller, date_trunc('hour', moment)) AS in_hour
-        FROM heard h LEFT JOIN areas ON areas.key = h.callee
-        """,  # noqa: S608  # a word of our own
-        [kind.time_zone, kind.time_zone, kind.night_from, kind.time_zone, kind.night_to],
-    )
