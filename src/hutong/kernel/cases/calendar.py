@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_left
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -299,3 +299,8 @@ def _wrong_of(year: int, holiday: Holiday) -> str:
     if any(day.weekday() < _SATURDAY or holiday.first <= day <= holiday.last for day in holiday.made_up):
         return "a made-up day is no day of a weekend, or lies in the holiday"
     return ""
+
+
+def show_moment(at_ms: int) -> str:
+    """A moment in China's time, to the minute."""
+    return datetime.fromtimestamp(at_ms / 1000, timezone(timedelta(milliseconds=_OFFSET_MS))).strftime("%Y-%m-%d %H:%M")

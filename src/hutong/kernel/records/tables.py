@@ -6,7 +6,20 @@ that is still in use reads the old form (docs/adr/0007).
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -138,4 +151,127 @@ calls_progress = Table(
     metadata,
     Column("node", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+)
+
+#: Cases as their events have made them: a projection of `case_events`, kept in the same transaction.
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("is_open", Integer, nullable=False),  # 1 or 0
+    Column("priority", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("register", Text, nullable=False),
+    Column("item", Text),  # the row's key in its register
+    Column("parent", Text, nullable=False),
+    Column("next_due_ms", BigInteger, nullable=False),
+    Column("wake_ms", BigInteger, nullable=False),
+    Column("found_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),  # the whole case, JSON
+    UniqueConstraint("register", "item"),
+    Index("ix_cases_open_due", "is_open", "next_due_ms", "id"),
+    Index("ix_cases_owner", "owner", "is_open", "next_due_ms"),
+    Index("ix_cases_unit", "unit", "is_open", "next_due_ms"),
+    Index("ix_cases_type", "type", "is_open", "next_due_ms"),
+    Index("ix_cases_state", "state", "changed_ms", "title"),
+    Index("ix_cases_unit_state", "unit", "state", "changed_ms"),
+    Index("ix_cases_type_state", "type", "state", "changed_ms"),
+    Index("ix_cases_register", "register", "state", "changed_ms"),
+    Index("ix_cases_parent", "parent", sqlite_where=text("parent <> ''"), postgresql_where=text("parent <> ''")),
+    Index("ix_cases_wake_ms", "wake_ms", sqlite_where=text("wake_ms > 0"), postgresql_where=text("wake_ms > 0")),
+)
+
+#: The truth about cases. Append-only: triggers refuse everything but INSERT.
+case_events = Table(
+    "case_events",
+    metadata,
+    Column("case", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("said", Text, nullable=False),  # JSON
+    Column("changes", Text, nullable=False),  # JSON
+    Index(None, "time_ms", "action"),
+)
+
+#: What a case is found by: values of its searched fields.
+case_keys = Table(
+    "case_keys",
+    metadata,
+    Column("key", Text(collation="C").with_variant(Text(), "sqlite"), primary_key=True),
+    Column("case", Text, primary_key=True, index=True),
+)
+
+#: How many cases of a scope (all, type, unit, owner, register) and a name are in a state.
+case_counts = Table(
+    "case_counts",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+#: Answers to requests that carried a key, so that a repeated one has no second effect.
+case_requests = Table(
+    "case_requests",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, nullable=False),  # SHA-256 of who asked for what
+    Column("answer", Text, nullable=False),  # JSON
+    Column("time_ms", BigInteger, nullable=False, index=True),
+)
+
+case_registers = Table(
+    "case_registers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("rules", Text, nullable=False),  # JSON
+    Column("who", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+#: Files that are kept under their SHA-256 in the data folder.
+case_attachments = Table(
+    "case_attachments",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("media", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("added_ms", BigInteger, nullable=False),
+)
+
+#: Notices that are to be brought, in the transaction of what they tell of; `next_ms` is null once they were.
+case_notices = Table(
+    "case_notices",
+    metadata,
+    Column("id", _ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("case", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("body", Text, nullable=False),  # JSON
+    Column("made_ms", BigInteger, nullable=False, index=True),
+    Column("next_ms", BigInteger, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("trouble", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+case_views = Table(
+    "case_views",
+    metadata,
+    Column("owner", Text, ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("query", Text, nullable=False),  # JSON
 )
