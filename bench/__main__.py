@@ -70,6 +70,8 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
         yield "replay", replay.replay_table(folder)
     yield from _alone(chosen, folder)
 
+    if "alert-table" in chosen:
+        yield "alert-table", alert_table.alert_table(folder)
 
 def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     """With a node of their own, or two processes of one."""

@@ -8,8 +8,8 @@ import msgspec
 from litestar import Litestar
 from litestar.static_files import create_static_files_router
 
-from hutong.calls.alerts.views import Wall as AlertsNow
 from hutong.calls.console import HOME, STATIC, live
+from hutong.calls.live.duty import Duty
 from hutong.calls.live.feed import LiveFeed
 from hutong.calls.live.memory import MemoryLive
 from hutong.kernel.access.permissions import ROLES, permissions_of
@@ -71,7 +71,7 @@ class WallSite:
 
     def __init__(self, clock: Clock, *, mirrored: bool = False) -> None:
         self.source = MemoryLive()
-        self.alerts = AlertsNow(0, 0, [])
+        self.duty = Duty()
         self.trail = Written()
         self.people: dict[str, str] = {}
         frame = web.Frame([HOME])

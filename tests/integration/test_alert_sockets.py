@@ -18,9 +18,10 @@ from mirror_nodes import MirrorNode, Sender
 from nodes import PATIENCE, until
 
 from e2e.processes import HUTONG, Process, free_port, running
+from hutong.calls.alerts.queries import AlertFilters
 from hutong.calls.alerts.record import KIND_ALERT, Alert, decode_alert
 from hutong.calls.alerts.sinks import AlertMessage
-from hutong.calls.alerts.table import AlertFilters, AlertTable
+from hutong.calls.alerts.table import AlertTable
 from hutong.kernel.journal import FileJournal
 from mirrored import Leg
 

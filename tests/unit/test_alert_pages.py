@@ -158,6 +158,7 @@ def test_before_there_is_a_table_the_page_says_what_will_be_there(tmp_path: Path
     made.build(alerts.routes(made.console, alerts=views, trail=made.trail))
     assert "No alert yet" in made.browser().get("/alerts").text
     assert views.wall().calls == 0
+    assert views.table.newest_event() == 0
     made.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from asgi_browser import Browser, Reply, streamed
 from hutong.calls.live import feed as live_feed
+from hutong.calls.live.duty import Demoted, Duty
 from hutong.calls.live.feed import Audience, Watcher
 from hutong.calls.live.figures import RuleCount, TrunkCount
 from hutong.kernel.access.permissions import ROLES, permissions_of

@@ -36,6 +36,7 @@ _TRY_S = 0.5
 _END_S = 6.0
 _FIGURES_EVERY = 2_000_000_000
 _FORGET_EVERY = 600_000_000_000
+_FORGET_FOR = 20_000_000_000
 _TELL_EVERY = 60_000_000_000
 _MS = 1_000_000
 #: What may go wrong with the table, the journal and the folder: told, and tried again.
@@ -161,8 +162,15 @@ class AlertWork:
 
         return [
             Job("alert-figures", _FIGURES_EVERY, publish),
-            Job("alert-forgetting", _FORGET_EVERY, lambda now: self._table.forget(now // _MS - keep_ms)),
+            Job("alert-forgetting", _FORGET_EVERY, lambda now: self._forget(now // _MS - keep_ms)),
         ]
+
+    def _forget(self, before_ms: int) -> int:
+        """In many small steps, so that new alerts get in between, and not for longer than the other jobs may wait."""
+        gone, until = 0, self._clock.monotonic() + _FORGET_FOR
+        while (some := self._table.forget(before_ms)) and self._clock.monotonic() < until:
+            gone += some
+        return gone
 
 
 def sinks_of(config: Config, clock: Clock) -> list[AlertSink]:

@@ -10,6 +10,7 @@ from hutong.app.stage_desk import promotion_desk
 from hutong.calls.alerts.views import AlertViews
 from hutong.calls.history import History
 from hutong.calls.index import Filters, VerdictIndex
+from hutong.calls.live.duty import DutyReader
 from hutong.calls.live.figures import LiveSource
 from hutong.calls.redress import RedressCard
 from hutong.calls.rule_book import RuleShelf
@@ -67,6 +68,7 @@ class Services:
         self.history = History(self.database, config.node.name)
         self.stories = Stories(config.data, self.index, self.refs.ref, config.calls.home_area)
         self.alerts = AlertViews(config.data, config.node.name, self.numbering, self.refs.ref)
+        self.duty = DutyReader(self.alerts, self.rules, clock)
         self.provider = _provider(config)
         self.card = RedressCard(config.data / "keys", config.node.name, config.sip.redress_url, clock)
 

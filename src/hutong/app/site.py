@@ -23,6 +23,7 @@ from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
 from hutong.calls.api import Api, ApiLimits, ApiParts
 from hutong.calls.console import alerts, call, lists, live, numbers, rules, search, trunks, verdicts
+from hutong.calls.live.duty import REFRESH_S
 from hutong.calls.live.feed import LiveFeed
 from hutong.kernel.access import pages as access
 from hutong.kernel.errors import HutongError
@@ -81,7 +82,7 @@ class Site:
         self._frame = web.Frame([access.HOME, calls_console.HOME, app_console.HOME], [*calls_console.TEXTS, _TEXTS])
         self._console = Console(self._frame, NAV, config.node.name, services.clock, config.calls.time_zone)
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
-        self._wall = live.Wall(self._frame, facts, services.alerts.wall)
+        self._wall = live.Wall(self._frame, facts, lambda: services.duty.now)
         self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
         self._api = self._api_of()
         self.console = self._private()
@@ -173,6 +174,7 @@ class Site:
             lists=it.lists,
             clock=it.clock,
         )
+            demoted=lambda: len(it.duty.now.demoted),
         return [
             *health.routes(self._console, source=source, trail=it.trail),
             *settings.routes(
@@ -219,6 +221,7 @@ class Site:
             reporter=it.reporter,
             token_days=it.config.access.token_days,
         )
+            standing=lambda: read_standing(it.config.data),
 
     def _open_to_all(self) -> ASGIApp:
         services = self._services
@@ -243,6 +246,7 @@ class Site:
             asyncio.create_task(self.feed.run(), name="live-feed"),
             asyncio.create_task(self._keep_fresh(warm), name="index-refresh"),
         ]
+            asyncio.create_task(self._read_duty(), name="duty"),
         for work in (warm, *beats):
             work.add_done_callback(self._ended)
         try:
@@ -250,7 +254,8 @@ class Site:
             yield
         finally:
             self.feed.close()
-            beats[1].cancel()
+            for beat in beats[1:]:
+                beat.cancel()
             await asyncio.gather(*beats, return_exceptions=True)
             await self._api.close()
 
@@ -264,6 +269,12 @@ class Site:
             await asyncio.sleep(_FRESH_S)
 
     def _ended(self, work: asyncio.Task[None]) -> None:
+    async def _read_duty(self) -> None:
+        """Read what the wall says of alerts and demoted rules: a slow disk must not keep its beat waiting."""
+        while True:
+            await asyncio.to_thread(self._services.duty.refresh)
+            await asyncio.sleep(REFRESH_S)
+
         """Nobody waits for this work, so nobody else would tell that it failed."""
         if not work.cancelled() and (error := work.exception()) is not None:
             self._services.reporter.log.error("background work failed", work=work.get_name(), exc_info=error)

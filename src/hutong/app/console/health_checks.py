@@ -128,6 +128,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("history", "seconds", lambda facts: facts.counted_lag_s, warn=300, bad=_HOUR_S),
     Check("index", "count", lambda facts: float(facts.unindexed), warn=3, bad=24),
     Check("lists", "seconds", lambda facts: facts.lists_differ_s, warn=10, bad=60),
+    Check("demoted", "count", lambda facts: float(facts.demoted), warn=1),
     Check("mirror_lost", "share", _lost, warn=1e-9, bad=0.01, silent=True),
     Check("mirror_keys", "count", _unauthorised, warn=1, silent=True),
     Check("clock", "state", _clock, warn=1),

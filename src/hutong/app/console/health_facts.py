@@ -85,6 +85,7 @@ class Facts(msgspec.Struct, frozen=True):
         database_trouble: why they did not. database_place: where they are.
         backup: the newest one. mirrored: whether mirrored signalling is listened for. watchers: of the live wall.
         ahead_s: by how much the newest counters are ahead of this clock.
+        demoted: rules that were demoted by themselves, and that nobody has answered yet.
     """
 
     now_ms: int
@@ -107,6 +108,7 @@ class Facts(msgspec.Struct, frozen=True):
     mirrored: bool
     watchers: int
     ahead_s: float
+    demoted: int
 
 
 def outlook(disk: machine.Disk, journal: int, per_day: float, keep_s: float) -> DiskFact:
@@ -133,6 +135,7 @@ class HealthSource:
         live: the live figures now. watchers: how many watch the live wall.
         history, database, lists: opened by whoever made them.
         clock: the time.
+        demoted: how many rules were demoted by themselves.
     """
 
     def __init__(  # noqa: PLR0913  # it knows every part
@@ -148,6 +151,7 @@ class HealthSource:
         database: Database,
         lists: ListStore,
         clock: Clock,
+        demoted: Callable[[], int],
     ) -> None:
         self._data = data
         self._journal = FileJournal(data / "journal")
@@ -160,6 +164,7 @@ class HealthSource:
         self._database = database
         self._lists = lists
         self._clock = clock
+        self._demoted = demoted
         self._lock = threading.Lock()
         self._kept: tuple[int, Facts] | None = None
         self._cpu: dict[int, tuple[int, float, float]] = {}
@@ -203,6 +208,7 @@ class HealthSource:
             mirrored=self._mirrored,
             watchers=self._watchers(),
             ahead_s=max(-live_age(live, self._clock.wall()), 0.0),
+            demoted=self._demoted(),
         )
 
     # Processes

@@ -13,18 +13,26 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hutong.calls.alerts.queries import (
+    DEPTH,
+    INDEXES,
+    AlertFilters,
+    count_query,
+    events_query,
+    going_on_query,
+    rows_query,
+)
 from hutong.calls.alerts.record import Alert, kind_of
 from hutong.kernel.errors import StateError
+from hutong.kernel.rules import ALERT_STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 #: The file's name in the data folder.
 ALERT_TABLE: Final = "alerts.db"
-#: Alerts are counted up to here; beyond it nobody needs the figure at once.
-COUNTED: Final = 100_000
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BUSY_S: Final = 5.0
 
 _SCHEMA: Final = (
@@ -35,24 +43,18 @@ _SCHEMA: Final = (
         answered INTEGER NOT NULL, figures TEXT NOT NULL, conditions TEXT NOT NULL,
         ended_ms INTEGER NOT NULL, end_phase TEXT NOT NULL, total_ms INTEGER NOT NULL, release INTEGER NOT NULL
     )""",
-    "CREATE INDEX by_time ON alerts (time_ms)",
-    "CREATE INDEX by_kind ON alerts (kind, stage, seq)",
-    "CREATE INDEX by_rule ON alerts (rule, seq)",
-    "CREATE INDEX by_caller ON alerts (caller, seq)",
-    "CREATE INDEX by_callee ON alerts (callee, seq)",
-    "CREATE INDEX by_talk ON alerts (total_ms, seq)",
-    "CREATE INDEX by_verdict ON alerts (verdict)",
-    "CREATE INDEX going_on ON alerts (seq) WHERE ended_ms = 0",
     """CREATE TABLE events (
         seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, phase TEXT NOT NULL, stage TEXT NOT NULL,
         alerts TEXT NOT NULL
     )""",
-    "CREATE INDEX events_by_time ON events (time_ms)",
+    *INDEXES,
     "CREATE TABLE place (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL)",
     "INSERT INTO place VALUES (1, 0)",
     f"PRAGMA user_version = {_VERSION}",
 )
 
+#: What SQLite says of a table that is still to be made, or made anew for this version.
+_OLDER: Final = ("no such table", "no such index")
 _INSERT: Final = "INSERT OR IGNORE INTO alerts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 
@@ -111,28 +113,6 @@ class AlertEvent(msgspec.Struct, frozen=True):
     phase: str
     stage: str
     alerts: tuple[int, ...]
-
-
-class AlertFilters(msgspec.Struct, frozen=True):
-    """Which alerts; what is empty, 0 or None does not matter.
-
-    Attributes:
-        since_ms: from this moment; until_ms: before this one.
-        kind, stage, rule: of the condition. state: "on" while the call goes on, "over" after it.
-        number: caller or callee. verdict: of one call.
-        after: sequence numbers above this one; before: below this one.
-    """
-
-    since_ms: int = 0
-    until_ms: int = 0
-    kind: str = ""
-    stage: str = ""
-    rule: str = ""
-    state: str = ""
-    number: int = 0
-    verdict: int = 0
-    after: int = 0
-    before: int = 0
 
 
 def row_of(alert: Alert, call_id: str, figures: dict[str, float | str | bool]) -> AlertRow:
@@ -226,14 +206,18 @@ class AlertTable:
                     _end(db, change)
             db.execute("UPDATE place SET seq = ?", (place,))
 
-    def forget(self, before_ms: int, most: int = 10_000) -> int:
+    def forget(self, before_ms: int, most: int = 2_000) -> int:
         """Delete alerts raised before a moment, at most so many at once; gives how many."""
         with closing(self._connect()) as db, db:
             bounds = (before_ms, most)
             db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE time_ms < ? LIMIT ?)", bounds)
-            return db.execute(
-                "DELETE FROM alerts WHERE seq IN (SELECT seq FROM alerts WHERE time_ms < ? LIMIT ?)", bounds
-            ).rowcount
+            return sum(
+                db.execute(
+                    "DELETE FROM alerts WHERE seq IN (SELECT seq FROM alerts WHERE stage = ? AND time_ms < ? LIMIT ?)",
+                    (stage, *bounds),
+                ).rowcount
+                for stage in ALERT_STAGES
+            )
 
     # Reading
 
@@ -243,7 +227,7 @@ class AlertTable:
             with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
                 return db.execute(statement, values).fetchall()
         except sqlite3.OperationalError as error:
-            if self._path.exists() and "no such table" not in str(error):
+            if self._path.exists() and not any(it in str(error) for it in _OLDER):
                 raise StateError(
                     f"the table of alerts cannot be read: {error}.", where=str(self._path), fix="Try again later."
                 ) from error
@@ -258,38 +242,32 @@ class AlertTable:
         sort: str = "time",
         descending: bool = True,
     ) -> list[AlertRow]:
-        """Alerts that the filters leave, by `sort`: "time" or "talk"."""
-        where, values = _where(wanted)
-        way = "DESC" if descending else "ASC"
-        order = f"total_ms {way}, seq {way}" if sort == "talk" else f"seq {way}"
-        found = self._read(f"SELECT * FROM alerts{where} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset))  # noqa: S608  # parts are constants
+        """Alerts that the filters leave, by `sort`: "time", or "talk" among the newest DEPTH; none beyond DEPTH."""
+        found = self._read(*rows_query(wanted, limit, offset, sort, descending=descending))
         return [_row(it) for it in found]
 
     def count(self, wanted: AlertFilters) -> int | None:
-        """How many the filters leave; None where there are more than COUNTED."""
-        where, values = _where(wanted)
-        found = self._read(f"SELECT count(*) FROM (SELECT 1 FROM alerts{where} LIMIT ?)", (*values, COUNTED + 1))  # noqa: S608  # as above
+        """How many the filters leave; None where there are more than DEPTH."""
+        found = self._read(*count_query(wanted))
         number = int(str(found[0][0])) if found else 0
-        return None if number > COUNTED else number
+        return None if number > DEPTH else number
 
     def going_on(self, kind: str = "") -> tuple[int, int]:
         """Calls under alert (stage alert) now, and callees among them; only of one kind where one is named."""
-        found = self._read(
-            "SELECT count(DISTINCT verdict), count(DISTINCT callee) FROM alerts"
-            " WHERE ended_ms = 0 AND stage = 'alert' AND (? = '' OR kind = ?)",
-            (kind, kind),
-        )
+        found = self._read(*going_on_query(kind))
         calls, callees = found[0] if found else (0, 0)
         return int(str(calls)), int(str(callees))
 
     def events(self, after: int, limit: int, stage: str = "") -> list[AlertEvent]:
         """What is to be told beyond an event, in order; only of a stage where one is named."""
-        found = self._read(
-            "SELECT * FROM events WHERE seq > ? AND (? = '' OR stage = ?) ORDER BY seq LIMIT ?",
-            (after, stage, stage, limit),
-        )
+        found = self._read(*events_query(after, limit, stage))
         named = (dict(zip(AlertEvent.__struct_fields__, it, strict=True)) for it in found)
         return [msgspec.convert({**it, "alerts": msgspec.json.decode(str(it["alerts"]))}, AlertEvent) for it in named]
+
+    def newest_event(self) -> int:
+        """The last event's number; 0 before the first. Whatever changes, it moves on."""
+        found = self._read("SELECT max(seq) FROM events", ())
+        return int(str(found[0][0] or 0)) if found else 0
 
     def by_seqs(self, seqs: Sequence[int]) -> list[AlertRow]:
         """The alerts with these numbers, in this order, as far as they are kept."""
@@ -346,23 +324,3 @@ def _row(values: Sequence[object]) -> AlertRow:
     named = dict(zip(AlertRow.__struct_fields__, values, strict=True))
     named["figures"] = msgspec.json.decode(str(named["figures"]))
     return msgspec.convert(named, AlertRow, strict=False)
-
-
-def _where(wanted: AlertFilters) -> tuple[str, list[object]]:
-    parts = list(_conditions(wanted))
-    text = " AND ".join(part for part, _ in parts)
-    return (f" WHERE {text}" if text else ""), [value for _, values in parts for value in values]
-
-
-def _conditions(it: AlertFilters) -> Iterator[tuple[str, tuple[object, ...]]]:
-    for column, value in (("kind", it.kind), ("stage", it.stage), ("rule", it.rule)):
-        if value:
-            yield f"{column} = ?", (value,)
-    if it.state:
-        yield ("ended_ms = 0" if it.state == "on" else "ended_ms > 0"), ()
-    if it.number:
-        yield "(caller = ? OR callee = ?)", (it.number, it.number)
-    bounds = ("time_ms >= ?", it.since_ms), ("time_ms < ?", it.until_ms), ("verdict = ?", it.verdict)
-    for part, bound in (*bounds, ("seq > ?", it.after), ("seq < ?", it.before)):
-        if bound:
-            yield part, (bound,)

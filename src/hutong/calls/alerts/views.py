@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hutong.calls.alerts.conditions import OWN_ALERTS, SETS
+from hutong.calls.alerts.queries import AlertFilters
 from hutong.calls.alerts.record import alert_id
-from hutong.calls.alerts.table import AlertFilters, AlertTable
+from hutong.calls.alerts.table import AlertTable
 from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.rules import load_saved
@@ -118,13 +119,14 @@ class AlertViews:
         return [self.view(row) for row in rows]
 
     def wall(self) -> Wall:
-        """What goes on now; nothing where it cannot be read."""
-        try:
-            calls, _ = self.table.going_on()
-            rows = self.table.rows(AlertFilters(state="on", stage="alert"), limit=ON_WALL)
-            return Wall(calls, self.table.going_on("victim")[1], [self.view(row) for row in rows])
-        except HutongError:
-            return Wall(0, 0, [])
+        """What goes on now.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        calls, _ = self.table.going_on()
+        rows = self.table.rows(AlertFilters(state="on", stage="alert"), limit=ON_WALL)
+        return Wall(calls, self.table.going_on("victim")[1], [self.view(row) for row in rows])
 
     def titles(self) -> dict[str, dict[str, str]]:
         """Titles of every condition that was told of, by id; the id itself where its set was not kept."""

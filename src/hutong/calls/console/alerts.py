@@ -8,9 +8,10 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
+from hutong.calls.alerts.queries import DEPTH, AlertFilters
 from hutong.calls.alerts.record import KINDS
-from hutong.calls.alerts.table import AlertFilters
 from hutong.kernel.rules import ALERT_STAGES
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (
     Column,
@@ -20,7 +21,6 @@ from hutong.kernel.web.tables import (
     export_csv,
     read_query,
     stamp,
-    wants_export,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hutong.kernel.web.tables import TableQuery
 
 #: Most rows of an export.
-MOST_EXPORTED: Final = 100_000
+MOST_EXPORTED: Final = DEPTH
 _AT_ONCE: Final = 1000
 _EXPORTED: Final = (
     "id",
@@ -119,14 +119,23 @@ class AlertPages:
     def page(self, request: Request[Any, Any, Any]) -> Response[str]:
         """One page of the table; a page beyond the end gives the last one."""
         spec, query, wanted = self._asked(request)
-        table = self._alerts.table
+        table, newest = self._alerts.table, self._alerts.table.newest_event()
         total = table.count(wanted)
-        if total is not None:
-            query = msgspec.structs.replace(query, page=min(query.page, max(-(-total // query.size), 1)))
+        last = -(-(DEPTH if total is None else total) // query.size)
+        query = msgspec.structs.replace(query, page=min(query.page, max(last, 1)))
         rows = self._rows(wanted, query, query.size + 1, query.offset)
         view = TableView(spec, query, rows[: query.size], total=total, more=len(rows) > query.size)
         calls, victims = table.going_on()[0], table.going_on("victim")[1]
-        return self._console.page(request, "alerts.html", view=view, calls=calls, victims=victims)
+        return self._console.page(
+            request,
+            "alerts.html",
+            view=view,
+            calls=calls,
+            victims=victims,
+            newest=newest,
+            part_sorted=total is None and query.sort == "talk",
+            depth=DEPTH,
+        )
 
     def export(self, request: Request[Any, Any, Any]) -> Stream:
         """All alerts that the filters leave, the first MOST_EXPORTED of them, numbers masked; on the trail."""
@@ -171,7 +180,7 @@ def routes(console: Console, *, alerts: AlertViews, trail: Trail) -> list[HTTPRo
 
     @get("/alerts", sync_to_thread=True, opt=requires("verdicts.read"))
     def page(request: Request[Any, Any, Any]) -> Response[str] | Stream:
-        if wants_export(request.query_params) and request.user.can("tables.export"):
+        if asks_export(request):
             return pages.export(request)
         return pages.page(request)
 

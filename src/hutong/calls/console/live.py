@@ -17,9 +17,10 @@ from hutong.calls.console import live_map
 from hutong.calls.live.feed import MAX_WATCHERS, MOST_OF_ONE, Audience, Watcher
 from hutong.kernel.numbering import label
 from hutong.kernel.web.console import time_element
-from hutong.kernel.web.guard import RefusedError, requires
+from hutong.kernel.web.exports import asks_export
+from hutong.kernel.web.guard import demand, requires
 from hutong.kernel.web.problems import Problem
-from hutong.kernel.web.tables import Column, Filter, TableSpec, chosen, export_csv, page_of, read_query, wants_export
+from hutong.kernel.web.tables import Column, Filter, TableSpec, chosen, export_csv, page_of, read_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
     from markupsafe import Markup
 
-    from hutong.calls.alerts.views import Wall as AlertsNow
     from hutong.calls.live.areas import AreaRow
+    from hutong.calls.live.duty import Duty
     from hutong.calls.live.feed import LiveFeed
     from hutong.calls.live.view import LiveView
     from hutong.kernel.access.trail import Trail
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from hutong.kernel.web.frame import Frame
     from hutong.kernel.web.guard import Guard
 
-_SWIFT = ("answer", "health", "rules", "trunks", "latest")
+_SWIFT = ("duty", "answer", "health", "rules", "trunks", "latest")
 _MIRRORED = ("alerts", "mirror")
 _SLOW = ("table", "map", "cities")
 _TOP_CITIES = 8
@@ -90,18 +91,19 @@ class Wall:
     Args:
         frame: with the calls package's templates and texts.
         facts: about the node.
-        alerts: calls under alert now.
+        duty: alerts and demoted rules, as they were read last.
     """
 
-    def __init__(self, frame: Frame, facts: WallFacts, alerts: Callable[[], AlertsNow]) -> None:
+    def __init__(self, frame: Frame, facts: WallFacts, duty: Callable[[], Duty]) -> None:
         self._frame = frame
         self._facts = facts
         self._zone = ZoneInfo(facts.zone)
-        self._alerts = alerts
+        self._duty = duty
         self.regions = (*_SWIFT, *(_MIRRORED if facts.mirrored else []), *_SLOW)
 
     def values(self, view: LiveView, audience: Audience) -> dict[str, Any]:
         """What the templates of the wall name, besides how to write a time."""
+        duty = self._duty()
         return {
             "view": view,
             "listen": self._facts.listen,
@@ -114,7 +116,12 @@ class Wall:
         }
 
     def draw(self, view: LiveView, audience: Audience, *, whole: bool) -> dict[str, object]:
-        """One event of the stream: regions as markup, the chart as columns of figures, times in seconds."""
+        """One event of the stream: regions as markup, the chart as columns of figures, times in seconds.
+
+        Whoever looks at the page of alerts is told only that something changed: each has filters of their own.
+        """
+        if audience.page == "alerts":
+            return {"newest": self._duty().newest}
 
         def when(ms: int, form: Form = "second") -> Markup:
             return time_element(ms, self._zone, form)
@@ -141,20 +148,17 @@ def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Tr
         why = feed.refusal(request.user.name)
         return console.say(request, f"live.refused.{why}", count=_MOST[why]) if why else ""
 
-    def audience_of(request: Request[Any, Any, Any]) -> Audience:
-        viewer: Viewer = request.user
-        return Audience(console.language(request), viewer.can("verdicts.read"))
-
     @get("/", opt=requires("live.read"), sync_to_thread=False)
     def live(request: Request[Any, Any, Any]) -> Response[str]:
         """The live wall; `?wall=1` for a big screen: large type, no navigation."""
         big = request.query_params.get("wall") == "1"
-        values = wall.values(feed.view, audience_of(request))
+        values = wall.values(feed.view, _audience_of(console, request))
         return console.page(request, "live.html", big=big, refused=refusal_of(request), **values)
 
     @get("/live/stream", opt=requires("live.read"))
     async def stream(request: Request[Any, Any, Any]) -> Stream:
-        """Server-sent events for the live wall."""
+        """Server-sent events for the live wall, and for the page of alerts."""
+        audience = _watched_by(console, request)
         viewer: Viewer = request.user
         if why := feed.refusal(viewer.name):
             raise Problem(
@@ -170,7 +174,7 @@ def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Tr
             now = await guard.ask_again(request)
             return now is not None and now.permissions == viewer.permissions
 
-        watcher = Watcher(viewer.name, audience_of(request), still)
+        watcher = Watcher(viewer.name, audience, still)
         return Stream(feed.watch(watcher), media_type="text/event-stream", headers=_STREAM_HEADERS)
 
     @get("/live/cities", opt=requires("live.read"), sync_to_thread=True)
@@ -179,9 +183,7 @@ def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Tr
         view = feed.view
         query = read_query(CITIES, request.query_params)
         rows = [_city_row(row, console.language(request)) for row in view.areas]
-        if wants_export(request.query_params):
-            if not request.user.can("tables.export"):
-                raise RefusedError("This needs the permission tables.export.", "permission", "tables.export")
+        if asks_export(request):
             trail.record(
                 request.user.name,
                 request.user.address,
@@ -208,6 +210,19 @@ def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Tr
 
 
 def _city_row(row: AreaRow, language: str) -> CityRow:
+def _audience_of(console: Console, request: Request[Any, Any, Any]) -> Audience:
+    viewer: Viewer = request.user
+    return Audience(console.language(request), viewer.can("verdicts.read"))
+
+
+def _watched_by(console: Console, request: Request[Any, Any, Any]) -> Audience:
+    """For whom a stream is: `?page=alerts` is that of the page of alerts."""
+    if request.query_params.get("page") != "alerts":
+        return _audience_of(console, request)
+    demand(request.user, "verdicts.read")
+    return Audience("", verdicts=True, page="alerts")
+
+
     return CityRow(row.area, label("area", row.area, language), row.recent, row.blocked, row.blocked_share)
 
 

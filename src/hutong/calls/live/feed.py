@@ -43,6 +43,8 @@ class Audience(Struct, frozen=True):
     language: str
     verdicts: bool
     """They may read single verdicts."""
+    page: Literal["wall", "alerts"] = "wall"
+    """What they look at."""
 
 
 class Draw(Protocol):
