@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import alerts, http_calls, kafka, mirror, pages, replay, speed, start, tables, watchers, windows
+from bench import alert_table, alerts, http_calls, kafka, mirror, pages, replay, speed, start, tables, watchers, windows
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
         yield "mirror", mirror.mirror_table(folder, memory_mb=MEMORY_MB)
     if "alerts" in chosen:
         yield "alerts", alerts.alerts_table()
+    if "alert-table" in chosen:
+        yield "alert-table", alert_table.alert_table(folder)
     if "http" in chosen:
         yield "http", http_calls.measure(folder, memory_mb=MEMORY_MB, rounds=ROUNDS, seconds=SECONDS)
     if "pages" in chosen:
@@ -70,8 +72,6 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
         yield "replay", replay.replay_table(folder)
     yield from _alone(chosen, folder)
 
-    if "alert-table" in chosen:
-        yield "alert-table", alert_table.alert_table(folder)
 
 def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     """With a node of their own, or two processes of one."""

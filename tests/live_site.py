@@ -75,7 +75,7 @@ class WallSite:
         self.trail = Written()
         self.people: dict[str, str] = {}
         frame = web.Frame([HOME])
-        wall = live.Wall(frame, live.WallFacts("udp:127.0.0.1:5060", mirrored, "Asia/Shanghai"), lambda: self.alerts)
+        wall = live.Wall(frame, live.WallFacts("udp:127.0.0.1:5060", mirrored, "Asia/Shanghai"), lambda: self.duty)
         self.feed = LiveFeed(self.source, clock, wall.draw)
         console = Console(frame, NAV, "test-node", clock)
         everybody = Everybody(self.people)

@@ -116,6 +116,31 @@ def test_mirrored_signalling_is_shown_where_it_is_received() -> None:
         assert ("mirror" in stream) == mirrored
 
 
+def test_a_rule_that_was_demoted_by_itself_stands_above_everything_else(site: WallSite) -> None:
+    for role, lang, words in (
+        ("viewer", "en", "“Busy” was demoted to observe by itself"),
+        ("operator", "zh", "规则“忙”误伤超限，已自动降到观察"),
+    ):
+        assert words not in _as(site, role).get(f"/?lang={lang}").text
+        site.duty = Duty(demoted=(Demoted("own.busy", {"zh": "忙", "en": "Busy"}, START // 1_000_000),))
+        for text in (
+            _as(site, role).get(f"/?lang={lang}").text,
+            _event(_as(site, role).get(f"/live/stream?lang={lang}"))["regions"]["duty"],
+        ):
+            assert words in text
+            assert 'href="/rules/own.busy"' in text
+        site.duty = Duty()
+        site.feed.look()
+
+
+def test_the_page_of_alerts_is_told_that_something_changed_and_only_those_who_may_read_it(site: WallSite) -> None:
+    site.duty = Duty(newest=4711)
+    site.feed.look()
+    told = _event(_as(site, "operator").get("/live/stream?page=alerts"))
+    assert told == {"newest": 4711}
+    assert _as(site, "viewer").get("/live/stream?page=alerts").status == 403
+
+
 def test_what_callers_send_never_becomes_markup(site: WallSite) -> None:
     bad = verdict(
         1, call_id=HOSTILE, caller=HOSTILE, callee=HOSTILE, trunk=HOSTILE, rules=[HOSTILE],
@@ -161,7 +186,7 @@ def test_the_stream_is_server_sent_events(site: WallSite) -> None:
     data = msgspec.json.decode(fields["data"])
     assert "Calls are being screened" in data["regions"]["answer"]
     assert set(data["regions"]) == {
-        "answer", "health", "rules", "trunks", "latest", "alerts", "mirror", "table", "map", "cities",
+        "duty", "answer", "health", "rules", "trunks", "latest", "alerts", "mirror", "table", "map", "cities",
     }  # fmt: skip
     assert data["chart"] == {"time": [START // SECOND + 20], "pass": [70.0], "warn": [10.0], "block": [20.0]}
 

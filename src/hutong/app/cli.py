@@ -38,6 +38,7 @@ COMMANDS = (
         "衡量识别质量:虚构省份上的拦截率与误拦率 / How well the rules detect made-up fraud",
     ),
     ("people", "hutong.app.people_cli:app", "账号:查看、新增、改角色、停用、重置口令 / Accounts of the console"),
+    ("audit", "hutong.app.audit_cli:app", "审计:核对操作记录、检查点、证明 / Audit: verify and prove the trail"),
     ("config", "hutong.app.config_cli:app", "配置:检查、查看 / Settings: check them, show them"),
     ("backup", "hutong.app.backup:backup", "备份,运行中亦可 / Back up a node, running or not"),
     ("restore", "hutong.app.restore:restore", "从备份恢复到空目录 / Restore a backup into an empty folder"),

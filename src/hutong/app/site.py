@@ -173,8 +173,8 @@ class Site:
             database=it.database,
             lists=it.lists,
             clock=it.clock,
-        )
             demoted=lambda: len(it.duty.now.demoted),
+        )
         return [
             *health.routes(self._console, source=source, trail=it.trail),
             *settings.routes(
@@ -220,8 +220,8 @@ class Site:
             guard=self.guard,
             reporter=it.reporter,
             token_days=it.config.access.token_days,
-        )
             standing=lambda: read_standing(it.config.data),
+        )
 
     def _open_to_all(self) -> ASGIApp:
         services = self._services
@@ -245,8 +245,8 @@ class Site:
         beats = [
             asyncio.create_task(self.feed.run(), name="live-feed"),
             asyncio.create_task(self._keep_fresh(warm), name="index-refresh"),
-        ]
             asyncio.create_task(self._read_duty(), name="duty"),
+        ]
         for work in (warm, *beats):
             work.add_done_callback(self._ended)
         try:
@@ -268,13 +268,13 @@ class Site:
                 await asyncio.to_thread(services.index.refresh)
             await asyncio.sleep(_FRESH_S)
 
-    def _ended(self, work: asyncio.Task[None]) -> None:
     async def _read_duty(self) -> None:
         """Read what the wall says of alerts and demoted rules: a slow disk must not keep its beat waiting."""
         while True:
             await asyncio.to_thread(self._services.duty.refresh)
             await asyncio.sleep(REFRESH_S)
 
+    def _ended(self, work: asyncio.Task[None]) -> None:
         """Nobody waits for this work, so nobody else would tell that it failed."""
         if not work.cancelled() and (error := work.exception()) is not None:
             self._services.reporter.log.error("background work failed", work=work.get_name(), exc_info=error)

@@ -108,7 +108,8 @@ class Wall:
             "view": view,
             "listen": self._facts.listen,
             "mirrored": self._facts.mirrored,
-            "alerts": self._alerts() if self._facts.mirrored else None,
+            "alerts": duty.alerts if self._facts.mirrored else None,
+            "demoted": duty.demoted,
             "reads_verdicts": audience.verdicts,
             "map": live_map,
             "discs": live_map.discs(view.areas, audience.language),
@@ -209,7 +210,6 @@ def routes(console: Console, guard: Guard, feed: LiveFeed, wall: Wall, trail: Tr
     return [live, stream, cities]
 
 
-def _city_row(row: AreaRow, language: str) -> CityRow:
 def _audience_of(console: Console, request: Request[Any, Any, Any]) -> Audience:
     viewer: Viewer = request.user
     return Audience(console.language(request), viewer.can("verdicts.read"))
@@ -223,6 +223,7 @@ def _watched_by(console: Console, request: Request[Any, Any, Any]) -> Audience:
     return Audience("", verdicts=True, page="alerts")
 
 
+def _city_row(row: AreaRow, language: str) -> CityRow:
     return CityRow(row.area, label("area", row.area, language), row.recent, row.blocked, row.blocked_share)
 
 
