@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-SECTIONS = ("speed", "latency", "mirror", "alerts", "http", "pages", "watchers", "memory", "kafka", "replay", "start")
+SECTIONS = (
+    "speed",
+    "latency",
+    "mirror",
+    "alerts",
+    "alert-table",
+    "http",
+    "pages",
+    "watchers",
+    "memory",
+    "kafka",
+    "replay",
+    "start",
+)
 ROUNDS = 5
 SECONDS = 3.0
 LATENCY_ROUNDS = 3
