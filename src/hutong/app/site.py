@@ -220,7 +220,6 @@ class Site:
             guard=self.guard,
             reporter=it.reporter,
             token_days=it.config.access.token_days,
-            standing=lambda: read_standing(it.config.data),
         )
 
     def _open_to_all(self) -> ASGIApp:
