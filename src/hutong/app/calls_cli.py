@@ -70,7 +70,7 @@ def replay(  # noqa: PLR0913  # what it is asked, one option each
     as_if_promoted: Annotated[
         bool, Parameter(help="各规则按其最高动作判决 / judge as if every rule were at its own action", negative="")
     ] = False,
-    shards: Annotated[int, Parameter(help="按主叫分片数,每片如一个节点 / shards by caller, each as a node")] = 1,
+    shards: Annotated[int, Parameter(help="分片数,号码分到各片 / shards that numbers are spread over")] = 1,
     spark: Annotated[
         str, Parameter(help="在 Spark 上运行,如 local[2];--out 为目录 / run on this Spark master; --out is a folder")
     ] = "",

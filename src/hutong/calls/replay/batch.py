@@ -24,6 +24,10 @@ NEVER: Final = -2
 BY_TIME: Final = -1
 
 
+#: `CallBatch.flags`: the call is judged elsewhere, here only its callee is at home; it counts for nobody else.
+CALLED: Final = 1 << 15
+
+
 class Texts(NamedTuple):
     """One text column: text i is data[offsets[i]:offsets[i + 1]].
 
@@ -52,6 +56,7 @@ class CallBatch(NamedTuple):
         answered_at, ended_at: int64[n], ms since 1970 UTC at which the outcome was seen; DERIVE or NEVER.
         lost: uint8[n], 1 where the call was given up at `ended_at`, its end never seen.
         flags: uint16[n], of model.FLAG_FAIL_OPEN and FLAG_MIRRORED those that the call's verdict had; others are made.
+            CALLED where it is so.
         seq, answered_seq, ended_seq: int64[n], place of the attempt and of its outcomes in the order of all events;
             BY_TIME.
     """

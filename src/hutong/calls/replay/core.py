@@ -29,7 +29,8 @@ from hutong.calls.attempt import (
     Judge,
     Scratch,
 )
-from hutong.calls.model import FLAG_FAIL_OPEN, FLAG_MIRRORED
+from hutong.calls.model import ACTION_PASS, FLAG_FAIL_OPEN, FLAG_MIRRORED
+from hutong.calls.replay.batch import CALLED
 from hutong.calls.replay.outcomes import ASKED, BOUND, CALLS, COUNTS, DUES, Due, follow, note_until
 from hutong.calls.replay.pending import (
     CALLEE,
@@ -49,12 +50,14 @@ from hutong.kernel.numbering import NUMBER_FIELDS, read_number
 from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.rules.gates import WORD
 from hutong.kernel.windows import (
+    note_inbound,
     prefetch_counts,
     prefetch_index,
     prefetch_link,
     prefetch_order,
     prefetch_row,
     table_at,
+    touch_near,
 )
 
 if TYPE_CHECKING:
@@ -296,6 +299,15 @@ def _set_call(
         read_number(judge.plan, b.diverter.data, start, stop, 0, scratch.diverter)
 
 
+@inlined
+def note_called(w: WindowArrays, call: NDArray[np.int64], scratch: Scratch, near: int) -> None:
+    """Count a call that is judged elsewhere for its callee alone; `near`: see `windows.find_near`."""
+    scratch.verdict[V_ACTION] = ACTION_PASS
+    if not call[FAIL_OPEN]:
+        now = call[TIME_MS] // 1000
+        note_inbound(w, touch_near(w, scratch.callee[KEY], near, now), now)
+
+
 @compiled
 def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for every use
     judge: Judge,
@@ -316,7 +328,8 @@ def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for
 
     Args:
         judge … exact: a Player; outcomes that are due after the batch stay pending.
-        b: the calls; offsets int64, all arrays read-only (one version of the compiled code then serves all).
+        b: the calls, of which those marked CALLED are not judged; offsets int64, all arrays read-only (one version of
+            the compiled code then serves all).
         out: all zero; written.
     """
     w, keys, orders = table_at(judge.windows), judge.trunks.keys, b.seq if exact else b.start_ms
@@ -337,17 +350,20 @@ def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for
             _ask_until(w, pending.entries, following, following.counts[ASKED] + a_call)
             done = note_until(w, keys, trunk_rows, pending, block.due, done, key_bound(_order(orders, i)))
             _set_call(judge, scratch, call, hours, block, b, i, i - at)
-            scratch.rows[0], scratch.rows[1] = block.rows[i - at, 0], block.rows[i - at, 1]
-            scratch.rows[2] = trunk_rows[b.trunk[i]]
-            while not weigh(judge, call, scratch):
-                # Whoever was to be asked then cannot be asked now.
-                call[ROAMING] = ROAMING_UNKNOWN
-            trunk_rows[b.trunk[i]] = scratch.rows[2]
-            verdict = scratch.verdict
-            out.action[i] = verdict[V_ACTION]
-            out.decided[i] = verdict[V_RULE] if verdict[V_RULE] != NO_RULE else -1
-            if verdict[V_FIRED] or learned.shape[0] > 1:
-                out.score[i] = _score(scratch.fired, weights, learned, scratch.caller[KEY], out.fired[i])
+            if b.flags[i] & CALLED:
+                note_called(w, call, scratch, block.rows[i - at, 1])
+            else:
+                scratch.rows[0], scratch.rows[1] = block.rows[i - at, 0], block.rows[i - at, 1]
+                scratch.rows[2] = trunk_rows[b.trunk[i]]
+                while not weigh(judge, call, scratch):
+                    # Whoever was to be asked then cannot be asked now.
+                    call[ROAMING] = ROAMING_UNKNOWN
+                trunk_rows[b.trunk[i]] = scratch.rows[2]
+                verdict = scratch.verdict
+                out.action[i] = verdict[V_ACTION]
+                out.decided[i] = verdict[V_RULE] if verdict[V_RULE] != NO_RULE else -1
+                if verdict[V_FIRED] or learned.shape[0] > 1:
+                    out.score[i] = _score(scratch.fired, weights, learned, scratch.caller[KEY], out.fired[i])
             follow(pending, scratch, b, i, exact)
         if done < block.counts[DUES]:
             note_until(w, keys, trunk_rows, pending, block.due, done, block.due.keys[block.counts[DUES] - 1])

@@ -8,11 +8,12 @@ from hutong.calls.attempt import V_ACTION, Scratch
 from hutong.calls.model import ACTION_BLOCK
 from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST, note_outcome_at
 from hutong.calls.replay import pending as pending_
-from hutong.calls.replay.batch import DERIVE, CallBatch
+from hutong.calls.replay.batch import CALLED, DERIVE, CallBatch
 from hutong.calls.replay.pending import (
     ANSWERED,
     CALLEE,
     CALLER,
+    FOR_CALLEE,
     LAST_AT,
     LAST_ORDER,
     LOST,
@@ -76,9 +77,10 @@ def _note(
     phase = PHASE_ANSWERED if first else (PHASE_LOST if trunk & LOST else PHASE_ENDED)
     now = entry[TIMES] // 1000
     ring, talk, place = entry[RING], entry[TALK], trunk & TRUNK_MASK
-    note_outcome_at(w, find_near(w, entry[CALLER], near[0]), phase, answered, ring, talk, now)
     note_outcome_at(w, find_near(w, entry[CALLEE], near[1]), phase, answered, ring, talk, now)
-    note_outcome_at(w, find_near(w, keys[place], trunk_rows[place]), phase, answered, ring, talk, now)
+    if trunk & FOR_CALLEE == 0:
+        note_outcome_at(w, find_near(w, entry[CALLER], near[0]), phase, answered, ring, talk, now)
+        note_outcome_at(w, find_near(w, keys[place], trunk_rows[place]), phase, answered, ring, talk, now)
     pending.state[NOTED] += 1
     if first and entry[LAST_ORDER] >= 0:
         entry[pending_.TRUNK] = trunk & ~NEXT_ANSWER
@@ -139,6 +141,8 @@ def follow(pending: Pending, scratch: Scratch, b: CallBatch, i: int, exact: int)
     entry[pending_.TRUNK] = (
         signed(b.trunk[i]) | (NEXT_ANSWER if first else 0) | (ANSWERED if taken else 0) | (LOST if b.lost[i] else 0)
     )
+    if b.flags[i] & CALLED:
+        entry[pending_.TRUNK] |= FOR_CALLEE
     entry[TIMES] = answered_at if first else ended_at
     entry[RING], entry[TALK] = ring, talk
     entry[LAST_ORDER], entry[LAST_AT] = last_order, ended_at

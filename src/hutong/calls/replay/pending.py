@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 # Words of an entry.
 CALLER, CALLEE, TRUNK, TIMES, RING, TALK, LAST_ORDER, LAST_AT = 0, 1, 2, 3, 4, 5, 6, 7
 ENTRY = 8
-# Parts of the word TRUNK: the trunk's index, then what is next and what follows.
+# Parts of the word TRUNK: the trunk's index, then what is next, what follows, and whether only the callee is told.
 TRUNK_MASK = (1 << 32) - 1
-NEXT_ANSWER, ANSWERED, LOST = 1 << 32, 1 << 33, 1 << 34
+NEXT_ANSWER, ANSWERED, LOST, FOR_CALLEE = 1 << 32, 1 << 33, 1 << 34, 1 << 35
 
 # Slots of Pending.state.
 CURRENT, USED, FREE, WAITING, IN_HEAP, BIRTHS, REFUSED, NOTED = 0, 1, 2, 3, 4, 5, 6, 7

@@ -1,8 +1,9 @@
-"""A replay in shards: each caller's calls go to one of K replays, as a proxy in front of K nodes sends them.
+"""A replay in shards: every number has one of K replays, which judges its calls and counts the calls to it.
 
-Each shard is a node of its own: its windows see the calls that came to it and no others. What is counted by caller is
-therefore the same for every K; what is counted by callee or trunk is each node's share, as live. One shard is the plain
-replay. Which shard a caller has is a matter of the number, not of its spelling.
+A call goes to its caller's shard to be judged. Where its callee is at home in another, it goes there too, marked
+CALLED: it is counted as one that the callee got, with what became of it, and not judged. So all that a number did and
+got is counted where its calls are judged, and what rules read of the caller is the same for every K (`partition` says
+what is not). One shard is the plain replay. Which shard a number has is a matter of the number, not of its spelling.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
-from hutong.calls.replay.batch import CallBatch, Judged, Texts, empty_texts
+from hutong.calls.model import ACTION_BLOCK
+from hutong.calls.replay.batch import CALLED, UNKNOWN, CallBatch, Judged, Texts, empty_texts
+from hutong.calls.replay.partition import without_windows
 from hutong.calls.replay.replay import Replay
 from hutong.calls.trunks import KIND_INTERNATIONAL
 from hutong.kernel.compiled import compiled
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 MOST_SHARDS: Final = 4096
 _PROTOCOL: Final = 5  # keeps which arrays are read-only, and with that the compiled code that is already there
 _PATIENCE: Final = 10.0
+_FEW_NUMBERS: Final = 16
 
 
 class Case(NamedTuple):
@@ -51,6 +56,10 @@ class Case(NamedTuple):
     def replay(self) -> Replay:
         """A new replay."""
         return Replay(self.ruleset, self.consulted, self.terms)
+
+    def shard(self) -> Shard:
+        """A new shard's replay."""
+        return Shard(self)
 
     def packed(self) -> bytes:
         """For another process, which gives it to `unpacked`."""
@@ -94,14 +103,28 @@ def _read_keys(
         keys[i] = number[KEY]
 
 
-def shards_of(batch: CallBatch, consulted: Consulted, shards: int) -> NDArray[np.int32]:
-    """The shard of each call, by the key that its caller has on its trunk; int32[n]."""
+class Homes(NamedTuple):
+    """Where the parties of calls are at home: int32[n] of shards each."""
+
+    caller: NDArray[np.int32]
+    callee: NDArray[np.int32]
+
+
+def homes_of(batch: CallBatch, consulted: Consulted, shards: int) -> Homes:
+    """The shards of each call's parties, by the keys that they have on its trunk."""
     abroad = (consulted.trunks.arrays.kinds[batch.trunk] == KIND_INTERNATIONAL).astype(np.int64)
-    data = batch.caller.data.view()
+    return Homes(
+        shard_of(_keys(batch.caller, consulted, abroad), shards),
+        shard_of(_keys(batch.callee, consulted, np.zeros_like(abroad)), shards),
+    )
+
+
+def _keys(texts: Texts, consulted: Consulted, abroad: NDArray[np.int64]) -> NDArray[np.int64]:
+    data = texts.data.view()
     data.flags.writeable = False
-    keys, number = np.zeros(batch.n, dtype=np.int64), np.zeros(NUMBER_FIELDS, dtype=np.int64)
-    _read_keys(consulted.numbering.arrays, data, batch.caller.offsets.astype(np.int64), abroad, number, keys)
-    return shard_of(keys, shards)
+    keys, number = np.zeros(len(abroad), dtype=np.int64), np.zeros(NUMBER_FIELDS, dtype=np.int64)
+    _read_keys(consulted.numbering.arrays, data, texts.offsets.astype(np.int64), abroad, number, keys)
+    return keys
 
 
 def picked(batch: CallBatch, places: NDArray[np.int64]) -> CallBatch:
@@ -125,6 +148,46 @@ def _picked_texts(column: Texts, places: NDArray[np.int64]) -> Texts:
         np.frombuffer(data or b"", dtype=np.uint8),
         np.frombuffer(ends, dtype=np.int64)[some.offset : some.offset + len(some) + 1],
     )
+
+
+def for_shard(batch: CallBatch, homes: Homes, shard: int) -> tuple[CallBatch, NDArray[np.int64]]:
+    """What one shard gets of a batch, and which calls those are that it judges."""
+    places = np.flatnonzero((homes.caller == shard) | (homes.callee == shard))
+    mine = homes.caller[places] == shard
+    some = picked(batch, places)
+    return some._replace(flags=np.where(mine, some.flags, some.flags | np.uint16(CALLED))), places[mine]
+
+
+class Shard:
+    """The replay of one shard; one thread uses it.
+
+    Of a call that is refused there is no outcome to count. Whether one marked CALLED was refused is found out here, as
+    far as it takes no windows: lists, and rules that read none.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self._replay = case.replay()
+        terms = msgspec.structs.replace(case.terms, capacity=_FEW_NUMBERS, most_under_way=1)
+        self._aside = Replay(without_windows(case.ruleset), case.consulted, terms)
+
+    def feed(self, batch: CallBatch) -> Judged:
+        """Judge the calls of a batch that follows the one before; those marked CALLED are left out of what is given."""
+        called = (batch.flags & np.uint16(CALLED)) != 0
+        if not called.any():
+            return self._replay.feed(batch)
+        there = np.flatnonzero(called)
+        some = picked(batch, there)
+        unknown = np.full(some.n, UNKNOWN, dtype=np.int8)
+        aside = self._aside.feed(some._replace(flags=some.flags & np.uint16(CALLED - 1), answered=unknown))
+        answered = batch.answered.copy()
+        answered[there[aside.action == ACTION_BLOCK]] = UNKNOWN
+        out = self._replay.feed(batch._replace(answered=answered))
+        return Judged(*(column[~called] for column in out))
+
+    def finish(self) -> None:
+        """Let go of all memory."""
+        self._replay.finish()
+        self._aside.finish()
 
 
 class Shards:
@@ -157,16 +220,16 @@ class Shards:
             fired=np.zeros((batch.n, words_for(len(self._case.ruleset.rules))), dtype=np.uint64),
             score=np.zeros(batch.n, dtype=np.float32),
         )
-        shard = shards_of(batch, self._case.consulted, self._shards)
-        places = [np.flatnonzero(shard == one) for one in range(self._shards)]
-        there = [one for one in range(self._shards) if len(places[one])]
+        homes = homes_of(batch, self._case.consulted, self._shards)
+        parts = [for_shard(batch, homes, one) for one in range(self._shards)]
+        there = [one for one in range(self._shards) if parts[one][0].n]
         try:
             for worker, (_, connection) in enumerate(self._workers):
                 mine = [one for one in there if one % self._count == worker]
-                connection.send([(one, picked(batch, places[one])) for one in mine])
+                connection.send([(one, parts[one][0]) for one in mine])
             for _, connection in self._workers:
                 for one, judged in connection.recv():
-                    _put(out, places[one], judged)
+                    _put(out, parts[one][1], judged)
         except (EOFError, OSError) as error:
             raise StateError(
                 "A process that judged a shard has ended.", fix="Memory? Each shard has windows of windows.memory_mb."
@@ -204,13 +267,13 @@ def _put(out: Judged, places: NDArray[np.int64], part: Judged) -> None:
 def _serve(connection: Connection, packed: bytes) -> None:
     """A process of some shards: judges what comes until nothing comes any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    case, replays = unpacked(packed), dict[int, Replay]()
+    case, replays = unpacked(packed), dict[int, Shard]()
     with suppress(EOFError, OSError):
         while True:
             parts: list[tuple[int, CallBatch]] = connection.recv()
             told = []
             for shard, batch in parts:
                 if shard not in replays:
-                    replays[shard] = case.replay()
+                    replays[shard] = case.shard()
                 told.append((shard, replays[shard].feed(batch)))
             connection.send(told)

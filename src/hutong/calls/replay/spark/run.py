@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
+from collections.abc import Iterator  # noqa: TC003  # Spark asks the annotations what kind of function it has
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as f
-from pyspark.sql.classic.dataframe import DataFrame as ClassicFrame
-from pyspark.sql.pandas.functions import vectorized_udf  # type: ignore[attr-defined]  # its stubs leave it out
-from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.util import PythonEvalType
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from hutong.calls.model import ACTIONS
 from hutong.calls.records.convert import Converter
@@ -22,22 +20,19 @@ from hutong.calls.records.faults import CallFileError
 from hutong.calls.records.piece import BadRow
 from hutong.calls.records.results import PARQUET_SUFFIXES
 from hutong.calls.records.run import Tally
-from hutong.calls.replay.batch import BY_TIME
+from hutong.calls.replay.batch import BY_TIME, CALLED
 from hutong.calls.replay.spark import stages
 from hutong.calls.replay.spark.session import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     from hutong.calls.records.reading import Source
     from hutong.calls.replay.shards import Case
 
-    Stage = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
+_FORMAT: Final = "hutong-call-records"
 _RESULTS: Final = ("call_id", "action", "rules", "score")
 #: Fields as RFC 4180 has them: Spark's own ways trim texts and write empty ones as "".
 _CSV: Final[dict[str, bool | str]] = {
@@ -85,13 +80,15 @@ def _replayed(
         [str(path.resolve()) for path in source.files], tuple(source.trunks), source.layout, source.layout_file
     )
     packed, count = case.packed(), len(files.names)
-    which = session.range(0, count, 1, count)
-    rows = _mapped(which, partial(stages.read, files, packed, shards), stages.SPOOL).persist(StorageLevel.DISK_ONLY)
+    session.dataSource.register(_records(files, packed, shards))
+    rows = session.read.format(_FORMAT).load().persist(StorageLevel.DISK_ONLY)
     counted = _checked(rows, source, dead)
     order = "seq" if counted else "start"
     placed = rows.filter("fault = 0").drop("line", "fault", "text").repartitionById(shards, f.col("shard"))
     in_order = placed.sortWithinPartitions("shard", order, "row")
-    judged = _mapped(in_order, partial(_judged, packed, counted), stages.JUDGED).persist(StorageLevel.DISK_ONLY)
+    verdict = _judging(packed, in_order.columns, counted=counted).alias("verdict")
+    with_verdicts = in_order.select("file", verdict).filter("verdict is not null").select("file", "verdict.*")
+    judged = with_verdicts.persist(StorageLevel.DISK_ONLY)
     tally = _tally(judged, case, dead.count)
     in_files = judged.repartitionById(count, f.col("file")).sortWithinPartitions("file", "row").select(*_RESULTS)
     if out.suffix.lower() in PARQUET_SUFFIXES:
@@ -104,22 +101,49 @@ def _replayed(
     return tally
 
 
-def _judged(packed: bytes, counted: bool, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:  # noqa: FBT001
-    return stages.judge(packed, counted=counted, rows=rows)
+def _records(files: stages.Files, packed: bytes, shards: int) -> type[DataSource]:
+    """The rows of the files as Spark reads them, a file in each partition."""
+
+    class Reader(DataSourceReader):
+        def partitions(self) -> list[InputPartition]:
+            return [InputPartition(file) for file in range(len(files.names))]
+
+        def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+            return stages.read(files, packed, shards, partition.value)
+
+    class Records(DataSource):
+        @classmethod
+        def name(cls) -> str:
+            return _FORMAT
+
+        def schema(self) -> str:
+            return stages.in_sql(stages.SPOOL)
+
+        def reader(self, schema: object) -> DataSourceReader:  # noqa: ARG002  # Spark gives it
+            return Reader()
+
+    return Records
 
 
-def _mapped(rows: DataFrame, stage: Stage, schema: pa.Schema) -> DataFrame:
-    """`rows.mapInArrow`, which refuses to begin where pandas is not there, though nothing of it is used."""
-    function = vectorized_udf(stage, from_arrow_schema(schema), PythonEvalType.SQL_MAP_ARROW_ITER_UDF)
-    column = function(*[rows[name] for name in rows.columns])
-    mapped = rows._jdf.mapInArrow(column._jc, False, None)  # noqa: SLF001, FBT003
-    return ClassicFrame(mapped, rows.sparkSession)
+def _judging(packed: bytes, names: list[str], *, counted: bool) -> Column:
+    """A column of verdicts (`stages.JUDGED`) on rows that come in order."""
+
+    def judge(columns: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        rows = (pa.RecordBatch.from_arrays(list(some), names=names) for some in columns)
+        return stages.judge(packed, counted=counted, rows=rows)
+
+    # What is said to depend on more than its row is worked out once for each, in their order.
+    kind = f"struct<{stages.in_sql(stages.JUDGED)}>"
+    function = f.arrow_udf(judge, kind).asNondeterministic()  # type: ignore[attr-defined]  # its stubs leave it out
+    column: Column = function(*names)
+    return column
 
 
 def _checked(rows: DataFrame, source: Source, dead: DeadLetters) -> bool:
     """Set bad rows aside and stop for too many; says whether the order of events is known for all rows."""
+    once = f.coalesce(f.col("flags").bitwiseAND(CALLED), f.lit(0)) == 0
     found: Any = rows.agg(
-        f.count("*").alias("all"),
+        f.count(f.when(once, 1)).alias("all"),
         f.count(f.when(f.col("fault") != 0, 1)).alias("bad"),
         f.count(f.when(f.col("seq") == BY_TIME, 1)).alias("uncounted"),
     ).first()

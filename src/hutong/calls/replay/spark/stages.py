@@ -23,7 +23,8 @@ from hutong.calls.records.piece import BadRow
 from hutong.calls.records.reading import open_file
 from hutong.calls.records.results import SCHEMA as RESULT_SCHEMA
 from hutong.calls.records.results import Describing, as_string
-from hutong.calls.replay.shards import shards_of, unpacked
+from hutong.calls.replay.batch import CALLED
+from hutong.calls.replay.shards import homes_of, unpacked
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
@@ -45,7 +46,21 @@ SPOOL: Final = pa.schema(
         *(("fault", pa.int16()), ("text", pa.binary())),
     ]
 )
-JUDGED: Final = pa.schema([("file", pa.int32()), ("row", pa.int64()), *RESULT_SCHEMA])
+JUDGED: Final = pa.schema([("row", pa.int64()), *RESULT_SCHEMA])
+_SQL: Final = {
+    pa.int8(): "tinyint",
+    pa.int16(): "smallint",
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.float32(): "float",
+    pa.string(): "string",
+    pa.binary(): "binary",
+}
+
+
+def in_sql(schema: pa.Schema) -> str:
+    """A schema as Spark writes it."""
+    return ", ".join(f"`{field.name}` {_SQL[field.type]}" for field in schema)
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -65,17 +80,14 @@ class Files(NamedTuple):
     layout_file: str
 
 
-def read(files: Files, packed: bytes, shards: int, which: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows in `SPOOL` of the files whose places come in column 0."""
-    case = unpacked(packed)
-    for batch in which:
-        for file in batch.column(0).to_pylist():
-            path = Path(files.names[file])
-            try:
-                yield from _rows(files, case, shards, file, path)
-            except HutongError as error:
-                stopped = Stopped(error.what, error.where or str(path), error.fix)
-                yield _bad(file, [BadRow(0, STOPPED, msgspec.json.encode(stopped).decode())])
+def read(files: Files, packed: bytes, shards: int, file: int) -> Iterator[pa.RecordBatch]:
+    """Rows in `SPOOL` of the file at this place: a call for each shard where one of its parties is at home."""
+    path = Path(files.names[file])
+    try:
+        yield from _rows(files, unpacked(packed), shards, file, path)
+    except HutongError as error:
+        stopped = Stopped(error.what, error.where or str(path), error.fix)
+        yield _bad(file, [BadRow(0, STOPPED, msgspec.json.encode(stopped).decode())])
 
 
 def _rows(files: Files, case: Case, shards: int, file: int, path: Path) -> Iterator[pa.RecordBatch]:
@@ -89,8 +101,11 @@ def _rows(files: Files, case: Case, shards: int, file: int, path: Path) -> Itera
         if bad:
             yield _bad(file, bad)
         if good.num_rows:
-            shard = shards_of(call_batch(good), case.consulted, shards)
-            yield _spooled(good, file, shard)
+            homes = homes_of(call_batch(good), case.consulted, shards)
+            yield _spooled(good, file, homes.caller)
+            elsewhere = homes.callee != homes.caller
+            if elsewhere.any():
+                yield _spooled(_called(good.filter(pa.array(elsewhere))), file, homes.callee[elsewhere])
 
 
 def _converted(piece: Piece, converter: Converter, first: int) -> tuple[pa.RecordBatch, list[BadRow]]:
@@ -100,6 +115,14 @@ def _converted(piece: Piece, converter: Converter, first: int) -> tuple[pa.Recor
     wrong = np.flatnonzero(faults).tolist()
     bad = [*piece.bad, *(BadRow(int(piece.rows[at]), int(faults[at]), piece.text(at)) for at in wrong)]
     return rows.filter(pa.array(faults == 0)) if wrong else rows, sorted(bad)
+
+
+def _called(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The same calls for where only their callees are at home: nobody there reads their Call-IDs."""
+    flags = rows.column("flags").to_numpy() | np.uint16(CALLED)
+    texts = pa.array([b""], rows.schema.field("call_id").type).take(pa.array(np.zeros(rows.num_rows, dtype=np.int32)))
+    named = {**dict(zip(rows.schema.names, rows.columns, strict=True)), "flags": pa.array(flags), "call_id": texts}
+    return pa.RecordBatch.from_arrays(list(named.values()), schema=rows.schema)
 
 
 def _spooled(rows: pa.RecordBatch, file: int, shard: np.ndarray) -> pa.RecordBatch:
@@ -122,26 +145,31 @@ def _bad(file: int, bad: Sequence[BadRow]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=SPOOL)
 
 
-def judge(packed: bytes, *, counted: bool, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Verdicts in `JUDGED` on good rows, which come shard after shard, each in order; each shard has one replay."""
+def judge(packed: bytes, *, counted: bool, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.StructArray]:
+    """Verdicts (`JUDGED`) on good rows, which come shard after shard, each in order; null where a row is not judged."""
     case = unpacked(packed)
-    describing, replay, current = Describing([rule.id for rule in case.ruleset.rules]), case.replay(), -1
+    describing, replay, current = Describing([rule.id for rule in case.ruleset.rules]), case.shard(), -1
     for batch in rows:
         shard = batch.column("shard").to_numpy()
         cuts = [0, *(np.flatnonzero(np.diff(shard)) + 1).tolist(), len(shard)]
+        found = []
         for begin, end in pairwise(cuts):
             if begin == end:
                 continue
             if shard[begin] != current:
                 replay.finish()
-                replay, current = case.replay(), int(shard[begin])
-            some = batch.slice(begin, end - begin)
-            taken = _taken(some)
+                replay, current = case.shard(), int(shard[begin])
+            taken = _taken(batch.slice(begin, end - begin))
             judged = replay.feed(call_batch(taken if counted else uncounted(taken)))
-            columns = {"file": some.column("file"), "row": some.column("row")}
-            columns |= {"call_id": as_string(taken.column("call_id")), **describing.columns(judged)}
-            arrays = [columns[field.name].cast(field.type) for field in JUDGED]
-            yield pa.RecordBatch.from_arrays(arrays, schema=JUDGED)
+            called = (taken.column("flags").to_numpy() & np.uint16(CALLED)) != 0
+            columns = {"row": taken.column("row"), "call_id": as_string(taken.column("call_id"))}
+            columns = {name: column.filter(pa.array(~called)) for name, column in columns.items()}
+            columns |= describing.columns(judged)
+            verdicts = pa.StructArray.from_arrays(
+                [columns[it.name].cast(it.type) for it in JUDGED], fields=list(JUDGED)
+            )
+            found.append(verdicts.take(pa.array(np.cumsum(~called) - 1, mask=called)))
+        yield pa.concat_arrays(found) if found else pa.array([], pa.struct(list(JUDGED)))
 
 
 def _taken(rows: pa.RecordBatch) -> pa.RecordBatch:
