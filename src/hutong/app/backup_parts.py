@@ -26,6 +26,7 @@ LEFT_OUT: Final = {
     "board.bin": "live counters, which begin at nought at every start",
     "board.json": "the names of these counters",
     "mirror.bin": "calls under way, of whose end a restored node hears no more",
+    "audit": "checkpoints of the trail, written again from the records",
     "archive": "files that never change, too large for one file: copied by themselves",
     "index": "indexes of the journal, made again from it",
     "alerts.db": "a table of the journal's alerts, made again from it",

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 import sqlalchemy as sa
 
+from hutong.kernel.audit.log import number_rest
 from hutong.kernel.records import RecordsError
-from hutong.kernel.records.tables import metadata
+from hutong.kernel.records.tables import audit_leaves, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -101,6 +102,8 @@ def import_records(database: Database, folder: Path, counted: dict[str, int], pr
                 raise RecordsError(f"{found} rows of {table.name} are there, {counted[table.name]} were backed up.")
             if found and not database.is_sqlite:
                 _number_on(connection, table)
+        if audit_leaves.name not in counted:  # of a version before the trail's entries had numbers
+            number_rest(connection)
 
 
 def _import(connection: Connection, table: Table, source: BinaryIO, progress: Callable[[int], None]) -> int:

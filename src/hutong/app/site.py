@@ -26,6 +26,7 @@ from hutong.calls.console import alerts, call, lists, live, numbers, rules, sear
 from hutong.calls.live.duty import REFRESH_S
 from hutong.calls.live.feed import LiveFeed
 from hutong.kernel.access import pages as access
+from hutong.kernel.audit.standing import read_standing
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.console import Console, NavItem
@@ -220,6 +221,7 @@ class Site:
             guard=self.guard,
             reporter=it.reporter,
             token_days=it.config.access.token_days,
+            standing=lambda: read_standing(it.config.data),
         )
 
     def _open_to_all(self) -> ASGIApp:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from hutong.app.alert_work import AlertWork
+from hutong.app.audit_work import AuditWork
 from hutong.app.config import load_config
 from hutong.app.retention import (
     carry_over,
@@ -148,6 +149,7 @@ def work(
     alerts.start()
     try:
         jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs()]
+        jobs += AuditWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
         scoring.stop()

@@ -181,7 +181,7 @@ TRAIL_VERIFIED_TIME = Metric(
 TRAIL_BROKEN = Metric(
     "hutong_trail_broken",
     "gauge",
-    "yes or no",
+    "flag",
     "最近一次核对是否发现操作记录被改动(1 为是)",
     "1 if the last verification found that the trail was tampered with",
 )

@@ -152,7 +152,7 @@ class Checkpoints:
         return Proof(entry.canonical(), number - 1, path, kept.note)
 
     def _own(self) -> sa.Select[Any]:
-        return sa.select(_KEPT).where(_KEPT.c.origin == self._signer.public.name)
+        return sa.select(_KEPT).where(_KEPT.c.signer == self._signer.public.label)
 
     def _opened(self, note: str) -> Checkpoint:
         return read_checkpoint(open_note(note, [self._signer.public]))
@@ -160,7 +160,7 @@ class Checkpoints:
     def _keep(self, made: Kept) -> Kept:
         """Into the records, unless another process of this node was quicker: then its own is as good."""
         size = made.checkpoint.size
-        values = {"origin": made.checkpoint.origin, "size": size, "time_ms": made.time_ms, "note": made.note}
+        values = {"signer": self._signer.public.label, "size": size, "time_ms": made.time_ms, "note": made.note}
         with self._database.write() as connection:
             self._database.hold(connection, "checkpoint")
             there = connection.execute(self._own().where(_KEPT.c.size == size)).one_or_none()

@@ -55,9 +55,14 @@ class PublicKey(msgspec.Struct, frozen=True):
         """The first bytes of a hash over name and key; a hint, no proof."""
         return sha256(f"{self.name}\n".encode() + _ED25519 + self.key).digest()[:_ID_BYTES]
 
+    @property
+    def label(self) -> str:
+        """Its name and id: what tells it from others."""
+        return f"{self.name}+{self.id.hex()}"
+
     def __str__(self) -> str:
         """As it is handed on: NAME+ID+BASE64."""
-        return f"{self.name}+{self.id.hex()}+{_text(_ED25519 + self.key)}"
+        return f"{self.label}+{_text(_ED25519 + self.key)}"
 
 
 def read_public_key(text: str) -> PublicKey:
@@ -97,7 +102,7 @@ class Signer:
 
     def private_text(self) -> str:
         """As it is kept: PRIVATE+KEY+NAME+ID+BASE64."""
-        return f"{_PRIVATE}{self.public.name}+{self.public.id.hex()}+{_text(_ED25519 + self._secret)}"
+        return f"{_PRIVATE}{self.public.label}+{_text(_ED25519 + self._secret)}"
 
 
 def read_signer(text: str) -> Signer:

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from hutong.kernel.audit.entry import Entry
 
-Kind = Literal["changed", "dropped", "re-ordered", "added", "rewritten", "index", "checkpoint"]
+Kind = Literal["changed", "dropped", "moved", "added", "rewritten", "index", "checkpoint"]
 
 
 class Fault(msgspec.Struct, frozen=True):
     """What is wrong first.
 
     Attributes:
-        kind: changed: the row is not what was recorded. dropped: it is gone. re-ordered: another stands in its place.
-            added: a row without a number stands there. rewritten: one of first to last is any of these, and hashes
-            were made to fit. index: a kept hash over these entries is wrong. checkpoint: the checkpoint of `last`
-            entries was tampered with.
+        kind: changed: the row is not what was recorded. dropped: it is gone. moved: another stands in its place. added:
+            a row without a number stands there. rewritten: one of first to last is any of these, and hashes
+            were made to fit. index: a kept hash over these entries is wrong. checkpoint: that of so
+            many entries was tampered with.
         first, last: numbers of entries, the same where it is known which.
         id: the row's id in the trail; 0 where there is no row.
     """
@@ -38,6 +38,11 @@ class Fault(msgspec.Struct, frozen=True):
     first: int
     last: int
     id: int = 0
+
+    @property
+    def word(self) -> str:
+        """Its kind, and whether it is about several entries: what names its text."""
+        return self.kind if self.first == self.last else f"{self.kind}_many"
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -56,12 +61,13 @@ class Verifier:
     """
 
     def __init__(self, marks: Iterable[Mark], number_of: Callable[[int], int | None]) -> None:
-        self._marks = sorted((it for it in marks if it.size), key=lambda it: -it.size)
+        # From the end; of one size, those that were tampered with first.
+        self._marks = sorted((it for it in marks if it.size), key=lambda it: (-it.size, it.root is None))
         self._nodes: Mapping[tuple[int, int], bytes] = {}
         self._number_of = number_of
         self._tree = Frontier(self._node)
         self._fault: Fault | None = None
-        self.last_id = 0
+        self.last_id = -(1 << 63)  # nothing hides below the first entry
         self.held_at = 0
         self.compared = 0
 
@@ -94,13 +100,15 @@ class Verifier:
         if not self._marks:
             return None
         last = self._marks[0]
-        return Fault("checkpoint" if last.root is None else "dropped", self.size + 1, last.size)
+        if last.root is None:
+            return Fault("checkpoint", last.size, last.size)
+        return Fault("dropped", self.size + 1, last.size)
 
     def _entry(self, row: Entry | None, leaf: tuple[int, int, bytes] | None) -> Fault | None:
         number = self.size + 1
         if leaf is None or (row is not None and leaf[0] == number and row.id < leaf[1]):
             assert row is not None  # noqa: S101  # one of both is there
-            kind: Kind = "added" if self._number_of(row.id) is None else "re-ordered"
+            kind: Kind = "added" if self._number_of(row.id) is None else "moved"
             return Fault(kind, number, number, row.id)
         if leaf[0] != number or row is None or row.id > leaf[1]:
             return Fault("dropped", number, number)
@@ -120,7 +128,7 @@ class Verifier:
         while marks and marks[-1].size == size:
             mark = marks.pop()
             if mark.root is None:
-                return Fault("checkpoint", self.held_at + 1, size)
+                return Fault("checkpoint", size, size)
             if mark.root != self._tree.root():
                 return Fault("rewritten", self.held_at + 1, size)
             self.compared += 1

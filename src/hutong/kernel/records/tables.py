@@ -121,11 +121,11 @@ audit_nodes = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 
-#: What each node signed; the note says everything, the other columns find it.
+#: What each key signed; the note says everything, the other columns find it.
 audit_checkpoints = Table(
     "audit_checkpoints",
     metadata,
-    Column("origin", Text, primary_key=True),
+    Column("signer", Text, primary_key=True),  # the key's name and id
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("time_ms", BigInteger, nullable=False),
     Column("note", Text, nullable=False),

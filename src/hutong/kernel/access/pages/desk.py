@@ -11,11 +11,12 @@ from litestar.params import Body
 from sqlalchemy.exc import SQLAlchemyError
 
 from hutong.kernel.access.errors import AccessError, Throttled
+from hutong.kernel.audit.standing import Standing
 from hutong.kernel.metrics import RECORDS_LOST
 from hutong.kernel.records import RecordsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from litestar import Request
 
@@ -37,7 +38,7 @@ _UNFIT: Final = 422
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """The parts that the pages of access work with."""
+    """The parts that the pages of access work with; `standing` says how the trail stands."""
 
     database: Database
     people: People
@@ -47,6 +48,7 @@ class Desk(msgspec.Struct, frozen=True):
     guard: Guard
     reporter: Reporter
     token_days: int
+    standing: Callable[[], Standing] = Standing
 
     def record(
         self, request: Request[Any, Any, Any], deed: str, target: str, before: object = None, after: object = None

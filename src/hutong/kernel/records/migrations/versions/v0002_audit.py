@@ -39,11 +39,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_checkpoints",
-        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("signer", sa.Text(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("time_ms", sa.BigInteger(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("origin", "size", name="pk_audit_checkpoints"),
+        sa.PrimaryKeyConstraint("signer", "size", name="pk_audit_checkpoints"),
     )
     sqlite = op.get_bind().dialect.name == "sqlite"
     for table in _TABLES:
