@@ -18,7 +18,8 @@ from hutong.calls.alerts import marks as alert_marks
 from hutong.calls.alerts.conditions import NO_CONDITIONS, ConditionWatcher
 from hutong.calls.engine import Engine, Policy, Tables
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
-from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import due as mirror_due
+from hutong.calls.mirror import settle as mirror_settle
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.mirror.batch import new_reader
 from hutong.calls.trunks import TrunkTable
@@ -102,14 +103,14 @@ def _fill(t: NDArray[np.int64], row: int, number: int) -> None:
     mirror_calls.move(t, row, mirror_calls.TALK, _NOW)
 
 
-def _tick(it: mirror_follow.Follower, now: int, times: int) -> float:
+def _tick(it: mirror_settle.Follower, now: int, times: int) -> float:
     """Microseconds of one tick, batch included."""
     t = it.judge.calls
 
     def once() -> None:
         it.done[:] = 0, 0, 1
         mirror_calls.begin(t, 1)
-        mirror_follow.watch_calls(it, now)
+        mirror_due.watch_calls(it, now)
         mirror_calls.commit(t)
 
     return _microseconds(once, times)

@@ -10,7 +10,8 @@ import numpy as np
 
 from engines import NEIGHBOUR, NOON_NS, Bench
 from hutong.calls import record as rec
-from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import due as mirror_due
+from hutong.calls.mirror import settle as mirror_settle
 from hutong.calls.mirror.batch import new_reader, take_packet, take_stream, up_to_date
 from hutong.calls.mirror.reference import MirrorReference
 from hutong.calls.mirror.waiting import is_full
@@ -109,7 +110,7 @@ class Mirror(Bench):
         done[:] = 0, 0, self.seq
         self.begin()
         given = work(self.reader, self.when)
-        self.commit(int(done[mirror_follow.END]), int(done[mirror_follow.RECORDS]))
+        self.commit(int(done[mirror_settle.END]), int(done[mirror_settle.RECORDS]))
         return given
 
     def packet(self, data: bytes, arrived: int = 0) -> None:
@@ -122,7 +123,7 @@ class Mirror(Bench):
                 self.slow.take(data, arrived or when.now_ms, when, reader)
 
         if is_full(self.reader.it.waiting):
-            self.batch(lambda reader, when: mirror_follow.judge_due(reader.it, when, 1))
+            self.batch(lambda reader, when: mirror_due.judge_due(reader.it, when, 1))
         self.batch(work)
 
     def see(self, message: bytes, *, at_us: int | None = None, source: str = NEIGHBOUR, **more: object) -> None:
@@ -140,8 +141,8 @@ class Mirror(Bench):
         self.now_ns += ms * 1_000_000
 
         def work(reader: Reader, when: Moment) -> None:
-            mirror_follow.judge_due(reader.it, when, 0)
-            mirror_follow.expire(reader.it, when.now_ms, 256)
+            mirror_due.judge_due(reader.it, when, 0)
+            mirror_settle.expire(reader.it, when.now_ms, 256)
 
         self.batch(work)
 

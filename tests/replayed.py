@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from engines import Bench
-from hutong.calls import outcomes, screening
+from hutong.calls import attempt, outcomes, screening
 from hutong.calls import record as rec
 from hutong.calls.archiving import Archiver
 from hutong.calls.features import ROAMING, VOCABULARY
@@ -59,13 +59,13 @@ class Live:
         bench, engine = self.bench, self.bench.engine
         bench.begin()
         text = engine.set_parties(parties, b"call", address_halves(source), bench.when, roaming)
-        engine.call[screening.FAIL_OPEN] = late
-        engine.call[screening.FLAGS] = flags
+        engine.call[attempt.FAIL_OPEN] = late
+        engine.call[attempt.FLAGS] = flags
         end = screening.judge(engine.judge, engine.call, text, engine.scratch, engine.records, 0)
         verdict = engine.scratch.verdict
-        assert not verdict[screening.V_PENDING]
-        trunk = int(engine.tables.trunks.arrays.keys[engine.call[screening.TRUNK]])
-        if verdict[screening.V_ACTION] != ACTION_BLOCK:
+        assert not verdict[attempt.V_PENDING]
+        trunk = int(engine.tables.trunks.arrays.keys[engine.call[attempt.TRUNK]])
+        if verdict[attempt.V_ACTION] != ACTION_BLOCK:
             keys = int(engine.scratch.caller[KEY]), int(engine.scratch.callee[KEY]), trunk
             self.passed.append((bench.seq, keys))
         self.kinds.append(rec.KIND_VERDICT)

@@ -11,7 +11,7 @@ import uvloop
 
 from ask_servers import AskServer, call, held_roaming, until
 from engines import ABROAD
-from hutong.calls import board, screening
+from hutong.calls import attempt, board
 from hutong.calls.asking import client as ask_client
 from hutong.calls.asking import wire as asking
 from hutong.calls.asking.client import AskClient, Unavailable
@@ -107,7 +107,7 @@ def test_a_call_that_waits_holds_nobody_else_up(tmp_path: Path) -> None:
                 assert answer.status == asking.JUDGED
             assert not any(task.done() for task in slow)
             await asyncio.to_thread(until, lambda: len(roaming.asked) == len(slow))
-            roaming.answer(screening.ROAMING_CONFIRMED)
+            roaming.answer(attempt.ROAMING_CONFIRMED)
             return tuple(await asyncio.gather(*slow))
 
         found = asking_of(server.path, work)
@@ -202,7 +202,7 @@ def test_too_many_calls_under_way_are_refused_at_once(tmp_path: Path, monkeypatc
             await asyncio.to_thread(until, lambda: len(roaming.asked) == 3)
             with pytest.raises(Unavailable, match="under way already"):
                 await client.ask([call("x")])
-            roaming.answer(screening.ROAMING_CONFIRMED)
+            roaming.answer(attempt.ROAMING_CONFIRMED)
             await slow
             assert (await client.ask([call("x")]))[0].status == asking.JUDGED
 
@@ -232,7 +232,7 @@ def test_an_asker_who_gives_up_harms_nobody(tmp_path: Path) -> None:
             slow.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await slow
-            roaming.answer(screening.ROAMING_CONFIRMED)
+            roaming.answer(attempt.ROAMING_CONFIRMED)
             assert (await client.ask([call("x")]))[0].status == asking.JUDGED
 
         asking_of(server.path, work)

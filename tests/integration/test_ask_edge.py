@@ -10,7 +10,7 @@ import pytest
 
 from ask_servers import AskServer, PlainClient, call, held_roaming, until
 from engines import ABROAD
-from hutong.calls import board, screening
+from hutong.calls import attempt, board
 from hutong.calls.asking import edge as ask_edge
 from hutong.calls.asking import wire as asking
 from hutong.calls.record import decode
@@ -189,7 +189,7 @@ def test_a_call_that_is_looked_up_waits_and_others_do_not(tmp_path: Path) -> Non
         assert gone.ask(roams) == []
         assert len(roaming.asked) == 1
         gone.socket.close()
-        roaming.answer(screening.ROAMING_UNCONFIRMED)
+        roaming.answer(attempt.ROAMING_UNCONFIRMED)
         first, again = client.frame(), client.frame()
         assert first is not None
         assert again is not None
@@ -217,10 +217,10 @@ def test_a_look_up_whose_verdict_cannot_be_kept_is_unavailable(tmp_path: Path) -
         assert client.ask(roams) == []
         server.keeper.full = True
         until(lambda: roaming.asked)
-        roaming.answer(screening.ROAMING_CONFIRMED)
+        roaming.answer(attempt.ROAMING_CONFIRMED)
         assert client.answers()[0].status == asking.UNAVAILABLE
         server.keeper.full = False
         assert client.ask(roams) == []
         until(lambda: roaming.asked)
-        roaming.answer(screening.ROAMING_CONFIRMED)
+        roaming.answer(attempt.ROAMING_CONFIRMED)
         assert client.answers()[0].status == asking.JUDGED

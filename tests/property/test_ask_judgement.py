@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, Bench, invite, shipped_rules
-from hutong.calls import board, screening
+from hutong.calls import board
 from hutong.calls.asking import batch as ask_batch
 from hutong.calls.asking import wire as asking
 from hutong.calls.asking.batch import AskBatch
+from hutong.calls.attempt import ROAMING_ASK, ROAMING_CONFIRMED, ROAMING_UNCONFIRMED
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.record import decode
 from hutong.calls.trunks import address_halves
@@ -49,7 +50,7 @@ class Asked:
         self.rows = self.batch.answers
 
     def __call__(
-        self, *calls: asking.Attempt, roaming: int = screening.ROAMING_ASK, room: int = 4096
+        self, *calls: asking.Attempt, roaming: int = ROAMING_ASK, room: int = 4096
     ) -> list[tuple[int, int, bytes]]:
         """(status, sequence number, record) of each call."""
         body = asking.encode_request(1, calls)[asking.HEADER.size :]
@@ -287,7 +288,7 @@ class TestRoaming:
         assert abroad.bench.engine.cells[board.ATTEMPTS] == 1
         assert abroad(waits)[0][0] == asking.WAITING, "its repetition waits for the same look-up"
 
-    @pytest.mark.parametrize("roaming", [screening.ROAMING_CONFIRMED, screening.ROAMING_UNCONFIRMED])
+    @pytest.mark.parametrize("roaming", [ROAMING_CONFIRMED, ROAMING_UNCONFIRMED])
     def test_it_is_judged_with_the_answer_as_sip_is(self, abroad: Asked, tmp_path: Path, roaming: int) -> None:
         sip = _prepared(tmp_path / "sip", look_up_roaming=True)
         data = invite("+8613612340000", source=ABROAD, call="w")

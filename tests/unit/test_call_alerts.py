@@ -22,7 +22,8 @@ from hutong.calls.alerts.conditions import (
 )
 from hutong.calls.alerts.features import ALERT_VOCABULARY
 from hutong.calls.alerts.record import KIND_ALERT, decode_alert, find_alerts
-from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import due as mirror_due
+from hutong.calls.mirror import settle as mirror_settle
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.outcomes import all_lost
 from hutong.kernel import windows
@@ -76,7 +77,7 @@ class Watched(Mirror):
     def tick(self, ms: int = TICK_MS) -> None:
         """Let time pass, then do what one tick does."""
         self.wait(ms)
-        self.batch(lambda reader, when: mirror_follow.watch_calls(reader.it, when.now_ms))
+        self.batch(lambda reader, when: mirror_due.watch_calls(reader.it, when.now_ms))
 
     @property
     def alerts(self) -> list[Alert]:
@@ -153,7 +154,7 @@ def test_a_call_that_is_given_up_ends_its_alerts_as_lost(tmp_path: Path) -> None
     mirror = Watched(tmp_path, conditions(tmp_path / "c", rule(*TEN)))
     mirror.talk(CALL)
     mirror.tick(11_000)
-    mirror.tick(mirror_follow.TALK_MS)
+    mirror.tick(mirror_settle.TALK_MS)
     assert [phase for phase, _ in mirror.told] == ["raised", "lost"]
 
 
@@ -209,8 +210,8 @@ def test_a_batch_that_is_not_kept_raises_nothing_and_the_next_one_does(tmp_path:
     mirror.begin()
     it = mirror.reader.it
     it.done[:] = 0, 0, mirror.seq
-    mirror_follow.watch_calls(it, mirror.when.now_ms)
-    assert it.done[mirror_follow.RECORDS] == 1
+    mirror_due.watch_calls(it, mirror.when.now_ms)
+    assert it.done[mirror_settle.RECORDS] == 1
     mirror_calls.recover(mirror.calls)
     windows.recover(mirror.window)
     row = mirror_calls.at_row(mirror.calls, 0)

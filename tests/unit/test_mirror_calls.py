@@ -10,7 +10,7 @@ import pytest
 
 from engines import ABROAD, NEIGHBOUR, invite, status
 from hutong.calls import board
-from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import due as mirror_due
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.mirror.batch import take_packet
 from hutong.kernel import windows
@@ -312,7 +312,7 @@ def test_a_full_table_gives_up_the_oldest_call_and_goes_on(tmp_path: Path) -> No
     for leg in legs:
         mirror.see(leg.invite())
         mirror.see(leg.response(200))
-        mirror.batch(lambda reader, when: mirror_follow.judge_due(reader.it, when, 0))
+        mirror.batch(lambda reader, when: mirror_due.judge_due(reader.it, when, 0))
     lost = [outcome for outcome in mirror.outcomes if outcome.phase == "lost"]
     assert len(lost) == 40
     mirror.see(legs[-1].bye())

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hutong.calls.attempt import ROAMING_CONFIRMED
 from hutong.calls.records import LAYOUTS
 from hutong.calls.records.columns import TEXTS, call_batch
 from hutong.calls.records.convert import Converter
 from hutong.calls.records.faults import FAULTS, CallFileError
 from hutong.calls.records.layout import Layout, TimeLayout, read_layout
 from hutong.calls.replay.batch import ASK, BY_TIME, DERIVE, NEVER, UNKNOWN
-from hutong.calls.screening import ROAMING_CONFIRMED
 from hutong.kernel.errors import ConfigError
 from record_files import HEADER, read, read_text
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.calls import answers, board, screening, transactions
+from hutong.calls import answers, attempt, board, screening, transactions
 from hutong.calls import record as rec
 from hutong.calls.alerts import marks as alert_marks
 from hutong.calls.lane import requests as lane
 from hutong.calls.lane.grammar import EQ
+from hutong.calls.mirror import screened as mirror_screened
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.model import (
     ACTION_BLOCK,
@@ -118,10 +119,10 @@ def received_ms(control: NDArray[np.int64], now_ms: int) -> int:
 
 @compiled
 def count_verdict(
-    cells: NDArray[np.int64], verdict: NDArray[np.int64], scratch: screening.Scratch, trunk: int, seq: int
+    cells: NDArray[np.int64], verdict: NDArray[np.int64], scratch: attempt.Scratch, trunk: int, seq: int
 ) -> None:
     """Count one verdict on the board."""
-    action, flags = verdict[screening.V_ACTION], verdict[screening.V_FLAGS]
+    action, flags = verdict[attempt.V_ACTION], verdict[attempt.V_FLAGS]
     cells[board.ATTEMPTS] += 1
     if action == ACTION_PASS:
         cells[board.PASSED] += 1
@@ -129,17 +130,17 @@ def count_verdict(
         cells[board.WARNED] += 1
     else:
         cells[board.BLOCKED] += 1
-    cells[board.OBSERVED] += verdict[screening.V_STAGED] == ACTION_OBSERVE
+    cells[board.OBSERVED] += verdict[attempt.V_STAGED] == ACTION_OBSERVE
     cells[board.FAIL_OPEN] += (flags & FLAG_FAIL_OPEN) != 0
     cells[board.EMERGENCY] += (flags & FLAG_EMERGENCY) != 0
     cells[board.ALLOWED] += (flags & FLAG_ALLOWED) != 0
     cells[board.MIRROR_JUDGED] += (flags & FLAG_MIRRORED) != 0
-    if verdict[screening.V_FIRED]:
+    if verdict[attempt.V_FIRED]:
         for rule in range(min(scratch.fired.size, board.MAX_RULES)):
             cells[board.RULES_FROM + rule] += scratch.fired[rule]
     row = board.TRUNKS_FROM + 2 * min(trunk, board.MAX_TRUNKS - 1)
     cells[row] += 1
-    area = board.AREAS_FROM + 2 * min(verdict[screening.V_AREA], board.MAX_AREAS - 1)
+    area = board.AREAS_FROM + 2 * min(verdict[attempt.V_AREA], board.MAX_AREAS - 1)
     cells[area] += 1
     if action == ACTION_BLOCK:
         cells[row + 1] += 1
@@ -158,22 +159,22 @@ def set_call(
     call[:] = 0
     pai = spans[lane.PAI_USER + 1] > spans[lane.PAI_USER]
     caller = lane.PAI_USER if pai else lane.FROM_USER
-    call[screening.CALLER], call[screening.CALLER + 1] = spans[caller], spans[caller + 1]
+    call[attempt.CALLER], call[attempt.CALLER + 1] = spans[caller], spans[caller + 1]
     if pai:
-        call[screening.FROM], call[screening.FROM + 1] = spans[lane.FROM_USER], spans[lane.FROM_USER + 1]
-    call[screening.CALLEE], call[screening.CALLEE + 1] = spans[lane.CALLEE], spans[lane.CALLEE + 1]
-    call[screening.CALL_ID], call[screening.CALL_ID + 1] = spans[lane.CALL_ID], spans[lane.CALL_ID + 1]
-    call[screening.TIME_MS] = when.now_ms
-    call[screening.HOUR] = when.hour
-    call[screening.NIGHT] = when.night
-    call[screening.ROAMING] = screening.ROAMING_ASK
-    call[screening.ANONYMOUS] = lane.is_anonymous(text, spans[caller], spans[caller + 1])
-    call[screening.FAIL_OPEN] = when.now_ms - received > when.budget_ms
+        call[attempt.FROM], call[attempt.FROM + 1] = spans[lane.FROM_USER], spans[lane.FROM_USER + 1]
+    call[attempt.CALLEE], call[attempt.CALLEE + 1] = spans[lane.CALLEE], spans[lane.CALLEE + 1]
+    call[attempt.CALL_ID], call[attempt.CALL_ID + 1] = spans[lane.CALL_ID], spans[lane.CALL_ID + 1]
+    call[attempt.TIME_MS] = when.now_ms
+    call[attempt.HOUR] = when.hour
+    call[attempt.NIGHT] = when.night
+    call[attempt.ROAMING] = attempt.ROAMING_ASK
+    call[attempt.ANONYMOUS] = lane.is_anonymous(text, spans[caller], spans[caller + 1])
+    call[attempt.FAIL_OPEN] = when.now_ms - received > when.budget_ms
 
 
 @compiled
 def set_source(  # what says where a call came from
-    it: screening.Judge,
+    it: attempt.Judge,
     call: NDArray[np.int64],
     spans: NDArray[np.int64],
     high: int,
@@ -186,8 +187,8 @@ def set_source(  # what says where a call came from
             high, low = 0, spans[lane.SOURCE_LOW]
         else:
             cells[board.UNTRUSTED_SOURCE] += 1
-    call[screening.SOURCE_HIGH], call[screening.SOURCE_LOW] = high, low
-    call[screening.TRUNK] = find_trunk(it.trunks, np.uint64(high), np.uint64(low))
+    call[attempt.SOURCE_HIGH], call[attempt.SOURCE_LOW] = high, low
+    call[attempt.TRUNK] = find_trunk(it.trunks, np.uint64(high), np.uint64(low))
 
 
 @compiled
@@ -201,14 +202,15 @@ def from_tag(t: NDArray[np.int64], data: NDArray[np.uint8], spans: NDArray[np.in
 
 @compiled
 def note_screened(
-    it: screening.Judge, call: NDArray[np.int64], scratch: screening.Scratch, hashes: tuple[int, int], seq: int
+    it: attempt.Judge, call: NDArray[np.int64], scratch: attempt.Scratch, hashes: tuple[int, int], seq: int
 ) -> None:
-    """Tell the call table, where there is one, that this call was asked about; see `mirror.table.note_screened`."""
+    """Tell the call table, where there is one, that this call was asked about; see `mirror.screened`."""
     facts = alert_marks.facts_of(it.rules, scratch.verdict, scratch.fired)
-    caller, callee, now = scratch.caller[KEY], scratch.callee[KEY], call[screening.TIME_MS]
-    blocked = scratch.verdict[screening.V_ACTION] == ACTION_BLOCK
-    keys = (caller, callee, it.trunks.keys[call[screening.TRUNK]])
-    if mirror_calls.note_screened(it.calls, hashes, keys, seq, facts, blocked, now) and alert_marks.is_flagged(facts):
+    caller, callee, now = scratch.caller[KEY], scratch.callee[KEY], call[attempt.TIME_MS]
+    blocked = scratch.verdict[attempt.V_ACTION] == ACTION_BLOCK
+    keys = (caller, callee, it.trunks.keys[call[attempt.TRUNK]])
+    stands = mirror_screened.note_screened(it.calls, hashes, keys, seq, facts, blocked, now)
+    if stands and alert_marks.is_flagged(facts):
         alert_marks.note_flagged(it.calls, caller, callee, 1 if blocked else 0, now)
 
 
@@ -221,13 +223,13 @@ def transaction_hash(data: NDArray[np.uint8], spans: NDArray[np.int64], salt: in
 
 @compiled
 def screen_batch(
-    it: screening.Judge,
+    it: attempt.Judge,
     parts: answers.AnswerArrays,
     state: transactions.TransactionArrays,
     inbox: Inbox,
     outbox: Outbox,
     buffer: rec.RecordBuffer,
-    scratch: screening.Scratch,
+    scratch: attempt.Scratch,
     cells: NDArray[np.int64],
     spans: NDArray[np.int64],
     call: NDArray[np.int64],
@@ -294,12 +296,12 @@ def screen_batch(
         set_call(call, spans, data, when, received_ms(inbox.control[index], when.now_ms))
         set_source(it, call, spans, 0, (0xFFFF << 32) | source, cells)
         after = screening.judge(it, call, data, scratch, buffer, end)
-        if scratch.verdict[screening.V_PENDING]:
+        if scratch.verdict[attempt.V_PENDING]:
             outbox.declined[declined] = index
             declined += 1
             index += 1
             continue
-        count_verdict(cells, scratch.verdict, scratch, call[screening.TRUNK], seq + records)
+        count_verdict(cells, scratch.verdict, scratch, call[attempt.TRUNK], seq + records)
         if mirror_calls.in_use(it.calls):
             hashes = (
                 mirror_calls.text_hash(it.calls, data, spans[lane.CALL_ID], spans[lane.CALL_ID + 1]),
@@ -307,10 +309,10 @@ def screen_batch(
             )
             note_screened(it, call, scratch, hashes, seq + records)
         answer = answers.pack(
-            scratch.verdict[screening.V_ACTION],
-            scratch.verdict[screening.V_CODE],
-            answers.row_of(parts, scratch.verdict[screening.V_RULE]),
-            call[screening.TRUNK],
+            scratch.verdict[attempt.V_ACTION],
+            scratch.verdict[attempt.V_CODE],
+            answers.row_of(parts, scratch.verdict[attempt.V_RULE]),
+            call[attempt.TRUNK],
         )
         size = answers.write_response(parts, answer, message, data, spans, source, port, outbox.data[index])
         outbox.lengths[index] = size

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.calls import answers, batch, screening, transactions
+from hutong.calls import answers, attempt, batch, screening, transactions
 from hutong.calls import record as rec
 from hutong.calls.alerts import conditions as alert_conditions
 from hutong.calls.lane import requests as lane
@@ -97,7 +97,7 @@ class Engine:
         self.outbox = batch.new_outbox()
         self.records = rec.new_record_buffer(_RECORD_BUFFER)
         self.spans = np.zeros(lane.SPANS, dtype=np.int64)
-        self.call = np.zeros(screening.CALL_SLOTS, dtype=np.int64)
+        self.call = np.zeros(attempt.CALL_SLOTS, dtype=np.int64)
         self.zone = zoneinfo.ZoneInfo(policy.time_zone)
         self._hour_from = 0
         self._hour = 0
@@ -111,7 +111,7 @@ class Engine:
         self.parts = answers.build_answers(
             ruleset, self.tables.trunks, self.policy.next_hop, self.policy.redress_url, self.parts
         )
-        self.scratch = screening.new_scratch(len(ruleset.rules))
+        self.scratch = attempt.new_scratch(len(ruleset.rules))
         self._assemble()
 
     def use_alerts(self, conditions: alert_conditions.Conditions) -> None:
@@ -129,7 +129,7 @@ class Engine:
         self._assemble()
 
     def _assemble(self) -> None:
-        self.judge = screening.Judge(
+        self.judge = attempt.Judge(
             plan=self.tables.numbering.arrays,
             trunks=self.tables.trunks.arrays,
             lists=self.tables.lists,
@@ -137,7 +137,7 @@ class Engine:
             windows=handle_of(self.tables.windows),
             calls=self.tables.calls,
             program=self.ruleset.program,
-            rules=screening.rule_arrays(self.ruleset),
+            rules=attempt.rule_arrays(self.ruleset),
             scores=self.tables.scores,
             use_table=int(self.policy.use_roaming_table),
             look_up_roaming=int(self.policy.look_up_roaming),
@@ -204,7 +204,7 @@ class Engine:
             source: true source address as two halves (see `trunks.address_halves`).
             when: the moment.
             late: the verdict's budget is spent: fail open.
-            roaming: a look-up's answer, or screening.ROAMING_ASK.
+            roaming: a look-up's answer, or attempt.ROAMING_ASK.
             at: first free byte of the records buffer.
             seq: sequence number that the record will get.
 
@@ -213,21 +213,21 @@ class Engine:
         """
         text = self.set_parties(parties, call_id, source, when, roaming)
         call = self.call
-        call[screening.FAIL_OPEN] = late
+        call[attempt.FAIL_OPEN] = late
         after = screening.judge(self.judge, call, text, self.scratch, self.records, at)
         verdict = self.scratch.verdict
-        if verdict[screening.V_PENDING]:
+        if verdict[attempt.V_PENDING]:
             return Outcome(answer=0, pending=True), at
-        trunk = int(call[screening.TRUNK])
+        trunk = int(call[attempt.TRUNK])
         batch.count_verdict(self.cells, verdict, self.scratch, trunk, seq)
         if mirror_calls.in_use(self.tables.calls):
             hashes = (self.call_hash(call_id), self.call_hash(parties.tag))
             batch.note_screened(self.judge, call, self.scratch, hashes, seq)
         assert self.parts is not None  # noqa: S101  # set by the constructor
         answer = answers.pack(
-            int(verdict[screening.V_ACTION]),
-            int(verdict[screening.V_CODE]),
-            answers.row_of(self.parts, int(verdict[screening.V_RULE])),
+            int(verdict[attempt.V_ACTION]),
+            int(verdict[attempt.V_CODE]),
+            answers.row_of(self.parts, int(verdict[attempt.V_RULE])),
             trunk,
         )
         return Outcome(answer=int(answer), pending=False), int(after)
@@ -242,23 +242,23 @@ class Engine:
         call, here = self.call, 0
         call[:] = 0
         for slot, part in zip(
-            (screening.CALLER, screening.FROM, screening.CALLEE, screening.DIVERTER, screening.CALL_ID),
+            (attempt.CALLER, attempt.FROM, attempt.CALLEE, attempt.DIVERTER, attempt.CALL_ID),
             texts,
             strict=True,
         ):
             call[slot], call[slot + 1] = here, here + len(part)
             here += len(part)
         high, low = source
-        call[screening.TIME_MS], call[screening.HOUR], call[screening.NIGHT] = (
+        call[attempt.TIME_MS], call[attempt.HOUR], call[attempt.NIGHT] = (
             when.now_ms,
             when.hour,
             when.night,
         )
-        call[screening.ANONYMOUS] = parties.anonymous
-        call[screening.ROAMING] = roaming
-        call[screening.SOURCE_HIGH], call[screening.SOURCE_LOW] = _signed(high), _signed(low)
-        call[screening.TRUNK] = self.tables.trunks.find(high, low)
-        call[screening.FLAGS] = FLAG_REFERENCE
+        call[attempt.ANONYMOUS] = parties.anonymous
+        call[attempt.ROAMING] = roaming
+        call[attempt.SOURCE_HIGH], call[attempt.SOURCE_LOW] = _signed(high), _signed(low)
+        call[attempt.TRUNK] = self.tables.trunks.find(high, low)
+        call[attempt.FLAGS] = FLAG_REFERENCE
         return text
 
     def call_hash(self, text: bytes) -> int:

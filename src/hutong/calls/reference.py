@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from hutong.calls import answers, board, screening, transactions
+from hutong.calls import answers, attempt, board, transactions
 from hutong.calls.identity import read_parties
 from hutong.calls.lane.requests import DEFAULT_PORT
 from hutong.calls.model import PHRASES as VERDICT_PHRASES
@@ -194,7 +194,7 @@ class Reference:
         late = when.now_ms - source.received_ms > when.budget_ms
         halves = source_of(self._engine, request, source.address)
         waiting = Parked(request, read_parties(request), source, branch, message, halves)
-        roaming = screening.ROAMING_ASK if len(self._parked) < MAX_PARKED else screening.ROAMING_UNKNOWN
+        roaming = attempt.ROAMING_ASK if len(self._parked) < MAX_PARKED else attempt.ROAMING_UNKNOWN
         return self._judge(waiting, when, at, seq, late=late, roaming=roaming)
 
     def _judge(self, it: Parked, when: Moment, at: int, seq: int, *, late: bool, roaming: int) -> Reply:

@@ -11,23 +11,11 @@ from typing import TYPE_CHECKING
 
 from hutong.calls import record as rec
 from hutong.calls.attempt import (
-    ANONYMOUS,
     CALL_ID,
-    CALL_SLOTS,
     CALLEE,
     CALLER,
     DIVERTER,
-    FAIL_OPEN,
-    FLAGS,
     FROM,
-    HOUR,
-    NIGHT,
-    ROAMING,
-    ROAMING_ASK,
-    ROAMING_CONFIRMED,
-    ROAMING_NOT_ASKED,
-    ROAMING_UNCONFIRMED,
-    ROAMING_UNKNOWN,
     SOURCE_HIGH,
     SOURCE_LOW,
     TIME_MS,
@@ -39,15 +27,9 @@ from hutong.calls.attempt import (
     V_CODE,
     V_FIRED,
     V_FLAGS,
-    V_PENDING,
     V_RULE,
-    V_STAGED,
-    VERDICT_SLOTS,
     Judge,
-    RuleArrays,
     Scratch,
-    new_scratch,
-    rule_arrays,
 )
 from hutong.calls.model import FLAG_FAIL_OPEN, FLAG_NIGHT
 from hutong.calls.outcomes import replay_outcome
@@ -60,50 +42,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hutong.kernel.windows import WindowArrays
-
-__all__ = [
-    "ANONYMOUS",
-    "CALLEE",
-    "CALLER",
-    "CALL_ID",
-    "CALL_SLOTS",
-    "DIVERTER",
-    "FAIL_OPEN",
-    "FLAGS",
-    "FROM",
-    "HOUR",
-    "NIGHT",
-    "ROAMING",
-    "ROAMING_ASK",
-    "ROAMING_CONFIRMED",
-    "ROAMING_NOT_ASKED",
-    "ROAMING_UNCONFIRMED",
-    "ROAMING_UNKNOWN",
-    "SOURCE_HIGH",
-    "SOURCE_LOW",
-    "TIME_MS",
-    "TRUNK",
-    "VERDICT_SLOTS",
-    "V_ACTION",
-    "V_AREA",
-    "V_CALLEE_LISTS",
-    "V_CALLER_LISTS",
-    "V_CODE",
-    "V_FIRED",
-    "V_FLAGS",
-    "V_PENDING",
-    "V_RULE",
-    "V_STAGED",
-    "Judge",
-    "RuleArrays",
-    "Scratch",
-    "judge",
-    "new_scratch",
-    "note_call",
-    "replay_records",
-    "replay_windows",
-    "rule_arrays",
-]
 
 
 @compiled

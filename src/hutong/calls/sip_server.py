@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.calls import board, screening, transactions
+from hutong.calls import attempt, board, transactions
 from hutong.calls.batch import ADDRESS, BATCH, SOCKET_AT
 from hutong.calls.datagrams import DatagramBuffers, DatagramSocket, address_of
 from hutong.calls.loop import BROKEN, READ, WRITE
@@ -196,7 +196,7 @@ class SipServer:
             self._answer_parked(reply.ticket, at, code)
 
         if not self._look_ups.ask(reply.ask, answered):
-            answered(screening.ROAMING_UNKNOWN)
+            answered(attempt.ROAMING_UNKNOWN)
 
     def _answer_parked(self, ticket: int, at: DatagramSocket | Connection, code: int) -> None:
         now = self._clock.wall()

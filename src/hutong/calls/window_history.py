@@ -13,7 +13,7 @@ import numpy as np
 from hutong.calls.model import FLAG_FAIL_OPEN, FLAG_NIGHT
 from hutong.calls.outcomes import note_outcome
 from hutong.calls.record import KIND_VERDICT
-from hutong.calls.screening import note_call
+from hutong.calls.weighing import note_call
 from hutong.kernel import windows
 from hutong.kernel.compiled import compiled
 from hutong.kernel.numbering import trunk_key

@@ -18,6 +18,7 @@ import numpy as np
 from hutong.calls.alerts.features import ALERT_VOCABULARY, TARIFFS
 from hutong.calls.alerts.record import ALERT_SLOTS, KINDS, kind_of
 from hutong.calls.alerts.watch import Watch
+from hutong.calls.mirror import cursors as mirror_cursors
 from hutong.calls.mirror import table as mirror_calls
 from hutong.kernel.errors import RuleError
 from hutong.kernel.numbering import NUMBER_FIELDS
@@ -161,8 +162,8 @@ def watch_for(conditions: Conditions, calls: NDArray[np.int64]) -> Watch:
     digest = digest - 2**64 if digest >= 2**63 else digest
     bits = list(range(len(ruleset)))
     if mirror_calls.in_use(calls):
-        bits = mirror_calls.slots_for(calls, [_hash(rule.id) for rule in ruleset.rules])
-        mirror_calls.set_cursors(calls, digest, ages_of(ruleset))
+        bits = mirror_cursors.slots_for(calls, [_hash(rule.id) for rule in ruleset.rules])
+        mirror_cursors.set_cursors(calls, digest, ages_of(ruleset))
     reads = [ruleset.features_of(rule) for rule in range(len(ruleset))]
     ids = [rule.id.encode() for rule in ruleset.rules]
     known = sorted((int(prefix) | len(prefix) << _COUNT_SHIFT, TARIFFS.index(it)) for prefix, it in tariffs.items())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hutong.calls.attempt import V_ACTION, V_CALLER_LISTS, V_FIRED, V_FLAGS, RuleArrays
 from hutong.calls.mirror.table import (
     MARK,
     MARK_BUCKETS,
@@ -35,7 +36,6 @@ from hutong.calls.model import (
     FLAG_EMERGENCY,
     FLAG_FAIL_OPEN,
 )
-from hutong.calls.screening import V_ACTION, V_CALLER_LISTS, V_FIRED, V_FLAGS, RuleArrays
 from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.lists import block_id
 from hutong.kernel.windows.table import mixed

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hutong.calls import record as rec
-    from hutong.calls.screening import Judge
+    from hutong.calls.attempt import Judge
 
 #: Calls looked at in one tick, at most; and steps of cursors.
 LOOKS, STEPS = 256, 4096

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from hutong.calls import attempt, screening
 from hutong.calls import record as rec
-from hutong.calls import screening
 from hutong.calls.asking import wire as asking
 from hutong.calls.batch import count_verdict, note_screened
 from hutong.calls.lane import requests as lane
@@ -173,15 +173,13 @@ def named_trunk(trunks: TrunkArrays, text: NDArray[np.uint8], start: int, end: i
 
 
 @compiled
-def _set_call(
-    it: screening.Judge, request: Request, row: int, text: int, call: NDArray[np.int64], when: Moment
-) -> bool:
+def _set_call(it: attempt.Judge, request: Request, row: int, text: int, call: NDArray[np.int64], when: Moment) -> bool:
     """Fill in the call; False when it names a trunk that does not exist."""
     call[:] = 0
     words, cells = request.words, request.cells
     at = text
     cell = row * _CELLS + _LENGTHS
-    for slot in (screening.CALL_ID, screening.CALLER, screening.CALLEE, screening.FROM, screening.DIVERTER):
+    for slot in (attempt.CALL_ID, attempt.CALLER, attempt.CALLEE, attempt.FROM, attempt.DIVERTER):
         call[slot] = at
         at += signed(cells[cell])
         call[slot + 1] = at
@@ -189,19 +187,19 @@ def _set_call(
     end = at + signed(cells[cell])
     marks = signed(cells[row * _CELLS + _MARKS])
     word = row * _WORDS
-    call[screening.TIME_MS] = when.now_ms
-    call[screening.HOUR] = when.hour
-    call[screening.NIGHT] = when.night
-    withheld = lane.is_anonymous(request.bytes_, call[screening.CALLER], call[screening.CALLER + 1])
-    call[screening.ANONYMOUS] = 1 if marks & _WITHHELD else withheld
-    call[screening.FAIL_OPEN] = when.now_ms - words[word + _RECEIVED] > when.budget_ms
-    call[screening.SOURCE_HIGH], call[screening.SOURCE_LOW] = words[word + _HIGH], words[word + _LOW]
+    call[attempt.TIME_MS] = when.now_ms
+    call[attempt.HOUR] = when.hour
+    call[attempt.NIGHT] = when.night
+    withheld = lane.is_anonymous(request.bytes_, call[attempt.CALLER], call[attempt.CALLER + 1])
+    call[attempt.ANONYMOUS] = 1 if marks & _WITHHELD else withheld
+    call[attempt.FAIL_OPEN] = when.now_ms - words[word + _RECEIVED] > when.budget_ms
+    call[attempt.SOURCE_HIGH], call[attempt.SOURCE_LOW] = words[word + _HIGH], words[word + _LOW]
     if end > at:
         trunk = named_trunk(it.trunks, request.bytes_, at, end)
-        call[screening.TRUNK] = max(trunk, 0)
+        call[attempt.TRUNK] = max(trunk, 0)
         return trunk >= 0
     if marks & _HAS_SOURCE:
-        call[screening.TRUNK] = find_trunk(it.trunks, np.uint64(words[word + _HIGH]), np.uint64(words[word + _LOW]))
+        call[attempt.TRUNK] = find_trunk(it.trunks, np.uint64(words[word + _HIGH]), np.uint64(words[word + _LOW]))
     return True
 
 
@@ -217,12 +215,12 @@ def _text_of(request: Request, rows: int, start: int) -> int:
 
 @compiled
 def judge_many(  # noqa: PLR0913, PLR0917  # Numba takes arrays, not objects
-    it: screening.Judge,
+    it: attempt.Judge,
     seen: NDArray[np.int64],
     request: Request,
     answers: NDArray[np.int64],
     buffer: rec.RecordBuffer,
-    scratch: screening.Scratch,
+    scratch: attempt.Scratch,
     cells: NDArray[np.int64],
     call: NDArray[np.int64],
     when: Moment,
@@ -245,7 +243,7 @@ def judge_many(  # noqa: PLR0913, PLR0917  # Numba takes arrays, not objects
         when: the moment of judgement.
         start, rows: which calls.
         seq: the journal's next sequence number.
-        roaming: what a look-up said, for calls that waited for it; else screening.ROAMING_ASK.
+        roaming: what a look-up said, for calls that waited for it; else attempt.ROAMING_ASK.
         room: how many more calls may wait for a look-up; what is beyond that is judged as unknown.
 
     Returns:
@@ -266,7 +264,7 @@ def judge_many(  # noqa: PLR0913, PLR0917  # Numba takes arrays, not objects
         answer[INDEX], answer[HASH], answer[TEXT_FROM], answer[TEXT_TO] = row, what, text, after_text
         answer[SEQ], answer[START], answer[LENGTH] = 0, end, 0
         entry = _find(seen, what, when.now_ms)
-        known = entry >= 0 and roaming == screening.ROAMING_ASK
+        known = entry >= 0 and roaming == attempt.ROAMING_ASK
         if known:
             answer[SEQ] = seen[entry, _VERDICT]
             answer[STATUS] = _REPEATED if answer[SEQ] else _WAITING
@@ -274,23 +272,23 @@ def judge_many(  # noqa: PLR0913, PLR0917  # Numba takes arrays, not objects
         elif not _set_call(it, request, row, text, call, when):
             answer[STATUS] = _NO_TRUNK
         else:
-            call[screening.ROAMING] = roaming
-            if roaming == screening.ROAMING_ASK and waiting >= room:
-                call[screening.ROAMING] = screening.ROAMING_UNKNOWN
-            if roaming != screening.ROAMING_ASK:
-                call[screening.FAIL_OPEN] = 0  # its time ran until the look-up began
+            call[attempt.ROAMING] = roaming
+            if roaming == attempt.ROAMING_ASK and waiting >= room:
+                call[attempt.ROAMING] = attempt.ROAMING_UNKNOWN
+            if roaming != attempt.ROAMING_ASK:
+                call[attempt.FAIL_OPEN] = 0  # its time ran until the look-up began
             after = screening.judge(it, call, request.bytes_, scratch, buffer, end)
-            if scratch.verdict[screening.V_PENDING]:
+            if scratch.verdict[attempt.V_PENDING]:
                 answer[STATUS], answer[CALLER_KEY] = _WAITING, scratch.caller[KEY]
                 _enter(seen, what, 0, when.now_ms)
                 waiting += 1
             else:
-                count_verdict(cells, scratch.verdict, scratch, call[screening.TRUNK], seq + records)
+                count_verdict(cells, scratch.verdict, scratch, call[attempt.TRUNK], seq + records)
                 if mirror_calls.in_use(it.calls):
                     # Who asks over HTTP names no From tag.
                     hashes = (
                         mirror_calls.text_hash(
-                            it.calls, request.bytes_, call[screening.CALL_ID], call[screening.CALL_ID + 1]
+                            it.calls, request.bytes_, call[attempt.CALL_ID], call[attempt.CALL_ID + 1]
                         ),
                         0,
                     )

@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hutong.calls import board, screening
+from hutong.calls import attempt, board
 from hutong.calls.asking import batch as ask_batch
 from hutong.calls.asking import wire as asking
 from hutong.calls.asking.batch import STATUS, AskBatch
@@ -177,7 +177,7 @@ class AskEdge:
         body = sample[asking.HEADER.size :]
         self._batch.load(body, 1)
         moment = engine.moment(now)
-        self._batch.judge(moment, 0, 1, self._loop.keeper.begin(), roaming=screening.ROAMING_ASK, room=1)
+        self._batch.judge(moment, 0, 1, self._loop.keeper.begin(), roaming=attempt.ROAMING_ASK, room=1)
         self._loop.keeper.abandon()
         self._batch.forget(int(self._batch.answers[0, ask_batch.HASH]))
         engine.cells[:] = before
@@ -262,7 +262,7 @@ class AskEdge:
         cells[board.ASK_CALLS] += frame.rows
         start, waiting = 0, []
         while start < frame.rows:
-            rows, end = self._judge(start, frame.rows, screening.ROAMING_ASK)
+            rows, end = self._judge(start, frame.rows, attempt.ROAMING_ASK)
             held = rows[:, STATUS] == asking.WAITING
             waiting += [self._to_park(row) for row in rows[held]]
             client.send(self._reply(frame.ticket, rows[~held], end))
@@ -316,7 +316,7 @@ class AskEdge:
             self._resume(it.what, code)
 
         if not self._look_ups.ask(it.number, answered):
-            answered(screening.ROAMING_UNKNOWN)
+            answered(attempt.ROAMING_UNKNOWN)
 
     def _resume(self, what: int, roaming: int) -> None:
         """Judge a parked call with what the look-up said, whoever still listens: it was attempted."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.calls import board, screening
+from hutong.calls import attempt, board
 from hutong.calls.asking import batch as ask_batch
 from hutong.calls.asking import wire as asking
 from hutong.calls.asking.batch import STATUS, AskBatch
@@ -88,7 +88,7 @@ class FeedDesk:
         engine = loop.engine
         # Nobody waits for the answer, but the order of a caller's calls counts: no call stands aside for a look-up.
         done = self._batch.judge(
-            engine.moment(now), start, rows, loop.keeper.begin(), roaming=screening.ROAMING_ASK, room=0
+            engine.moment(now), start, rows, loop.keeper.begin(), roaming=attempt.ROAMING_ASK, room=0
         )
         judged, offsets = self._batch.answers[start : done.next], fed.offsets[start : done.next]
         place = Place(fed.topic, fed.partition, int(offsets[-1]) + 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hutong.calls import batch, board
+from hutong.calls.attempt import CALL_SLOTS
 from hutong.calls.lane import hep as lane_hep
 from hutong.calls.lane import messages as lane_messages
 from hutong.calls.lane import requests as lane
@@ -23,15 +24,13 @@ from hutong.calls.mirror.follow import (
     F_STATUS,
     F_TO,
     FACTS,
-    Follower,
     follow,
     follow_new,
     is_new_call,
-    takes_more,
 )
+from hutong.calls.mirror.settle import Follower, takes_more
 from hutong.calls.mirror.waiting import new_waiting
 from hutong.calls.outcomes import OUTCOME_SLOTS
-from hutong.calls.screening import CALL_SLOTS
 from hutong.calls.transactions import hash_branch
 from hutong.kernel.compiled import compiled
 from hutong.protocols.hep import KIND_SIP

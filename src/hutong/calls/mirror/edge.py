@@ -14,11 +14,12 @@ from hutong.calls import board
 from hutong.calls.batch import BATCH
 from hutong.calls.datagrams import DatagramBuffers, DatagramSocket
 from hutong.calls.lane import hep as lane_hep
-from hutong.calls.mirror import follow as mirror_follow
+from hutong.calls.mirror import due as mirror_due
+from hutong.calls.mirror import settle as mirror_settle
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.mirror.batch import Reader, new_reader, take_datagrams, take_stream, up_to_date
-from hutong.calls.mirror.follow import END, RECORDS, SEQ
 from hutong.calls.mirror.reference import MirrorReference
+from hutong.calls.mirror.settle import END, RECORDS, SEQ
 from hutong.calls.mirror.streams import MAX_CONNECTIONS, MirrorConnection
 from hutong.calls.mirror.waiting import RING, is_full
 from hutong.calls.streams import IDLE_MS, StreamListener
@@ -106,7 +107,7 @@ class MirrorEdge:
                 ) from error
             self._loop.watch(it.socket.fileno(), self)
         self._by_descriptor = {it.socket.fileno(): it for it in self._sockets}
-        while self._batch(lambda reader, when: bool(mirror_follow.resume(reader.it, when.now_ms))):
+        while self._batch(lambda reader, when: bool(mirror_settle.resume(reader.it, when.now_ms))):
             pass
 
     def close(self) -> None:
@@ -116,7 +117,7 @@ class MirrorEdge:
         self._connections.clear()
         if self._by_descriptor:
             self._by_descriptor = {}
-            while self._batch(lambda reader, when: bool(mirror_follow.judge_due(reader.it, when, self._ring))):
+            while self._batch(lambda reader, when: bool(mirror_due.judge_due(reader.it, when, self._ring))):
                 pass
 
     def _batch(self, work: Callable[[Reader, Moment], bool], packets: int = 0) -> bool:
@@ -142,7 +143,7 @@ class MirrorEdge:
         if not is_full(waiting):
             return True
         early = max(self._ring // _EARLY_SHARE, 1)
-        self._batch(lambda reader, when: bool(mirror_follow.judge_due(reader.it, when, early)))
+        self._batch(lambda reader, when: bool(mirror_due.judge_due(reader.it, when, early)))
         if not is_full(waiting):
             return True
         self._engine.cells[board.MIRROR_LOST] += packets
@@ -229,12 +230,12 @@ class MirrorEdge:
         """Judge what nobody asked about, give up what has no end, publish counters."""
 
         def work(reader: Reader, when: Moment) -> bool:
-            full = mirror_follow.judge_due(reader.it, when, 0)
-            return bool(mirror_follow.expire(reader.it, when.now_ms, _GIVEN_UP) or full)
+            full = mirror_due.judge_due(reader.it, when, 0)
+            return bool(mirror_settle.expire(reader.it, when.now_ms, _GIVEN_UP) or full)
 
         def watch(reader: Reader, when: Moment) -> bool:
             more = work(reader, when)
-            mirror_follow.watch_calls(reader.it, when.now_ms)
+            mirror_due.watch_calls(reader.it, when.now_ms)
             return more
 
         # The crossing alone takes longer than there is to do while no call is under way.
@@ -268,10 +269,10 @@ class MirrorEdge:
             take_datagrams(self._reader, inbox, 0, 1, when)
             take_stream(self._reader, np.frombuffer(bytearray(data), dtype=np.uint8), 0, when)
             self._reference.take(data, when.now_ms, when, self._reader)
-        mirror_follow.judge_due(it, when, self._ring)
-        mirror_follow.expire(it, when.now_ms, 1)
-        mirror_follow.watch_calls(it, when.now_ms)
-        mirror_follow.resume(it, when.now_ms)
+        mirror_due.judge_due(it, when, self._ring)
+        mirror_settle.expire(it, when.now_ms, 1)
+        mirror_due.watch_calls(it, when.now_ms)
+        mirror_settle.resume(it, when.now_ms)
         self._keeper.abandon()
         it.waiting.header[:] = ring
         engine.cells[:] = before

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hutong.calls import board, screening
+from hutong.calls import attempt, board
 from hutong.calls.identity import read_parties
 from hutong.calls.lane import hep as lane_hep
 from hutong.calls.lane.messages import METHOD_BYE, METHOD_INVITE, METHOD_OTHER
@@ -94,7 +94,7 @@ class MirrorReference:
             assert isinstance(message, Request)  # noqa: S101  # the line above says so, but not to the type checker
             halves = source_of(engine, message, source)
             parties = read_parties(message)
-            text = engine.set_parties(parties, message.call_id, halves, when, screening.ROAMING_ASK)
+            text = engine.set_parties(parties, message.call_id, halves, when, attempt.ROAMING_ASK)
             mirror_follow.follow_new(it, engine.call, text, when)
         else:
             mirror_follow.follow(it, _array(message.call_id), when.now_ms)

@@ -28,8 +28,6 @@ from hutong.kernel.compiled import compiled
 from hutong.kernel.windows.undo import stores_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 MAGIC_NUMBER = 0x32_4C_4C_41_43_54_48  # "HTCALL2"
@@ -39,20 +37,20 @@ MAGIC, CAPACITY, BUCKETS, SALT, BOOT, CLOSED = 0, 1, 2, 3, 4, 6  # BOOT takes tw
 BATCH, FIRST_SEQ, LOGGED = 8, 9, 10
 # From here on, words that change within a batch.
 USED, FREE, ROWS, FOLLOWED = 16, 17, 18, 19
-_HEADS, _TAILS = 20, 24
+HEADS, _TAILS = 20, 24
 #: Numbers marked, the ends of their list, and where the round over the rows stands (`alerts.marks`, `alerts.watch`).
 MARKED, MARK_OLDEST, MARK_NEWEST, ROUND = 27, 28, 29, 30
 #: Digest of the alert conditions that the cursors are for; how many cursors the lists SETUP and TALK have.
-CONDITIONS, _CURSOR_COUNTS = 31, 32
+CONDITIONS, CURSOR_COUNTS = 31, 32
 #: Where the marks' buckets and the marks begin, and how many of each there are.
 MARK_BUCKETS_AT, MARKS_AT, MARK_BUCKETS, MARKS = 34, 35, 36, 37
 #: Most cursors of a list.
 CURSORS = 16
 #: Ages (ms) and cursors: CURSORS words for SETUP, as many for TALK.
-_AGES, _CURSORS = 40, 40 + 2 * CURSORS
+AGES, _CURSORS = 40, 40 + 2 * CURSORS
 #: Most alert conditions at once: each has a bit of RAISED, and here the hash of its id.
 SLOTS = 62
-_SLOTS_AT = _CURSORS + 2 * CURSORS
+SLOTS_AT = _CURSORS + 2 * CURSORS
 _HEADER = 168
 
 #: Words that one batch may change; a datagram changes fewer than MOST_CHANGES.
@@ -114,7 +112,7 @@ def format_table(words: NDArray[np.int64], capacity: int, salt: int) -> NDArray[
     """Make an all-zero array of words_for(capacity) an empty table; `salt` is secret."""
     words[CAPACITY], words[BUCKETS], words[SALT] = capacity, _buckets_for(capacity), salt
     words[FREE] = NONE
-    words[_HEADS : _HEADS + 3] = NONE
+    words[HEADS : HEADS + 3] = NONE
     words[_TAILS : _TAILS + 3] = NONE
     words[MARK_OLDEST : MARK_NEWEST + 1] = NONE
     words[MARK_BUCKETS_AT] = words_for(capacity) - marks_words(capacity)
@@ -256,57 +254,13 @@ def cursor_at(kind: int, index: int) -> int:
 @compiled
 def age_of(t: NDArray[np.int64], kind: int, index: int) -> int:
     """The age (ms in the list) that a cursor waits for."""
-    return int(t[_AGES + kind * CURSORS + index])
+    return int(t[AGES + kind * CURSORS + index])
 
 
 @compiled
 def cursors_of(t: NDArray[np.int64], kind: int) -> int:
     """How many cursors a list has."""
-    return int(t[_CURSOR_COUNTS + kind])
-
-
-def set_cursors(t: NDArray[np.int64], digest: int, ages: tuple[Sequence[int], Sequence[int]]) -> None:
-    """Wait for these ages (ms, of SETUP and TALK) from the oldest calls on, unless that is what is waited for already.
-
-    Not part of a batch. Who is killed within it does it again, for the digest is written last.
-    """
-    if t[CONDITIONS] == digest:
-        return
-    t[CONDITIONS] = 0
-    for kind, wanted in enumerate(ages):
-        t[_CURSOR_COUNTS + kind] = 0
-        for index, age in enumerate(wanted):
-            t[_AGES + kind * CURSORS + index] = age
-            t[cursor_at(kind, index)] = t[_HEADS + kind]
-        t[_CURSOR_COUNTS + kind] = len(wanted)
-    t[CONDITIONS] = digest
-
-
-def slots_for(t: NDArray[np.int64], hashes: Sequence[int]) -> list[int]:
-    """The bit of RAISED of each condition, by the hash of its id: one that is known keeps its bit.
-
-    A bit is given anew when no condition has it; then no call has it set any more. Not part of a batch: a bit's former
-    owner is forgotten last.
-    """
-    slots = t[_SLOTS_AT : _SLOTS_AT + SLOTS]
-    known = {int(held): place for place, held in enumerate(slots) if held}
-    free = [place for place in range(SLOTS) if slots[place] == 0]
-    free += [place for held, place in known.items() if held not in set(hashes)]
-    for wanted in hashes:
-        if wanted not in known:
-            place = free.pop(0)
-            if slots[place]:
-                forget_bit(t, place)
-            slots[place] = wanted
-            known[wanted] = place
-    return [known[wanted] for wanted in hashes]
-
-
-@compiled
-def forget_bit(t: NDArray[np.int64], place: int) -> None:
-    """Take a bit of RAISED from every call."""
-    for row in range(t[USED]):
-        t[at_row(t, row) + RAISED] &= ~(1 << place)
+    return int(t[CURSOR_COUNTS + kind])
 
 
 @compiled
@@ -321,7 +275,7 @@ def _unlink(t: NDArray[np.int64], row: int) -> None:
         put(t, FOLLOWED, t[FOLLOWED] - 1)
     kind, older, newer = t[base + LIST], t[base + _OLDER], t[base + _NEWER]
     if older == NONE:
-        put(t, _HEADS + kind, newer)
+        put(t, HEADS + kind, newer)
     else:
         put_row(t, older, _NEWER, newer)
     if newer == NONE:
@@ -343,7 +297,7 @@ def _link(t: NDArray[np.int64], row: int, kind: int, now: int) -> None:
     put(t, base + _OLDER, newest)
     put(t, base + _NEWER, NONE)
     if newest == NONE:
-        put(t, _HEADS + kind, row)
+        put(t, HEADS + kind, row)
     else:
         put_row(t, newest, _NEWER, row)
     put(t, _TAILS + kind, row)
@@ -359,7 +313,7 @@ def move(t: NDArray[np.int64], row: int, kind: int, now: int) -> None:
 @compiled
 def oldest(t: NDArray[np.int64], kind: int) -> int:
     """The oldest row of a list, NONE when it is empty."""
-    return int(t[_HEADS + kind])
+    return int(t[HEADS + kind])
 
 
 @compiled
@@ -436,53 +390,3 @@ def restart(t: NDArray[np.int64], row: int, state: int, now: int) -> None:
         put(t, base + word, 0)
     put(t, base + STATE, state)
     move(t, row, SETUP, now)
-
-
-@compiled
-def note_screened(
-    t: NDArray[np.int64],
-    call: tuple[int, int],
-    keys: tuple[int, int, int],
-    seq: int,
-    facts: int,
-    blocked: bool,  # noqa: FBT001  # compiled code takes no keyword arguments
-    now: int,
-) -> bool:
-    """A call was asked about and judged: what is mirrored of it belongs to this verdict.
-
-    Args:
-        t: the table.
-        call: hashes of Call-ID and From tag (0 = not known).
-        keys: of caller, callee and trunk.
-        seq: the verdict's sequence number.
-        facts: what alerts need to know of the verdict (`alerts.marks.facts_of`).
-        blocked: it was refused: the verdict is all that there is to say of it.
-        now: ms since 1970 UTC.
-
-    Returns:
-        Whether this verdict is the call's: False where it was asked about before, or found no room.
-    """
-    row = find(t, call[0], call[1], call[1])
-    if row == NONE:
-        row = NONE if crowded(t, call[0]) != NONE else insert(t, call[0], call[1], JUDGED, now)
-        if row == NONE:
-            return False
-    elif state_of(t, row) == DONE:
-        restart(t, row, JUDGED, now)
-    elif state_of(t, row) != WAITING:
-        # Asked twice, as by a proxy that tries its next node: the first verdict stands for the call.
-        return False
-    else:
-        # Cursors passed it over while it waited.
-        move(t, row, SETUP, now)
-    base = at_row(t, row)
-    put(t, base + CALLER, keys[0])
-    put(t, base + CALLEE, keys[1])
-    put(t, base + TRUNK, keys[2])
-    put(t, base + VERDICT, seq)
-    put(t, base + FINDINGS, facts)
-    put(t, base + JUDGED_AT, now)
-    set_state(t, row, DONE if blocked else JUDGED)
-    if blocked:
-        move(t, row, OVER, now)
-    return True

@@ -1,6 +1,6 @@
 """Mirrored INVITEs that wait whether their call will be screened: a ring of fixed size, in memory. Oldest first.
 
-Only storage and order; who is judged when is `mirror.follow`'s business.
+Only storage and order; who is judged when is `mirror.due`'s business.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hutong.calls import screening
+from hutong.calls import attempt
 from hutong.kernel.compiled import compiled, copy_bytes
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def new_waiting(size: int = RING) -> Waiting:
     return Waiting(
         header=np.zeros(2, dtype=np.int64),
         rows=np.zeros((size, 2), dtype=np.int64),
-        calls=np.zeros((size, screening.CALL_SLOTS), dtype=np.int64),
+        calls=np.zeros((size, attempt.CALL_SLOTS), dtype=np.int64),
         texts=np.zeros((size, _TEXT), dtype=np.uint8),
     )
 
@@ -87,10 +87,10 @@ def holds(w: Waiting, number: int, row: int) -> bool:
 def keep(w: Waiting, place: int, call: NDArray[np.int64], text: NDArray[np.uint8]) -> None:
     """Keep a call's facts and texts at a place, whatever stood there."""
     at = 0
-    for slot in range(screening.CALL_SLOTS):
+    for slot in range(attempt.CALL_SLOTS):
         w.calls[place, slot] = call[slot]
-    for span in (screening.CALLER, screening.FROM, screening.CALLEE, screening.DIVERTER, screening.CALL_ID):
-        most = _CALL_ID if span == screening.CALL_ID else _NUMBER
+    for span in (attempt.CALLER, attempt.FROM, attempt.CALLEE, attempt.DIVERTER, attempt.CALL_ID):
+        most = _CALL_ID if span == attempt.CALL_ID else _NUMBER
         end = min(call[span + 1], call[span] + most)
         after = copy_bytes(w.texts[place], at, text, call[span], end)
         w.calls[place, span], w.calls[place, span + 1] = at, after
