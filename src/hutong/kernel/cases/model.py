@@ -234,26 +234,31 @@ def fold_all(events: Iterable[CaseEvent]) -> Case | None:
 
 def changes_between(before: Case | None, after: Case) -> dict[str, Any]:
     """The fields that differ, as plain values; all of a new case's that are not their defaults."""
-    new: Mapping[str, Any] = msgspec.to_builtins(after)
     skipped = {"version", "changed_ms"}
     if before is None:
-        defaults = dict(zip(Case.__struct_fields__[-len(Case.__struct_defaults__) :], _defaults(), strict=True))
-        return {name: it for name, it in new.items() if name not in skipped and defaults.get(name, _ABSENT) != it}
+        return {name: it for name, it in plain(after).items() if name not in skipped}
+    new: Mapping[str, Any] = msgspec.to_builtins(after)
     old: Mapping[str, Any] = msgspec.to_builtins(before)
     return {name: it for name, it in new.items() if name not in skipped and old[name] != it}
 
 
+def plain(case: Case) -> dict[str, Any]:
+    """A case as plain values, without those that are their defaults."""
+    return {name: it for name, it in msgspec.to_builtins(case).items() if _DEFAULTS.get(name, _ABSENT) != it}
+
+
+def _defaults() -> dict[str, Any]:
+    bare = Case(id="", node="", type="", type_version=0, title="", state="found", found_ms=0, changed_ms=0)
+    return {name: it for name, it in msgspec.to_builtins(bare).items() if name in _WITH_DEFAULTS}
+
+
 _ABSENT: Final = object()
+_WITH_DEFAULTS: Final = frozenset(Case.__struct_fields__[-len(Case.__struct_defaults__) :])
+_DEFAULTS: Final = _defaults()
 #: Consonants, so that no id is a word.
 _ALPHABET: Final = "bcdfghjkmnpqrstvwxyz"
 _LETTERS: Final = 24
 _RANDOM_BITS: Final = 55
-
-
-def _defaults() -> list[Any]:
-    bare = Case(id="", node="", type="", type_version=0, title="", state="found", found_ms=0, changed_ms=0)
-    plain = msgspec.to_builtins(bare)
-    return [plain[name] for name in Case.__struct_fields__[-len(Case.__struct_defaults__) :]]
 
 
 def case_id(node: str, now_ms: int, randomness: bytes) -> str:

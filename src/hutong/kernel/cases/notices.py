@@ -23,6 +23,7 @@ import msgspec
 
 from hutong.kernel.cases.calendar import show_moment
 from hutong.kernel.cases.errors import CaseError
+from hutong.kernel.cases.model import State  # noqa: TC001  # msgspec reads it
 from hutong.kernel.cases.table import STATE_TITLES
 from hutong.kernel.reporter import mask_text
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from hutong.kernel.cases.model import Action, Case, CaseEvent, State
+    from hutong.kernel.cases.model import Action, Case, CaseEvent
     from hutong.kernel.cases.types import CaseType
 
 #: How long a receiver may take, seconds.

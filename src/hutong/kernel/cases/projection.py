@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.fields import keys_of
-from hutong.kernel.cases.model import Case, CaseEvent, changes_between, fold
+from hutong.kernel.cases.model import Case, CaseEvent, changes_between, fold, plain
 from hutong.kernel.cases.notices import notices_of
 from hutong.kernel.records import tables
 
@@ -161,8 +161,13 @@ def row_of(case: Case) -> dict[str, Any]:
         "changed_ms": case.changed_ms,
         "version": case.version,
         "title": case.title,
-        "body": _json(case),
+        "body": body_of(case),
     }
+
+
+def body_of(case: Case) -> str:
+    """A case as its row holds it: JSON, keys in order, defaults left out."""
+    return _json(plain(case))
 
 
 _case = msgspec.json.Decoder(Case)

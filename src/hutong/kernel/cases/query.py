@@ -7,7 +7,7 @@ all cases, and within titles in open ones and in the latest of the others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: A count goes no further, and pages do not either.
 COUNTED: Final = 10_000
 #: Titles of cases that are no longer open that a search looks through, the latest first, in each state.
-SEARCHED: Final = 50_000
+SEARCHED: Final = 20_000
 _MOST_FOUND: Final = 1000
 _LAST_LETTER: Final = "\U0010ffff"
 
@@ -37,7 +37,7 @@ class CaseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         states: of these. late_ms: something should have been done before then. wakes_ms: the watch must look by then.
-        text: an id, the beginning of a searched field, or part of a title.
+        text: an id, the beginning of a searched field, or part of a title as it is written; digits alone are a number.
         sort: "due": what must be done first stands first; "changed": what changed last.
     """
 
@@ -72,20 +72,19 @@ class CaseReader:
 
     def page(self, query: CaseQuery, limit: int = 50, offset: int = 0) -> list[Case]:
         """Cases that the query is about; there is none beyond `COUNTED`."""
-        if offset > COUNTED:
-            return []
+        with self._database.read() as connection:
+            return _page(connection, query, _conditions(connection, query), limit, offset)
+
+    def listing(self, query: CaseQuery, limit: int = 50, offset: int = 0) -> tuple[list[Case], int]:
+        """What `page` and `count` say, of one moment and for one search."""
         with self._database.read() as connection:
             conditions = _conditions(connection, query)
-            order = _order(query)
-            chosen = sa.select(CASES.c.body).where(*conditions).order_by(*order).limit(limit)
-            chosen = chosen.offset(offset)
-            return [case_of(body) for body in connection.execute(chosen).scalars()]
+            return _page(connection, query, conditions, limit, offset), _count(connection, conditions)
 
     def count(self, query: CaseQuery) -> int:
         """How many cases the query is about; `COUNTED` + 1 stands for more."""
         with self._database.read() as connection:
-            some = sa.select(sa.literal(1)).select_from(CASES).where(*_conditions(connection, query)).limit(COUNTED + 1)
-            return int(connection.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())
+            return _count(connection, _conditions(connection, query))
 
     def figures(self, scope: Scope, name: str = "") -> dict[State, int]:
         """How many cases of a scope are in each state."""
@@ -132,10 +131,19 @@ class CaseReader:
             return [case_of(body) for body in connection.execute(chosen).scalars()]
 
 
-def _order(query: CaseQuery) -> list[sa.ColumnElement[Any]]:
-    if query.sort == "due":
-        return [CASES.c.next_due_ms]
-    return [CASES.c.changed_ms.desc()]
+def _page(
+    connection: Connection, query: CaseQuery, conditions: Sequence[sa.ColumnElement[bool]], limit: int, offset: int
+) -> list[Case]:
+    if offset > COUNTED:
+        return []
+    order = CASES.c.next_due_ms if query.sort == "due" else CASES.c.changed_ms.desc()
+    chosen = sa.select(CASES.c.body).where(*conditions).order_by(order).limit(limit).offset(offset)
+    return [case_of(body) for body in connection.execute(chosen).scalars()]
+
+
+def _count(connection: Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
+    some = sa.select(sa.literal(1)).select_from(CASES).where(*conditions).limit(COUNTED + 1)
+    return int(connection.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())
 
 
 def _conditions(connection: Connection, query: CaseQuery) -> list[sa.ColumnElement[bool]]:
@@ -144,7 +152,7 @@ def _conditions(connection: Connection, query: CaseQuery) -> list[sa.ColumnEleme
     if states and set(states) == set(OPEN_STATES):
         found.append(CASES.c.is_open == 1)
     elif states:
-        if set(states) <= set(OPEN_STATES) and query.sort == "due":
+        if set(states) <= set(OPEN_STATES):
             found.append(CASES.c.is_open == 1)
         found.append(CASES.c.state == states[0] if len(states) == 1 else CASES.c.state.in_(states))
     equal = {"type": query.type, "owner": query.owner, "unit": query.unit, "register": query.register}
@@ -166,18 +174,16 @@ def _found(connection: Connection, text: str, states: Sequence[State]) -> list[s
     if key:
         known = sa.select(KEYS.c.case).where(KEYS.c.key >= key, KEYS.c.key < key + _LAST_LETTER)
         ids |= set(connection.execute(known.limit(_MOST_FOUND)).scalars())
-    for state in states:
-        ids |= set(connection.execute(_titles(connection, text, state)).scalars())
+    if not key.isdecimal():
+        for state in states:
+            ids |= set(connection.execute(_titles(connection, text, state)).scalars())
     return sorted(ids)
 
 
 def _titles(connection: Connection, text: str, state: State) -> sa.Select[str]:
-    title = CASES.c.title
-    # SQLite's LIKE does not tell a from A; PostgreSQL's does.
-    holds = title.contains(text, autoescape=True)
-    if connection.dialect.name != "sqlite":
-        holds = title.icontains(text, autoescape=True)
-    chosen = sa.select(CASES.c.id).where(CASES.c.state == state, holds)
+    # Where LIKE must look at every letter, both engines compare bytes: a tenth of the time.
+    within = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
+    chosen = sa.select(CASES.c.id).where(CASES.c.state == state, within(CASES.c.title, text) > 0)
     if state not in OPEN_STATES:
         newest = sa.select(CASES.c.changed_ms).where(CASES.c.state == state).order_by(CASES.c.changed_ms.desc())
         since = connection.execute(newest.limit(1).offset(SEARCHED)).scalar()

@@ -27,6 +27,7 @@ from hutong.kernel.cases.projection import (
     EVENTS,
     Changes,
     add_counts,
+    body_of,
     case_of,
     changed_meanwhile,
     count_keys,
@@ -269,7 +270,7 @@ class Cases(CaseReader):
             rows = {}
             for case in self._folded(connection):
                 counts.update(count_keys(case))
-                rows[case.id] = hashlib.sha256(msgspec.json.encode(case, order="sorted")).digest()
+                rows[case.id] = hashlib.sha256(body_of(case).encode()).digest()
             found += self._compare_rows(connection, rows)
             chosen = sa.select(COUNTS.c.scope, COUNTS.c.name, COUNTS.c.state, COUNTS.c.count)
             kept = {(scope, name, state): n for scope, name, state, n in connection.execute(chosen)}

@@ -24,13 +24,15 @@ _POSTGRESQL_GUARDS = (
 )
 _INDEXES = {
     "ix_cases_open_due": ["is_open", "next_due_ms", "id"],
-    "ix_cases_owner": ["owner", "is_open", "next_due_ms"],
-    "ix_cases_unit": ["unit", "is_open", "next_due_ms"],
-    "ix_cases_type": ["type", "is_open", "next_due_ms"],
+    "ix_cases_changed": ["changed_ms"],
     "ix_cases_state": ["state", "changed_ms", "title"],
-    "ix_cases_unit_state": ["unit", "state", "changed_ms"],
-    "ix_cases_type_state": ["type", "state", "changed_ms"],
-    "ix_cases_register": ["register", "state", "changed_ms"],
+} | {
+    name: columns
+    for column in ("owner", "unit", "type", "register")
+    for name, columns in (
+        (f"ix_cases_{column}", [column, "is_open", "next_due_ms"]),
+        (f"ix_cases_{column}_changed", [column, "changed_ms", "state"]),
+    )
 }
 
 

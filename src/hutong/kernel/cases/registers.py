@@ -1,0 +1,379 @@
+"""Campaign registers (台账): thousands of items from a CSV file, each a case of its own, closed with its own proof.
+
+Columns: `title` (or 标题), `item` (or 序号: the row's key, by default its number), `priority`, `unit`, `owner`, and the
+fields of the type by name or by title in either language. Rows that are wrong are set aside with their number and the
+reason; the rest goes in, all in one transaction. An item whose key the register has already is a duplicate, so the same
+file taken in twice changes nothing. What is exported cannot be a formula of a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from typing import TYPE_CHECKING, Final, TextIO
+
+import msgspec
+import sqlalchemy as sa
+
+from hutong.kernel.access.trail import Trail
+from hutong.kernel.cases.errors import CaseRefused
+from hutong.kernel.cases.fields import is_text, read_value
+from hutong.kernel.cases.model import OPEN_STATES, Actor, Finding, Request, State, case_id
+from hutong.kernel.cases.projection import CASES, WITHIN, Changes, case_of
+from hutong.kernel.records import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hutong.kernel.cases.model import Case, Value
+    from hutong.kernel.cases.store import Cases
+    from hutong.kernel.cases.types import CaseType
+    from hutong.kernel.records import Connection, Database
+
+#: Rows and bytes of a file.
+MOST_ROWS: Final = 100_000
+LARGEST: Final = 50_000_000
+ENCODINGS: Final = ("utf-8-sig", "gb18030")
+_TABLE = tables.case_registers
+_OWN: Final = {
+    "title": "title",
+    "标题": "title",
+    "item": "item",
+    "序号": "item",
+    "编号": "item",
+    "priority": "priority",
+    "优先级": "priority",
+    "unit": "unit",
+    "责任单位": "unit",
+    "owner": "owner",
+    "责任人": "owner",
+}
+_PRIORITIES: Final = {"": 2, "1": 1, "2": 2, "3": 3, "高": 1, "中": 2, "低": 3}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_AT_ONCE: Final = 500
+
+
+class AssignRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose an item is: where the field has the value, the unit's (and the owner's); an empty field fits every item."""
+
+    unit: str
+    field: str = ""
+    value: str = ""
+    owner: str = ""
+
+
+class Register(msgspec.Struct, frozen=True):
+    """A register of items of one type; the first rule that fits says whose an item is."""
+
+    id: str
+    title: str
+    type: str
+    rules: tuple[AssignRule, ...]
+    who: str
+    created_ms: int
+
+
+class RowError(msgspec.Struct, frozen=True):
+    """A row that was not taken: its line in the file (the header is 1), the column, what was wrong."""
+
+    row: int
+    column: str
+    what: str
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What an import did; `encoding` is the one that the file was read with."""
+
+    rows: int
+    taken: int
+    encoding: str
+    errors: tuple[RowError, ...]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a register is: `done` are closed, `merged` went into others and count no more."""
+
+    items: int
+    done: int
+    merged: int
+    states: dict[State, int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every item is closed, with proof."""
+        return self.items == self.done
+
+
+class Registers:
+    """The registers of a node.
+
+    Args:
+        database: opened by whoever made it.
+    """
+
+    def __init__(self, database: Database, cases: Cases) -> None:
+        self._database, self._cases = database, cases
+        self._trail = Trail(database)
+
+    def make(self, title: str, kind: str, rules: Sequence[AssignRule], actor: Actor, now_ms: int) -> Register:
+        """A new register.
+
+        Raises:
+            CaseRefused: not allowed, no such type, or a rule names a field that the type has not.
+        """
+        _check(actor, "cases.find")
+        fields = self._cases.types[kind].by_name
+        title = title.strip()
+        if not title or len(title) > 200 or not is_text(title):  # noqa: PLR2004  # as of a case
+            raise CaseRefused("field", "The title is empty, too long, or holds control letters.", where="title")
+        for rule in rules:
+            if rule.field and rule.field not in fields:
+                raise CaseRefused("field", f"{kind} has no field {rule.field!r}.", where="rules")
+        at = case_id(f"{self._cases.node}-register", now_ms, os.urandom(8))
+        register = Register(at, title, kind, tuple(rules), actor.name, now_ms)
+        row = msgspec.structs.asdict(register) | {"rules": msgspec.json.encode(register.rules).decode()}
+        with self._database.write() as connection:
+            connection.execute(sa.insert(_TABLE).values(row))
+            self._trail.record(actor.name, actor.address, "cases.register", at, None, {"title": title}, now_ms=now_ms)
+        return register
+
+    def all(self) -> list[Register]:
+        """Every register, the newest first."""
+        with self._database.read() as connection:
+            return [_register(row) for row in connection.execute(sa.select(_TABLE).order_by(_TABLE.c.id.desc()))]
+
+    def register(self, of: str) -> Register:
+        """The register of that id.
+
+        Raises:
+            CaseRefused: "no-register".
+        """
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(_TABLE).where(_TABLE.c.id == of.replace("\0", ""))).one_or_none()
+        if row is None:
+            raise CaseRefused("no-register", f"There is no register {of[:80]!r}.")
+        return _register(row)
+
+    def take_in(self, of: str, content: bytes, actor: Actor, now_ms: int) -> Imported:
+        """Take items in from a CSV file, all that are right in one transaction.
+
+        Raises:
+            CaseRefused: not allowed; the file is too large, in no encoding that is read, or its header is wrong.
+        """
+        _check(actor, "cases.find")
+        register = self.register(of)
+        kind = self._cases.types[register.type]
+        text, encoding = decode(content)
+        rows, errors = read_rows(kind, text)
+        with self._database.write() as connection:
+            self._database.hold(connection, f"register:{of}")
+            known = set(connection.execute(sa.select(CASES.c.item).where(CASES.c.register == of)).scalars())
+            changes, taken = Changes(), 0
+            for number, finding in rows:
+                if finding.item in known:
+                    errors.append(RowError(number, "item", f"{finding.item} is in the register already"))
+                    continue
+                error = self._take(changes, register, finding, actor, now_ms)
+                if error is not None:
+                    errors.append(RowError(number, error.where, error.what))
+                    continue
+                known.add(finding.item)
+                taken += 1
+            changes.write(connection)
+            said = {"taken": taken, "refused": len(errors)}
+            self._trail.record(actor.name, actor.address, "cases.import", of, None, said, now_ms=now_ms)
+        return Imported(taken + len(errors), taken, encoding, tuple(sorted(errors, key=lambda it: it.row)))
+
+    def _take(
+        self, changes: Changes, register: Register, finding: Finding, actor: Actor, now_ms: int
+    ) -> CaseRefused | None:
+        unit, owner = finding.unit, finding.owner
+        if not unit and not owner:
+            unit, owner = _whose(register.rules, finding.fields)
+        placed = msgspec.structs.replace(
+            finding, unit=unit, owner=owner, register=register.id, source=f"register:{register.id}"
+        )
+        try:
+            self._cases.add_found(changes, placed, actor, now_ms)
+        except CaseRefused as refused:
+            return refused
+        return None
+
+    def assign(self, of: str, actor: Actor, now_ms: int, limit: int = 1000) -> int:
+        """Assign the items that say whose they are; returns how many were."""
+        self.register(of)
+        chosen = sa.select(CASES.c.id).where(CASES.c.register == of, CASES.c.is_open == 1, CASES.c.state == "found")
+        chosen = chosen.where(sa.or_(CASES.c.unit != "", CASES.c.owner != "")).limit(limit)
+        with self._database.read() as connection:
+            ids = list(connection.execute(chosen).scalars())
+        outcomes = self._cases.do_many(ids, Request("assign"), actor, now_ms)
+        return sum(outcome.answer is not None for outcome in outcomes)
+
+    def progress(self, of: str) -> Progress:
+        """How far the register is."""
+        return _progress(self._cases.figures("register", of))
+
+    def progress_of_units(self, of: str) -> dict[str, Progress]:
+        """How far each unit's items are."""
+        board = self._cases.board("register-unit", of + WITHIN)
+        return {name.partition(WITHIN)[2]: _progress(figures) for name, figures in board.items()}
+
+    def export(self, of: str, out: TextIO, actor: Actor, now_ms: int) -> int:
+        """Write every item as CSV; returns how many. Numbers stand whole, so that it is on the trail.
+
+        Raises:
+            CaseRefused: not allowed, or there is no such register.
+        """
+        _check(actor, "tables.export")
+        register = self.register(of)
+        kind = self._cases.types[register.type]
+        writer = csv.writer(out, lineterminator="\n")
+        names = [spec.name for spec in kind.fields]
+        writer.writerow(("id", "item", "title", "state", "unit", "owner", "priority", "due_ms", *names))
+        count = 0
+        with self._database.write() as connection:
+            self._trail.record(actor.name, actor.address, "cases.export", of, now_ms=now_ms)
+            for case in _items(connection, of):
+                values = (case.id, case.item or "", case.title, case.state, case.unit, case.owner)
+                more = (case.priority, case.due_ms, *(case.fields.get(name, "") for name in names))
+                writer.writerow([harmless(str(value)) for value in (*values, *more)])
+                count += 1
+        return count
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def decode(content: bytes) -> tuple[str, str]:
+    """A file's text and the encoding that it was read with: UTF-8, otherwise GB 18030.
+
+    Raises:
+        CaseRefused: it is too large, or in neither.
+    """
+    if len(content) > LARGEST:
+        raise CaseRefused("field", f"The file is larger than {LARGEST // 1_000_000} MB.", where="file")
+    for encoding in ENCODINGS:
+        try:
+            return content.decode(encoding), encoding
+        except UnicodeDecodeError:
+            continue
+    raise CaseRefused("field", "The file is neither UTF-8 nor GB 18030.", where="file", fix="Save it as UTF-8.")
+
+
+def read_rows(kind: CaseType, text: str) -> tuple[list[tuple[int, Finding]], list[RowError]]:
+    """The findings of a file's rows with their lines, and the rows that do not read.
+
+    Raises:
+        CaseRefused: the header is wrong, or there are too many rows.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        columns = _header(kind, next(reader, []))
+    except csv.Error as error:
+        raise CaseRefused("field", f"The file is no CSV: {error}.", where="line 1") from error
+    found: list[tuple[int, Finding]] = []
+    errors: list[RowError] = []
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return found, errors
+        except csv.Error as error:
+            errors.append(RowError(reader.line_num, "", f"this is no CSV row: {error}"))
+            continue
+        if not any(value.strip() for value in values):
+            continue
+        if len(found) + len(errors) >= MOST_ROWS:
+            raise CaseRefused("field", f"The file has more than {MOST_ROWS} rows.", where="file", fix="Split it.")
+        try:
+            found.append((reader.line_num, _row(kind, columns, values, len(found) + len(errors) + 1)))
+        except CaseRefused as refused:
+            errors.append(RowError(reader.line_num, refused.where, refused.what))
+
+
+def _header(kind: CaseType, names: Sequence[str]) -> list[str]:
+    titles = {spec.name: spec.name for spec in kind.fields}
+    titles |= {title: spec.name for spec in kind.fields for title in (spec.title.zh, spec.title.en.lower())}
+    columns = []
+    for at, name in enumerate(names):
+        column = _OWN.get(name.strip().lower()) or titles.get(name.strip()) or titles.get(name.strip().lower())
+        if column is None or column in columns:
+            what = "stands twice" if column else "is unknown"
+            known = ", ".join(("title", "item", "priority", "unit", "owner", *kind.by_name))
+            raise CaseRefused(
+                "field", f"The column {name!r} {what}.", where=f"column {at + 1}", fix=f"Columns: {known}."
+            )
+        columns.append(column)
+    missing = [it.name for it in kind.fields if it.required and it.name not in columns]
+    missing += [] if "title" in columns else ["title"]
+    if missing:
+        raise CaseRefused("field", f"The header lacks {', '.join(missing)}.", where="line 1")
+    return columns
+
+
+def _row(kind: CaseType, columns: Sequence[str], values: Sequence[str], number: int) -> Finding:
+    if len(values) != len(columns):
+        raise CaseRefused("field", f"The row has {len(values)} fields, the header {len(columns)}.")
+    given = dict(zip(columns, (value.strip() for value in values), strict=True))
+    fields: dict[str, Value] = {}
+    for name, spec in kind.by_name.items():
+        if given.get(name):
+            fields[name] = read_value(spec, _bare(given[name]))
+    priority = _PRIORITIES.get(given.get("priority", ""))
+    if priority is None:
+        raise CaseRefused("field", "The priority is 1 to 3, or 高, 中, 低.", where="priority")
+    return msgspec.convert(
+        {
+            "type": kind.id,
+            "title": _bare(given["title"]),
+            "fields": fields,
+            "priority": priority,
+            "unit": _bare(given.get("unit", "")),
+            "owner": given.get("owner", ""),
+            "item": given.get("item") or str(number),
+        },
+        Finding,
+    )
+
+
+def _bare(text: str) -> str:
+    """A text as it was before `harmless`."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def _whose(rules: Sequence[AssignRule], fields: Mapping[str, Value]) -> tuple[str, str]:
+    for rule in rules:
+        if not rule.field or str(fields.get(rule.field, "")) == rule.value:
+            return rule.unit, rule.owner
+    return "", ""
+
+
+def _progress(figures: Mapping[State, int]) -> Progress:
+    done = figures.get("closed", 0)
+    return Progress(
+        done + sum(figures.get(state, 0) for state in OPEN_STATES), done, figures.get("merged", 0), dict(figures)
+    )
+
+
+def _items(connection: Connection, of: str) -> Iterator[Case]:
+    last = ""
+    while True:
+        chosen = sa.select(CASES.c.id, CASES.c.body).where(CASES.c.register == of, CASES.c.id > last)
+        rows = connection.execute(chosen.order_by(CASES.c.id).limit(_AT_ONCE)).all()
+        yield from (case_of(row.body) for row in rows)
+        if len(rows) < _AT_ONCE:
+            return
+        last = rows[-1].id
+
+
+def _check(actor: Actor, permission: str) -> None:
+    if permission not in actor.permissions:
+        raise CaseRefused("not-allowed", f"This needs the permission {permission}.")
+
+
+def _register(row: sa.Row[tuple[object, ...]]) -> Register:
+    fields = {str(name): value for name, value in row._mapping.items()}  # noqa: SLF001  # the library's public name
+    return msgspec.convert(fields | {"rules": msgspec.json.decode(str(fields["rules"]))}, Register)
