@@ -111,12 +111,17 @@ def test_scores_that_a_data_folder_publishes_are_consulted(tmp_path: Path, calls
     assert results(out)["good"]["rules"] == ""
 
 
-def test_shards_judge_in_order_of_time_and_tell_in_that_of_the_input(tmp_path: Path, calls: Path) -> None:
+def test_shards_judge_in_order_of_time_and_tell_in_that_of_the_input(
+    tmp_path: Path, calls: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     rows = [f"g{at},2026-03-02T02:00:{59 - at:02}Z,local,1380013800{at % 3},139001390{at:02}\n" for at in range(60)]
     calls.write_text(HEADER + "".join(rows))
     out, plain = tmp_path / "out.csv", tmp_path / "plain.csv"
     assert run(["calls", "replay", str(calls), "--out", str(plain)]) == 0
+    assert "calls.callee-flooded" not in capfd.readouterr().err
     assert run(["calls", "replay", str(calls), "--out", str(out), "--shards", "3"]) == 0
+    (partly,) = (line for line in capfd.readouterr().err.splitlines() if "calls.callee-flooded" in line)
+    assert "calls.one-call-each" not in partly
     assert out.read_text() == plain.read_text()
     assert list(results(out)) == [f"g{at}" for at in range(60)]
     assert any(row["rules"] for row in results(out).values())

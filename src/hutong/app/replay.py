@@ -22,6 +22,7 @@ from hutong.calls.features import VOCABULARY
 from hutong.calls.records.layout import Layout, read_layout
 from hutong.calls.records.reading import Source
 from hutong.calls.records.run import Run
+from hutong.calls.replay.partition import OF_CALLER, partial_reads
 from hutong.calls.replay.replay import SALTS, Consulted, Terms
 from hutong.calls.replay.shards import MOST_SHARDS, Case, Shards
 from hutong.calls.replay.spark.session import missing, started
@@ -111,7 +112,8 @@ def replay(options: Options) -> int:
             make = case.replay if options.shards == 1 else _sharded(case, options.shards, stack)
             tally = Run(source, rules, make, out=options.out, errors=errors, progress=show).run()
     seconds = (clock.monotonic() - begun) / _NS
-    sys.stderr.write("\n".join(_summary(tally, rules, seconds, errors, language)) + "\n")
+    told = [*_partly(ruleset, options.shards, language), *_summary(tally, rules, seconds, errors, language)]
+    sys.stderr.write("\n".join(told) + "\n")
     return 0
 
 
@@ -166,8 +168,12 @@ def _errors_beside(options: Options) -> Path:
 def judges(
     config: Config, ruleset: Ruleset, options: Options, stack: ExitStack
 ) -> tuple[Callable[[], Replay], TrunkTable]:
-    """What makes a replay, anew for each reading of the files, and its trunks: configured ones, then the kinds."""
+    """What makes a replay, anew for each reading of the files, and its trunks: configured ones, then the kinds.
+
+    No learned score is consulted: what was published since knows more than was known when the calls were set up.
+    """
     case = case_of(config, ruleset, options, stack)
+    case = case._replace(consulted=case.consulted._replace(scores=None))
     return case.replay, case.consulted.trunks
 
 
@@ -256,6 +262,16 @@ def shown(language: Language, seconds: Callable[[], float]) -> Iterator[Callable
 
 def _peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // _MIB
+
+
+def _partly(ruleset: Ruleset, shards: int, language: Language) -> list[str]:
+    """The rules whose verdicts depend on how many shards there are, where there are several."""
+    partial = partial_reads(ruleset, OF_CALLER) if shards > 1 else {}
+    told = {
+        "zh": "以下规则只读到各片所见,结果随片数而变:",
+        "en": "rules that read what each shard sees, and depend on K: ",
+    }
+    return [told[language] + ", ".join(sorted(partial))] if partial else []
 
 
 def _summary(tally: Tally, rules: Sequence[str], seconds: float, errors: Path, language: Language) -> list[str]:
