@@ -185,6 +185,22 @@ def test_lag_is_what_was_not_polled(log: Log, opened: Callable[..., Feed]) -> No
     assert sum(feed.lag().values()) == 0
 
 
+def test_what_is_on_hold_waits_and_loses_nothing(log: Log, opened: Callable[..., Feed]) -> None:
+    feed = opened("one")
+    take(0, feed, done=lambda _: len(feed.parts()) == PARTS)
+    held = {(TOPIC, part) for part in range(1, PARTS)}
+    feed.hold(held)
+    fill(log, 100)
+    (early,) = take(1, feed)
+    feed.keep_alive(0.05)
+    early += feed.poll(100, 0.05)
+    assert {it.partition for it in early} == {0}
+    feed.hold(set())
+    (late,) = take(100 - len(early), feed)
+    assert sorted(int(it.value or b"") for it in early + late) == list(range(100))
+    assert {(TOPIC, it.partition) for it in late} >= held
+
+
 def test_brokers_that_are_away_are_an_error_and_come_back() -> None:
     with Brokers({TOPIC: 1}) as brokers:
         link = KafkaLink(brokers.address)

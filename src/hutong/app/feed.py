@@ -1,4 +1,4 @@
-"""The `feed` process: calls in from Kafka, verdicts out to it. Wiring, threads and waiting only.
+"""The `feed` process: calls and their outcomes in from Kafka, verdicts out to it. Wiring, threads and waiting only.
 
 It may die at any moment: what it brought is in the journal of the screening process, and how far it came as well.
 """
@@ -91,6 +91,7 @@ class FeedWork:
             feed,
             line,
             outlet,
+            outcomes=self._config.kafka.outcomes_topic,
             dead_topic=self._config.kafka.dead_topic,
             trunks=frozenset(it.name for it in self._config.trunks),
             count=self._count,
@@ -211,9 +212,10 @@ def feed(
 
     (settings.data / "run").mkdir(parents=True, exist_ok=True)
     reporter = Reporter("feed", level=settings.log.level, form=settings.log.format)
-    topic, node = settings.kafka.calls_topic, settings.node.name
-    calls = KafkaFeed(link, [topic], settings.kafka.group, node) if topic else None
-    work = FeedWork(settings, SystemClock(), reporter, calls, lambda: KafkaOutlet(link, node))
+    node = settings.node.name
+    topics = [topic for topic in (settings.kafka.calls_topic, settings.kafka.outcomes_topic) if topic]
+    messages = KafkaFeed(link, topics, settings.kafka.group, node) if topics else None
+    work = FeedWork(settings, SystemClock(), reporter, messages, lambda: KafkaOutlet(link, node))
     work.start()
     try:
         with signal_pipe() as pipe, selectors.DefaultSelector() as selector:

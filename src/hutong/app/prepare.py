@@ -21,6 +21,8 @@ from hutong.app.screen import node_settings
 from hutong.calls.alerts.follow import AlertReader
 from hutong.calls.alerts.record import KIND_ALERT
 from hutong.calls.asking.edge import SOCKET, AskEdge
+from hutong.calls.feed.desk import FeedDesk
+from hutong.calls.feed.places import PlaceBook
 from hutong.calls.index import VerdictIndex
 from hutong.calls.look_ups import LookUps
 from hutong.calls.loop import ScreeningLoop
@@ -82,6 +84,7 @@ def _sip() -> None:
 def _mirror() -> None:
     with _opened() as it:
         MirrorEdge(it.loop, [], key=b"", wait_ms=0).warm_up()
+        FeedDesk(it.loop, PlaceBook(it.folder, FileJournal(it.folder / "journal"))).warm_up()
 
 
 def _ask() -> None:

@@ -67,8 +67,12 @@ def node_settings(config: Config) -> NodeSettings:
         segment_bytes=config.journal.segment_mb * _MIB,
         sync_ms=config.journal.sync_ms,
         keep_ns=config.journal.keep_hours * _HOUR_NS,
-        followed_calls=config.mirror.calls if config.mirror.listen else 0,
+        followed_calls=config.mirror.calls if config.mirror.listen or _takes_outcomes(config) else 0,
     )
+
+
+def _takes_outcomes(config: Config) -> bool:
+    return bool(config.kafka.bootstrap_servers and config.kafka.outcomes_topic)
 
 
 def mirror_edge(loop: ScreeningLoop, config: Config) -> MirrorEdge:
@@ -98,7 +102,7 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         look_ups = LookUps(loop, roaming)
         server = SipServer(loop, [parse_listener(text) for text in (tuple(listen) or config.sip.listen)], look_ups)
         places = PlaceBook(config.data, node.journal)
-        desk = FeedDesk(loop, places) if config.kafka.bootstrap_servers else None
+        desk = FeedDesk(loop, places, forget=not config.mirror.listen) if config.kafka.bootstrap_servers else None
         asks = AskEdge(loop, look_ups, config.data / SOCKET, desk)
         mirrors = [mirror_edge(loop, config)] if config.mirror.listen else []
         edges: list[Edge] = [look_ups, server, asks, *mirrors]
@@ -108,6 +112,8 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
             signal.signal(number, lambda _signal, _frame: loop.stop())
         server.warm_up()
         asks.warm_up()
+        if desk is not None:
+            desk.warm_up()
         for mirror in mirrors:
             mirror.warm_up()
         if roaming is not None:

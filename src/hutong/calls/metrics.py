@@ -50,8 +50,8 @@ FEED_MESSAGES = Metric(
     "hutong_feed_messages_total",
     "counter",
     "messages",
-    "Kafka 来的消息数,按结果(已判决、重复、无法使用)",
-    "Messages from Kafka by result: judged, repeated, dead",
+    "Kafka 来的消息数,按结果(已判决、呼叫结果、重复、呼叫不明、无法使用)",
+    "Messages from Kafka by result: judged, outcome, repeated, unknown-call, dead",
     ("result",),
 )
 FEED_LAG = Metric(

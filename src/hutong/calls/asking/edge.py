@@ -252,7 +252,7 @@ class AskEdge:
         Raises:
             CodecError: it is none.
         """
-        if frame.kind in {wire.FEED, wire.PLACES} and self._feed is not None:
+        if frame.kind in wire.KINDS and self._feed is not None:
             client.send(self._feed.take(frame))
             return
         if frame.kind != asking.REQUEST or not self._batch.load(frame.body, frame.rows):

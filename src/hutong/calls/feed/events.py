@@ -1,13 +1,18 @@
-"""The messages: a call attempt, a verdict about one. JSON ⇄ values, pure; `docs/operate/scale.md` shows them."""
+"""The messages: a call attempt, what became of one, a verdict about one. JSON ⇄ values, pure.
+
+`docs/operate/scale.md` shows them.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
 from hutong.calls.asking import wire as asking
+from hutong.calls.feed.wire import Told
+from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED
 from hutong.calls.trunks import address_halves
 from hutong.kernel.errors import CodecError
 
@@ -16,6 +21,25 @@ if TYPE_CHECKING:
 
 #: Nobody waits for the answer to a message: its time budget never ends.
 _NO_HURRY: Final = 1 << 62
+#: The final response that an unanswered call's Q.850 cause stands for (RFC 3398 §7.2.4.1); any other means that the
+#: service was not available. Where a caller gives up there is no cause but normal clearing: it has cancelled.
+_STATUS_OF: Final = {
+    **dict.fromkeys((0, 16), 487),
+    **dict.fromkeys((1, 2, 3, 26), 404),
+    17: 486,
+    18: 408,
+    **dict.fromkeys((19, 20, 31), 480),
+    **dict.fromkeys((21, 55, 57, 87), 403),
+    **dict.fromkeys((22, 23), 410),
+    27: 502,
+    28: 484,
+    **dict.fromkeys((29, 69, 79), 501),
+    **dict.fromkeys((65, 70), 488),
+    102: 504,
+    **dict.fromkeys((111, 127), 500),
+}
+_UNAVAILABLE, _LAST_CAUSE, _FIRST_STATUS = 503, 127, 300
+_Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=7 * 24 * 3_600_000)]
 
 
 class CallEvent(msgspec.Struct, frozen=True, rename={"from_": "from"}):
@@ -29,6 +53,26 @@ class CallEvent(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     from_: str = ""
     diverter: str = ""
     anonymous: bool = False
+
+
+class OutcomeEvent(msgspec.Struct, frozen=True):
+    """What became of a call; members that are not here are passed over.
+
+    Attributes:
+        call_id: the call's.
+        event: it was answered, or it ended.
+        answered: of one that ended, whether it had been answered; `talk_ms` then counts.
+        ring_ms: from the attempt to the answer, or to the end where there was none.
+        talk_ms: from the answer to the end.
+        release: Q.850 cause (below 128) or SIP status (300 and above); 0 = not known.
+    """
+
+    call_id: str
+    event: Literal["answered", "ended"]
+    answered: bool = False
+    ring_ms: _Milliseconds = 0
+    talk_ms: _Milliseconds = 0
+    release: Annotated[int, msgspec.Meta(ge=0, le=699)] = 0
 
 
 class Fired(msgspec.Struct, frozen=True):
@@ -76,6 +120,7 @@ class VerdictEvent(msgspec.Struct, frozen=True):
 
 
 _call = msgspec.json.Decoder(CallEvent)
+_outcome = msgspec.json.Decoder(OutcomeEvent)
 
 
 @lru_cache(maxsize=8192)
@@ -122,3 +167,32 @@ def read_call(value: bytes | None, trunks: Container[str]) -> asking.Attempt:
         raise CodecError("neither source nor trunk says where the call comes from.")
     call_id, caller, callee, from_, diverter, trunk = parts
     return asking.Attempt(call_id, caller, callee, _NO_HURRY, from_, diverter, trunk, source, it.anonymous)
+
+
+def read_outcome(value: bytes | None) -> Told:
+    """What a message says became of a call.
+
+    Args:
+        value: JSON.
+
+    Raises:
+        CodecError: it says nothing of a call; the text says why and repeats no number.
+    """
+    if value is None:
+        raise CodecError("the message is empty.")
+    try:
+        it = _outcome.decode(value)
+        call_id = it.call_id.encode()
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise CodecError(f"the message is no outcome: {error}.") from None
+    if not call_id or len(call_id) > asking.MAX_FIELD or not it.call_id.isprintable():
+        raise CodecError(f"call_id is empty, longer than {asking.MAX_FIELD} bytes, or holds control characters.")
+    if _LAST_CAUSE < it.release < _FIRST_STATUS:
+        raise CodecError("release is neither a Q.850 cause nor the SIP status of a refusal.")
+    if it.event == "answered":
+        return Told(call_id, PHASE_ANSWERED, True, it.ring_ms, 0, 0, 0)  # noqa: FBT003  # a row of the frame
+    cause = it.release if it.release <= _LAST_CAUSE else 0
+    status = 0
+    if not it.answered:
+        status = it.release if it.release >= _FIRST_STATUS else _STATUS_OF.get(cause, _UNAVAILABLE)
+    return Told(call_id, PHASE_ENDED, it.answered, it.ring_ms, it.talk_ms, status, cause)

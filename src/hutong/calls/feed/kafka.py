@@ -19,6 +19,7 @@ except ImportError as error:  # the extra is not installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from hutong.calls.feed.port import Letter, Part
     from hutong.calls.feed.wire import Place
@@ -92,6 +93,8 @@ class KafkaFeed:
         self._consumer: Consumer | None = None
         self._own: Callable[[], Sequence[Place]] = tuple
         self._parts: set[Part] = set()
+        self._starts: dict[Part, int] = {}
+        self._on_hold: AbstractSet[Part] = set()
         self._late: dict[Part, Place] = {}
         self._trouble: Exception | None = None
 
@@ -117,7 +120,9 @@ class KafkaFeed:
                 else:
                     found.offset = OFFSET_BEGINNING if place is None else place
             consumer.assign(parts)
-            self._parts = {(it.topic, it.partition) for it in parts}
+            self._starts = {(it.topic, it.partition): it.offset for it in parts}
+            self._parts = set(self._starts)
+            self._on_hold = set()
         except Exception as error:  # noqa: BLE001  # a callback has nobody to tell; `poll` tells
             consumer.unassign()
             self._parts, self._trouble = set(), error
@@ -161,6 +166,15 @@ class KafkaFeed:
         """See `Feed.parts`."""
         return set(self._parts)
 
+    def hold(self, parts: AbstractSet[Part]) -> None:
+        """See `Feed.hold`."""
+        wanted = parts & self._parts
+        if self._consumer is None or wanted == self._on_hold:
+            return
+        self._consumer.pause([TopicPartition(*it) for it in wanted - self._on_hold])
+        self._consumer.resume([TopicPartition(*it) for it in (self._on_hold - wanted) & self._parts])
+        self._on_hold = wanted
+
     def keep_alive(self, wait_s: float) -> None:
         """See `Feed.keep_alive`."""
         if self._consumer is None:
@@ -171,7 +185,8 @@ class KafkaFeed:
             # Paused partitions give nothing; what comes by is an error, which `poll` will meet again.
             self._consume(1, wait_s)
         finally:
-            self._consumer.resume(self._consumer.assignment())
+            held = [it for it in self._consumer.assignment() if (it.topic, it.partition) not in self._on_hold]
+            self._consumer.resume(held)
 
     def commit(self, places: Sequence[Place]) -> None:
         """See `Feed.commit`."""
@@ -194,9 +209,11 @@ class KafkaFeed:
             return {}
         found = {}
         for it in self._consumer.position([TopicPartition(topic, part) for topic, part in sorted(self._parts)]):
-            _, high = self._consumer.get_watermark_offsets(it, cached=True)
-            if it.offset >= 0 and high >= 0:
-                found[it.topic, it.partition] = max(high - it.offset, 0)
+            low, high = self._consumer.get_watermark_offsets(it, cached=True)
+            if high >= 0:
+                # Of a partition of which nothing was polled yet there is no position.
+                at = it.offset if it.offset >= 0 else max(self._starts[it.topic, it.partition], low, 0)
+                found[it.topic, it.partition] = max(high - at, 0)
         return found
 
     def close(self) -> None:

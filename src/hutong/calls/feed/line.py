@@ -55,6 +55,16 @@ class ScreenLine:
         answer = self._ask(wire.encode_feed(self._ticket, topic, partition, offsets, rows), asking.REPLY)
         return [it.status for it in asking.decode_reply(answer)]
 
+    def note(self, topic: str, partition: int, offsets: Sequence[int], told: Sequence[wire.Told]) -> list[int]:
+        """How the outcomes of one partition fared (`wire.NOTED` …), in their order.
+
+        Raises:
+            ScreeningAway: nobody knows whether they were noted: ask again.
+        """
+        self._ticket += 1
+        frame = wire.encode_outcomes(self._ticket, topic, partition, offsets, told)
+        return list(self._ask(frame, wire.OUTCOMES).body)
+
     def close(self) -> None:
         """End the connection."""
         if self._socket is not None:

@@ -8,6 +8,7 @@ from hutong.kernel.errors import HutongError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from hutong.calls.feed.wire import Place
 
@@ -65,6 +66,9 @@ class Feed(Protocol):
 
     def parts(self) -> set[Part]:
         """The partitions that are this reader's now; changes within `poll` and `keep_alive` only."""
+
+    def hold(self, parts: AbstractSet[Part]) -> None:
+        """Let `poll` give nothing of these partitions, and of the others again, until it is told anew."""
 
     def keep_alive(self, wait_s: float) -> None:
         """Stay in the group without taking messages; waits that long."""
@@ -125,9 +129,8 @@ class MemoryLog:
         """Share the partitions out anew among a group's members."""
         members = self.members.get(group, [])
         for member in members:
-            wanted = [(topic, at) for topic in member.topics for at in range(self.parts)]
-            mine = members.index(member)
-            member.assign({part for place, part in enumerate(wanted) if place % len(members) == mine})
+            mine = [at for at in range(self.parts) if at % len(members) == members.index(member)]
+            member.assign({(topic, at) for topic in member.topics for at in mine})
 
 
 class MemoryFeed:
@@ -137,6 +140,7 @@ class MemoryFeed:
         self.topics = tuple(topics)
         self._log, self._group, self._node = log, group, node
         self._next: dict[Part, int] = {}
+        self._on_hold: AbstractSet[Part] = set()
         self._own: Callable[[], Sequence[Place]] = tuple
 
     def open(self, own_places: Callable[[], Sequence[Place]]) -> None:
@@ -159,6 +163,8 @@ class MemoryFeed:
         del wait_s
         found: list[Message] = []
         for part, at in sorted(self._next.items()):
+            if part in self._on_hold:
+                continue
             some = self._log.messages.get(part, [])[at : at + most - len(found)]
             self._next[part] = at + len(some)
             found += some
@@ -167,6 +173,10 @@ class MemoryFeed:
     def parts(self) -> set[Part]:
         """See `Feed.parts`."""
         return set(self._next)
+
+    def hold(self, parts: AbstractSet[Part]) -> None:
+        """See `Feed.hold`."""
+        self._on_hold = parts
 
     def keep_alive(self, wait_s: float) -> None:
         """See `Feed.keep_alive`; never waits."""

@@ -5,6 +5,9 @@ Pure: bytes ⇄ values. All integers are little-endian; every part is padded to 
     FEED      i64 partition  u16 bytes of topic  6 bytes 0   topic   an i64 offset for each row, ascending
               then the body of an `asking` request with the same rows. Its reply tells how each row fared, without
               records: the verdict is in the journal, and goes from there to whoever wants it.
+    OUTCOMES  a head as FEED has it, with an offset for each row; then a row for each outcome: i64 ring ms, i64 talk ms,
+              u16 phase, 1 when answered, SIP status, Q.850 cause, bytes of the Call-ID, 6 bytes 0; then the Call-IDs.
+              Answered with an OUTCOMES frame of a byte for each row: how it fared (NOTED …).
     PLACES    empty; answered with a PLACES frame of JSON: [[topic, partition, next offset], …]
 
     record    "HtFeedP1"  i64 partition  i64 next offset  u16 bytes of topic  u16 0  u32 n   topic
@@ -27,7 +30,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FEED, PLACES = 4, 5
+FEED, PLACES, OUTCOMES = 4, 5, 6
+KINDS: Final = frozenset({FEED, PLACES, OUTCOMES})
+
+# How an outcome fared: it changed what is known of its call; all that it says was known; no call is known that it could
+# be of; the journal takes nothing now.
+NOTED, KNOWN, UNKNOWN, REFUSED = 0, 1, 2, 3
+
 #: Kind of the record in the journal.
 KIND_FED: Final = 4
 #: Found in the bytes of a batch before anything of it is read; a stranger's text may hold it too.
@@ -35,6 +44,8 @@ MARK: Final = b"HtFeedP1"
 #: Longest name of a topic (Kafka's own limit).
 MAX_TOPIC: Final = 249
 
+#: A row of OUTCOMES.
+OUTCOME_ROW: Final = struct.Struct("<qqHHHHH6x")
 _HEAD: Final = struct.Struct("<qH6x")
 _FED: Final = struct.Struct("<8sqqHHI")
 _places = msgspec.json.Decoder(list[tuple[str, int, int]])
@@ -55,6 +66,22 @@ class Fed(NamedTuple):
     partition: int
     offsets: NDArray[np.int64]
     body: bytes
+
+
+class Told(NamedTuple):
+    """What somebody says became of a call; names as in `calls.outcomes.Outcome`.
+
+    call_id: the call's. phase: PHASE_ANSWERED or PHASE_ENDED. ring_ms, talk_ms: never negative.
+    status, cause: how it was released; an unanswered call that ended has a status.
+    """
+
+    call_id: bytes
+    phase: int
+    answered: bool
+    ring_ms: int
+    talk_ms: int
+    status: int
+    cause: int
 
 
 class FedRecord(NamedTuple):
@@ -78,16 +105,34 @@ def encode_feed(
     Raises:
         CodecError: too many calls or none, or the topic's name is too long.
     """
+    return _encode(FEED, ticket, topic, partition, offsets, calls)
+
+
+def encode_outcomes(ticket: int, topic: str, partition: int, offsets: Sequence[int], told: Sequence[Told]) -> bytes:
+    """The frame that brings 1 to MAX_CALLS outcomes of one partition; errors as above."""
+    rows = [
+        (
+            OUTCOME_ROW.pack(it.ring_ms, it.talk_ms, it.phase, it.answered, it.status, it.cause, len(it.call_id)),
+            it.call_id,
+        )
+        for it in told
+    ]
+    return _encode(OUTCOMES, ticket, topic, partition, offsets, rows)
+
+
+def _encode(
+    kind: int, ticket: int, topic: str, partition: int, offsets: Sequence[int], rows: Sequence[tuple[bytes, bytes]]
+) -> bytes:
     name = topic.encode()
-    if not 0 < len(calls) <= asking.MAX_CALLS or len(calls) != len(offsets) or len(name) > MAX_TOPIC:
-        raise CodecError(f"{len(calls)} calls of topic {topic!r} in one frame.", fix=f"1 to {asking.MAX_CALLS}.")
+    if not 0 < len(rows) <= asking.MAX_CALLS or len(rows) != len(offsets) or len(name) > MAX_TOPIC:
+        raise CodecError(f"{len(rows)} rows of topic {topic!r} in one frame.", fix=f"1 to {asking.MAX_CALLS}.")
     head = _HEAD.pack(partition, len(name)) + _padded(name) + np.asarray(offsets, dtype=np.int64).tobytes()
-    body = b"".join([row for row, _ in calls] + [texts for _, texts in calls])
-    return asking.encode_frame(FEED, len(calls), ticket, head + body)
+    body = b"".join([row for row, _ in rows] + [texts for _, texts in rows])
+    return asking.encode_frame(kind, len(rows), ticket, head + body)
 
 
 def decode_feed(frame: asking.Frame) -> Fed:
-    """The head of a FEED frame and its rows' body, which is read by `asking.batch`.
+    """The head of a FEED or OUTCOMES frame and its rows' body, which compiled code reads.
 
     Raises:
         CodecError: it does not hold what it says, or its offsets do not ascend.
@@ -120,6 +165,11 @@ def decode_places(body: bytes) -> list[Place]:
         return [Place(*it) for it in _places.decode(body)]
     except msgspec.DecodeError as error:
         raise CodecError(f"places that cannot be read ({error}).", where="screen.sock") from error
+
+
+def encode_fates(ticket: int, fates: bytes) -> bytes:
+    """The answer to an OUTCOMES frame: a byte for each row."""
+    return asking.encode_frame(OUTCOMES, len(fates), ticket, fates)
 
 
 def encode_fed(it: FedRecord) -> bytes:
