@@ -17,6 +17,7 @@ from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.audit.standing import Standing
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.records import Database
 from hutong.kernel.reporter import Reporter
@@ -27,7 +28,7 @@ from hutong.kernel.web.problems import error_handlers
 from hutong.kernel.web.security import with_security_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import httpx
@@ -55,6 +56,7 @@ class AccessSite:
         data: an empty folder.
         clock: stands at NOW_S unless given.
         more: further routes of the same application, and folders: of their templates.
+        standing: how the trail stands.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class AccessSite:
         provider: ProviderPort | None = None,
         more: Sequence[HTTPRouteHandler] = (),
         folders: Sequence[Path] = (),
+        standing: Callable[[], Standing] = Standing,
     ) -> None:
         self.clock = clock or ManualClock(NOW_S * 1_000_000_000)
         self.database = Database(f"sqlite:///{data.absolute() / 'records.db'}")
@@ -90,6 +93,7 @@ class AccessSite:
             self.guard,
             self.reporter,
             token_days=365,
+            standing=standing,
         )
         self.errors: list[Exception] = []
         self.litestar = Litestar(

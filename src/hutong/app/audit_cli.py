@@ -126,7 +126,7 @@ def verify(
 
 def say_fault(fault: Fault) -> None:
     """What is wrong, in both languages."""
-    _say(f"trail.fault_{fault.word}", first=fault.first, last=fault.last)
+    _say(f"trail.fault_{fault.word}", first=fault.first, last=fault.last, left=fault.left)
     if fault.id:
         _say("trail.row", id=fault.id)
 

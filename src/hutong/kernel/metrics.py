@@ -185,6 +185,16 @@ TRAIL_BROKEN = Metric(
     "最近一次核对是否发现操作记录被改动(1 为是)",
     "1 if the last verification found that the trail was tampered with",
 )
+CASES_OPEN = Metric("hutong_cases_open", "gauge", "cases", "各状态的未结案件数", "Open cases by state", ("state",))
+CASES_LATE = Metric("hutong_cases_late", "gauge", "cases", "超期的案件数", "Open cases that are late")
+NOTICES_FAILED = Metric(
+    "hutong_case_notices_failed_total",
+    "counter",
+    "notices",
+    "未能送达、将重试的案件通知次数",
+    "Times that a notice about a case was not taken and is to be brought again",
+    ("port",),
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 

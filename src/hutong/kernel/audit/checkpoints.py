@@ -169,8 +169,12 @@ class Checkpoints:
         return made
 
     def _last_in_file(self) -> Checkpoint | None:
-        notes = notes_in(_tail(self._file))
-        return self._opened(notes[-1]) if notes else None
+        for note in reversed(notes_in(_tail(self._file))):
+            try:
+                return self._opened(note)
+            except UnknownKeyError:  # of a key that this folder had before
+                continue
+        return None
 
     def _write(self) -> None:
         """Add to the file what the records have more; a note that a crash cut off goes."""

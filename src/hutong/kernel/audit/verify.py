@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
     from hutong.kernel.audit.entry import Entry
 
-Kind = Literal["changed", "dropped", "moved", "added", "rewritten", "index", "checkpoint"]
+Kind = Literal["changed", "dropped", "moved", "added", "rewritten", "cut", "index", "checkpoint"]
 
 
 class Fault(msgspec.Struct, frozen=True):
     """What is wrong first.
 
     Attributes:
-        kind: changed: the row is not what was recorded. dropped: it is gone. moved: another stands in its place. added:
-            a row without a number stands there. rewritten: one of first to last is any of these, and hashes
-            were made to fit. index: a kept hash over these entries is wrong. checkpoint: that of so
-            many entries was tampered with.
+        kind: changed: the row is not what was recorded. dropped: it is gone. moved: another stands in its place.
+            added: a row without a number stands there. rewritten: one of first to last is any of these, and hashes
+            were made to fit. cut: there are only `left` entries where a checkpoint says that there were `last`: those
+            at the end are gone, or others from `first` on and numbers were closed up. index: a kept hash over these
+            entries is wrong. checkpoint: that of so many entries was tampered with.
         first, last: numbers of entries, the same where it is known which.
         id: the row's id in the trail; 0 where there is no row.
     """
@@ -38,6 +39,7 @@ class Fault(msgspec.Struct, frozen=True):
     first: int
     last: int
     id: int = 0
+    left: int = 0
 
     @property
     def word(self) -> str:
@@ -102,7 +104,7 @@ class Verifier:
         last = self._marks[0]
         if last.root is None:
             return Fault("checkpoint", last.size, last.size)
-        return Fault("dropped", self.size + 1, last.size)
+        return Fault("cut", self.held_at + 1, last.size, left=self.size)
 
     def _entry(self, row: Entry | None, leaf: tuple[int, int, bytes] | None) -> Fault | None:
         number = self.size + 1
