@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from hutong.app.cli import STATUS_FAILED, run
 from hutong.calls.archiving import Archiver
 from hutong.calls.evidence.store import FOLDER, EvidenceStore
 from hutong.calls.record import KIND_VERDICT
+from hutong.kernel.numbering import key_of_digits
+from hutong.kernel.scores import Scores, ScoreWriter
 from verdict_records import NOON_MS, verdict_body, write_journal
 
 if TYPE_CHECKING:
@@ -29,6 +32,18 @@ basis: law
 runbook: https://intranet.example/busy
 samples:
   - {given: {caller.attempts_10m: 20}, fires: true}
+  - {given: {}, fires: false}
+"""
+SCORED = """\
+id: own.scored
+version: 1
+title: {zh: 评分高, en: High score}
+when: caller.risk_known and caller.risk >= 0.5
+action: warn
+basis: law
+runbook: https://intranet.example/scored
+samples:
+  - {given: {caller: {risk: 0.9, risk_known: true}}, fires: true}
   - {given: {}, fires: false}
 """
 START = 1_772_323_200_000  # 2026-03-01T00:00:00Z

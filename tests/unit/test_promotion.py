@@ -200,6 +200,14 @@ class TestEvidence:
         assert objections(rule, "warn", evidence_of(rule, now, calls=37_000), Limits(), now) == []
         assert objections(rule, "warn", evidence_of(rule, now, wrong=30), Limits(), now) == []
 
+    def test_a_rule_that_reads_the_learned_score_cannot_be_shown_to_be_right(self, data: Path) -> None:
+        rule, now = find_rule(in_force(data), "calls.caller-risk-high"), now_ms()
+        for to, words in (("warn", "risk score"), ("block", "risk score")):
+            (found,) = objections(rule, to, evidence_of(rule, now), Limits(), now)
+            assert found.code == "score"
+            assert words in found.en
+            assert "风险评分" in found.zh
+
     def test_it_is_about_the_rule_as_it_is(self, data: Path) -> None:
         keep(data)
         changed = BUSY.replace(">= 20", ">= 10").replace("10m: 20}", "10m: 10}")

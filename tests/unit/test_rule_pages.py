@@ -52,7 +52,10 @@ class Site(ConsoleSite):
     def __init__(self, data: Path) -> None:
         super().__init__(
             data,
-            texts=[CALLS / "console" / "texts" / f"{name}.toml" for name in ("rules", "rule_stages", "error_words")],
+            texts=[
+                CALLS / "console" / "texts" / f"{name}.toml"
+                for name in ("rules", "rule_stages", "backtests", "error_words")
+            ],
         )
         self.further = data / "further"
         self.further.mkdir()

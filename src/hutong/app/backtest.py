@@ -32,7 +32,10 @@ from hutong.kernel.rules import RulesetError, check_paths, find_rule, load_rules
 from hutong.kernel.rules.ruleset import build_ruleset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hutong.calls.evidence.model import Backtest
+    from hutong.calls.records.run import Progress as Step
     from hutong.kernel.rules import Ruleset
     from hutong.kernel.rules.vocabulary import Language
 
@@ -62,8 +65,10 @@ def run(options: Options) -> int:
     Raises:
         HutongError: something cannot be read, is wrong, or cannot be written; nothing is kept then.
     """
-    language = language_of(options.lang)
-    result = _result(options, language)
+    language, clock = language_of(options.lang), SystemClock()
+    begun = clock.monotonic()
+    with shown(language, lambda: (clock.monotonic() - begun) / _NS) as show:
+        result = result_of(options, show)
     evidence_id = ""
     if options.data is not None:
         evidence_id = EvidenceStore(options.data / FOLDER).keep(result)
@@ -77,9 +82,16 @@ def run(options: Options) -> int:
     return 0
 
 
-def _result(options: Options, language: Language) -> Backtest:
-    clock = SystemClock()
-    begun = clock.monotonic()
+def result_of(options: Options, show: Callable[[Step], None]) -> Backtest:
+    """Test the rules; bad rows of the records go to `backtest.errors.csv` in `options.out`.
+
+    Args:
+        options: what is asked.
+        show: told how far it is.
+
+    Raises:
+        HutongError: something cannot be read or is wrong.
+    """
     if not math.isfinite(options.stop_share) or not 0 <= options.stop_share <= 1:
         raise ConfigError("a share is from 0 to 1.", where="--stop-share", fix="0.01 is one row in a hundred.")
     if options.data is not None:
@@ -97,7 +109,6 @@ def _result(options: Options, language: Language) -> Backtest:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hutong-backtest-")))
         errors = (options.out or Path()) / "backtest.errors.csv"
         source = Source(options.over, trunks.names, layout, str(options.layout or ""), options.stop_share)
-        show = stack.enter_context(shown(language, lambda: (clock.monotonic() - begun) / _NS))
         question = Question(
             ruleset=ruleset,
             tested=tuple(at for at, rule in enumerate(ruleset.rules) if rule.id in tested),
@@ -107,7 +118,7 @@ def _result(options: Options, language: Language) -> Backtest:
             files=tuple(path.name for path in options.over),
             time_zone=config.calls.time_zone,
             by=options.by or machine_user(),
-            made_ms=clock.wall() // _MS,
+            made_ms=SystemClock().wall() // _MS,
         )
         return backtest(question, Rows(source, folder, errors, show), Ground(make, trunks, numbering))
 

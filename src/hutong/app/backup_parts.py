@@ -29,6 +29,7 @@ LEFT_OUT: Final = {
     "audit": "checkpoints of the trail, written again from the records",
     "archive": "files that never change, too large for one file: copied by themselves",
     "index": "indexes of the journal, made again from it",
+    "backtests": "wishes for backtests; what came of them is evidence",
     "alerts.db": "a table of the journal's alerts, made again from it",
     "proposals.lock": "held while a stage is decided",
     "scores": "published anew by the next scoring run",

@@ -172,6 +172,19 @@ def backtest(  # noqa: PLR0913  # what it is asked, one option each
     )
 
 
+@app.command(name="run-backtest", show=False)
+def run_backtest(
+    *,
+    number: Annotated[int, Parameter(help="任务编号 / number of the job")],
+    data: DataFolder,
+    config: ConfigFile = None,
+) -> int:
+    """运行在控制台提出的回测,由 work 启动 / Run a backtest asked for at the console; started by work."""
+    from hutong.app.backtest_job import run_job  # noqa: PLC0415  # compiled code is loaded only by who judges
+
+    return run_job(load_config(config, data=existing_folder(data)), config, number)
+
+
 @app.command
 def propose(
     rule_id: Annotated[str, Parameter(name="ID", help="规则编号 / rule id")],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hutong.app.stage_desk import promotion_desk
 from hutong.calls.alerts.views import AlertViews
+from hutong.calls.evidence.asking import BacktestDesk
 from hutong.calls.history import History
 from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.live.duty import DutyReader
@@ -64,6 +65,7 @@ class Services:
         self.lists = ListStore(config.data / "lists")
         self.rules = RuleShelf(config.data, (Path(config.calls.rules_dir),) if config.calls.rules_dir else ())
         self.promotion = promotion_desk(config, self.rules, self.trail, self.people)
+        self.backtests = BacktestDesk(config.data, self.rules, self.trail)
         self.index = VerdictIndex(config.data)
         self.history = History(self.database, config.node.name)
         self.stories = Stories(config.data, self.index, self.refs.ref, config.calls.home_area)

@@ -22,7 +22,8 @@ from hutong.app.up import processes_of
 from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
 from hutong.calls.api import Api, ApiLimits, ApiParts
-from hutong.calls.console import alerts, call, lists, live, numbers, rules, search, trunks, verdicts
+from hutong.calls.console import alerts, backtests, call, lists, live, numbers, rules, search, trunks, verdicts
+from hutong.calls.console.rule_stages import StageViews
 from hutong.calls.live.duty import REFRESH_S
 from hutong.calls.live.feed import LiveFeed
 from hutong.kernel.access import pages as access
@@ -151,6 +152,13 @@ class Site:
                 imports=config.data / "run" / "imports",
             ),
             *rules.routes(console, shelf=it.rules, history=it.history, trail=it.trail, promotion=it.promotion),
+            *backtests.routes(
+                console,
+                shelf=it.rules,
+                desk=it.backtests,
+                store=it.promotion.store,
+                views=StageViews(console, it.promotion),
+            ),
             *trunks.routes(
                 console,
                 trunks=trunks_of(config),

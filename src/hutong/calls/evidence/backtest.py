@@ -1,5 +1,6 @@
 """A backtest from end to end: rules as if each tested one were at its own action, over call records, against labels.
 
+No call has a learned score: those that are known today were learned from what became of the calls.
 One pass counts; where calls were hit, a second one looks again at the most telling of them, for the values that the
 rules read. All tested rules act in the same pass: a call that one of them blocks has no outcome that another could see.
 """
@@ -68,7 +69,12 @@ class Question(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """What judges: makes a replay of the question's rules, anew for each pass; the trunks and numbers it reads with."""
+    """What judges.
+
+    Attributes:
+        make: makes a replay of the question's rules, anew for each pass; it consults no learned score.
+        trunks, numbering: what it reads with.
+    """
 
     make: Callable[[], Replay]
     trunks: TrunkTable
@@ -234,6 +240,7 @@ class _Run:
             ),
             rules=tuple(self._rule(at) for at in asked.tested),
             whole=self._effect(-1),
+            scores="none",
         )
 
     def _rule(self, at: int) -> RuleEffect:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -181,6 +181,8 @@ class Backtest(msgspec.Struct, frozen=True):
         made_ms: when. by: who asked for it.
         ruleset: digest of the rules that judged. over, labels: what was judged, what it was held against.
         rules: each tested rule. whole: all of them together.
+        scores: which learned scores were consulted: "none", or "published", those of the day of the test, as results
+            made before this was told apart did: a score that is learned later knows what became of the calls.
     """
 
     format: int
@@ -192,6 +194,7 @@ class Backtest(msgspec.Struct, frozen=True):
     labels: Labelled
     rules: tuple[RuleEffect, ...]
     whole: Effect
+    scores: Literal["none", "published"] = "published"
 
     def rule(self, rule_id: str, version: int) -> RuleEffect | None:
         """The effect of one rule; None where it was not tested in this version."""

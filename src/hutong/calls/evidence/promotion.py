@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hutong.kernel.rules import Rule
 
 _DAY_MS: Final = 86_400_000
+_READS_SCORE: Final = re.compile(r"\bcaller\.risk(?:_known)?\b")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -53,7 +55,21 @@ def objections(rule: Rule, to: str, backtest: Backtest, limits: Limits, now_ms: 
                 f"This run did not test {rule.id} as it is now (v{rule.version}).",
             )
         ]
-    return [*_of_age(backtest, limits, now_ms), *_of_figures(tested, to, limits)]
+    return [*_of_age(backtest, limits, now_ms), *_of_score(rule), *_of_figures(tested, to, limits)]
+
+
+def _of_score(rule: Rule) -> list[Objection]:
+    """A backtest has no score of the time of the calls: it cannot show what a rule that reads it would have done."""
+    if not _READS_SCORE.search(rule.when):
+        return []
+    return [
+        Objection(
+            "score",
+            "该规则读取主叫风险评分,历史呼叫当时的评分没有留存,回测不能作证。",
+            "This rule reads the caller's risk score, and the scores of the time of the calls are not kept: "
+            "a backtest is no evidence about it.",
+        )
+    ]
 
 
 def _of_age(backtest: Backtest, limits: Limits, now_ms: int) -> list[Objection]:

@@ -19,6 +19,10 @@ _LABELS: Final = {
     "legitimate": {"zh": "正常", "en": "legitimate"},
     "unlabelled": {"zh": "未标注", "en": "unlabelled"},
 }
+_SCORES: Final = {
+    "none": {"zh": "未使用(当时的评分没有留存)", "en": "not used (those of that time are not kept)"},
+    "published": {"zh": "回测当日的评分,含事后信息", "en": "those of the day of the test: hindsight"},
+}
 _CLASS_NAMES: Final = {"emergency": "应急", "hospital": "医院"}
 
 
@@ -36,6 +40,7 @@ def tell(backtest: Backtest, evidence_id: str, lang: Language) -> list[str]:
         f"{'标注' if zh else 'labels'}: "
         + ", ".join(f"{_LABELS[name][lang]} {said}" for name, said in zip(_LABELS, counts, strict=True)),
     ]
+    lines.append(f"{'风险评分' if zh else 'learned scores'}: {_SCORES[backtest.scores][lang]}")
     if over.bad or labels.bad:
         said = "错误行:话单 {0:,},标注 {1:,}" if zh else "bad rows: {0:,} of the records, {1:,} of the labels"
         lines.append(said.format(over.bad, labels.bad))
