@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from hutong.app.alert_work import AlertWork
 from hutong.app.audit_work import AuditWork
+from hutong.app.backtest_work import BacktestWork
 from hutong.app.config import load_config
 from hutong.app.retention import (
     carry_over,
@@ -146,11 +147,13 @@ def work(
     reporter = Reporter("work", level=settings.log.level, form=settings.log.format)
     alerts = AlertWork(settings, SystemClock(), reporter)
     scoring = ScoringWork(settings, config)
+    backtests = BacktestWork(settings, config, SystemClock())
     alerts.start()
     try:
-        jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs()]
+        jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs(), *backtests.jobs()]
         jobs += AuditWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
+        backtests.stop()
         scoring.stop()
         alerts.stop()
