@@ -309,3 +309,18 @@ def test_several_files_may_follow_one_another(ground: Path, capsys: pytest.Captu
     assert run([*told, *more]) == 0
     assert msgspec.json.decode(capsys.readouterr().out)["rules"] == whole["rules"]
     assert head[0] == "call_id"
+
+
+def test_no_score_that_was_learned_since_is_consulted(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (ground / "data" / "rules" / "scored.yaml").write_text(SCORED)
+    none = np.zeros(2, dtype=np.int64)
+    keys = np.array(sorted(key_of_digits(f"86{number}") for number in (FRAUD, QUIET)))
+    with ScoreWriter(ground / "data" / "scores") as writer:
+        writer.publish(Scores(keys, np.array([0.9, 0.9]), none, none), ("m",), 1)
+    assert run(words(ground, rules=("own.busy", "own.scored"))) == 0
+    assert "learned scores: not used" in capsys.readouterr().out
+    told = result(ground, capsys, rules=("own.busy", "own.scored"))
+    busy, scored = told["rules"]
+    assert told["scores"] == "none"
+    assert scored["effect"]["hits"]["all"]["calls"] == 0
+    assert {it["score"] for it in busy["effect"]["cases"]} <= {0.9, 0.95}, "of rules alone"
