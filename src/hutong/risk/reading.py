@@ -160,7 +160,7 @@ def _read_csv(path: Path, raw: bytes, max_columns: int, max_rows: int) -> pa.Tab
 
 def _read_parquet(path: Path, max_columns: int, max_rows: int) -> Source:
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, pre_buffer=False)
         _check_names(path, list(file.schema_arrow.names), max_columns)
         _check_size(path, file.metadata.num_rows, len(file.schema_arrow.names), max_rows)
         table = file.read()

@@ -214,7 +214,7 @@ def _parquet_rows(path: Path) -> Iterator[_Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415  # as above
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             _check_columns(path, file.schema_arrow.names)
             wanted = [name for name in ("number", "call_id", "label", "class") if name in file.schema_arrow.names]
             row = 1

@@ -85,7 +85,7 @@ class Rows:
 
     def _from_disk(self, path: Path) -> Iterator[pa.RecordBatch]:
         done = 0
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             for rows in file.iter_batches(_BATCH_ROWS):
                 yield rows.cast(SCHEMA)
                 done += rows.num_rows

@@ -176,7 +176,7 @@ class Archive:
         def write(draft: Path) -> None:
             with pq.ParquetWriter(draft, pq.read_schema(files[0].path), compression=_COMPRESSION) as writer:
                 for one in files:
-                    with pq.ParquetFile(one.path) as source:
+                    with pq.ParquetFile(one.path, pre_buffer=False) as source:
                         for batch in source.iter_batches(_GROUP_ROWS):
                             writer.write_batch(batch)
 
