@@ -16,6 +16,7 @@ from hutong.app.config import Config, KafkaConfig, check_config
 from hutong.app.feed import link_of
 from hutong.app.up import processes_of
 from hutong.calls import board
+from hutong.calls.alerts.record import KIND_ALERT
 from hutong.calls.asking import wire as asking
 from hutong.calls.feed import outcomes, wire
 from hutong.calls.feed.events import read_call, read_outcome
@@ -24,7 +25,7 @@ from hutong.calls.feed.port import start_of
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED
 from hutong.kernel.errors import CodecError, ConfigError, JournalError
-from hutong.kernel.journal import MemoryJournal
+from hutong.kernel.journal import FileJournal, MemoryJournal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,6 +219,25 @@ def test_an_outcome_finds_its_call_counts_once_and_without_a_call_is_only_counte
     assert over.verdict_seq == answered.verdict_seq == 1
 
 
+def test_a_call_that_is_told_of_is_looked_at_for_alerts(tmp_path: Path) -> None:
+    node = FedNode(tmp_path)
+    node.desk.take(
+        frame_of(wire.encode_feed(1, "calls", 0, [0], [asking.encode_call(read_call(call(1), TRUNK_NAMES))]))
+    )
+    answered = wire.encode_outcomes(1, "outcomes", 0, [0], [read_outcome(outcome(1, "answered"))])
+    node.desk.take(frame_of(answered))
+
+    def alerts() -> int:
+        return sum(it.kind == KIND_ALERT for it in FileJournal(tmp_path / "journal").read(1))
+
+    node.desk.tick(node.clock.wall())
+    assert alerts() == 0
+    node.clock.advance(4 * 3600 * 10**9)
+    node.desk.tick(node.clock.wall())
+    assert alerts() == 1, "one that lasts for hours"
+    node.node.close()
+
+
 def test_calls_of_which_nothing_is_said_make_room(tmp_path: Path) -> None:
     node = FedNode(tmp_path)
     for at in range(20):
@@ -237,6 +257,12 @@ def test_calls_of_which_nothing_is_said_make_room(tmp_path: Path) -> None:
 def test_the_process_runs_only_where_brokers_are_named() -> None:
     assert "feed" not in processes_of(Config())
     assert "feed" in processes_of(Config(kafka=KafkaConfig(bootstrap_servers=("kafka:9092",))))
+
+
+def test_calls_and_outcomes_have_topics_of_their_own() -> None:
+    it = KafkaConfig(calls_topic="calls", outcomes_topic="calls")
+    assert [problem.place for problem in check_config(Config(kafka=it))] == [("kafka", "outcomes_topic")]
+    assert not list(check_config(Config(kafka=msgspec.structs.replace(it, outcomes_topic="outcomes"))))
 
 
 def test_the_password_comes_from_its_file_and_sasl_needs_a_user(tmp_path: Path) -> None:

@@ -499,6 +499,8 @@ def check_config(config: Config) -> Iterator[Problem]:
         config.kafka.sasl_mechanism and config.kafka.username
     ):
         yield Problem(("kafka", "sasl_mechanism"), "SASL has no mechanism or user name.", "Set both.")
+    if config.kafka.outcomes_topic and config.kafka.outcomes_topic == config.kafka.calls_topic:
+        yield Problem(("kafka", "outcomes_topic"), "calls come from it.", "Choose another topic.")
     names: dict[str, int] = {}
     networks: dict[addresses.Network, str] = {}
     for at, trunk in enumerate(config.trunks):

@@ -102,7 +102,7 @@ def run(config_file: Path | None, data: Path | None, listen: Sequence[str]) -> i
         look_ups = LookUps(loop, roaming)
         server = SipServer(loop, [parse_listener(text) for text in (tuple(listen) or config.sip.listen)], look_ups)
         places = PlaceBook(config.data, node.journal)
-        desk = FeedDesk(loop, places, forget=not config.mirror.listen) if config.kafka.bootstrap_servers else None
+        desk = FeedDesk(loop, places, look_after=not config.mirror.listen) if config.kafka.bootstrap_servers else None
         asks = AskEdge(loop, look_ups, config.data / SOCKET, desk)
         mirrors = [mirror_edge(loop, config)] if config.mirror.listen else []
         edges: list[Edge] = [look_ups, server, asks, *mirrors]

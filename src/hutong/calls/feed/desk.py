@@ -19,6 +19,7 @@ from hutong.calls.feed import outcomes, wire
 from hutong.calls.feed.wire import FedRecord, Place
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.mirror.batch import new_reader, up_to_date
+from hutong.calls.mirror.due import watch_calls
 from hutong.calls.mirror.settle import END, RECORDS, SEQ
 from hutong.kernel.errors import CodecError
 from hutong.kernel.journal import encode_record
@@ -46,16 +47,16 @@ class FeedDesk:
     Args:
         loop: its engine judges, its keeper journals; outcomes are taken where it has a call table.
         places: how far each partition is.
-        forget: whether calls that are over, or of which nothing is said any more, are forgotten here; else somebody who
-            follows captured signalling does it.
+        look_after: whether calls under way are looked at for alerts, and forgotten in the end, here; else it is done by
+            whoever follows captured signalling.
     """
 
-    def __init__(self, loop: ScreeningLoop, places: PlaceBook, *, forget: bool = True) -> None:
+    def __init__(self, loop: ScreeningLoop, places: PlaceBook, *, look_after: bool = True) -> None:
         self._loop, self._places = loop, places
         self._batch = AskBatch(loop.engine, seen=_SEEN)
         self._calls = loop.engine.tables.calls
         self._follows = bool(mirror_calls.in_use(self._calls))
-        self._forget = forget and self._follows
+        self._looks_after = look_after and self._follows
         self._reader = new_reader(loop.engine, b"", 0, 1)
         self._told = outcomes.new_telling()
         self._next_note = 0
@@ -65,25 +66,29 @@ class FeedDesk:
         self._places.open()
 
     def tick(self, now: int) -> None:
-        """Note the places now and then, so that a start reads little."""
+        """Note the places now and then, so that a start reads little; look after calls under way."""
         if not self._next_note - _NOTE_EVERY <= now < self._next_note:
             self._next_note = now + _NOTE_EVERY
             self._places.note()
-        if self._forget and self._calls[mirror_calls.ROWS]:
-            for _ in range(_TURNS):
-                if not self._forget_some(now):
-                    break
+        if self._looks_after and self._calls[mirror_calls.ROWS]:
+            self._look_after(now // _MS)
 
-    def _forget_some(self, now: int) -> bool:
-        """Forget calls that are over or too old; says whether there may be more."""
+    def _look_after(self, now_ms: int) -> None:
+        """Look at calls under way for alerts, and forget those that are over or too old."""
         more = False
 
         def work(it: Follower) -> None:
             nonlocal more
-            more = bool(outcomes.forget_old(it, now // _MS, _GIVEN_UP))
+            more = bool(outcomes.forget_old(it, now_ms, _GIVEN_UP))
 
-        kept = self._follow(work)
-        return kept and more
+        def watch(it: Follower) -> None:
+            work(it)
+            watch_calls(it, now_ms)
+
+        for turn in range(_TURNS):
+            if not self._follow(work if turn else watch) or not more:
+                break
+        self._loop.engine.cells[board.MIRROR_FOLLOWED] = self._calls[mirror_calls.FOLLOWED]
 
     def _follow(self, work: Callable[[Follower], None]) -> bool:
         """Do `work` as one batch, kept in journal, windows and call table or in none; says whether it was."""
@@ -101,11 +106,15 @@ class FeedDesk:
             frame = wire.encode_outcomes(1, "warm", 0, [0], [told])
             fed = wire.decode_feed(next(asking.FrameReader().feed(frame)))
             self._load(fed, 1)
-            it, now = self._reader.it, self._loop.clock.wall() // _MS
+            self._reader = up_to_date(self._reader, self._loop.engine)
+            it, now, cells = self._reader.it, self._loop.clock.wall() // _MS, self._loop.engine.cells
+            before = cells.copy()
             self._loop.keeper.begin()
             outcomes.note_told(it, self._told, 0, 1, np.zeros(1, dtype=np.uint8), now)
             outcomes.forget_old(it, now, 0)
+            watch_calls(it, now)
             self._loop.keeper.abandon()
+            cells[:] = before
 
     def close(self) -> None:
         """Note the places."""
