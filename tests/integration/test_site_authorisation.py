@@ -84,6 +84,25 @@ def test_whatever_keeps_a_thread_busy_waits_for_its_turn(services: Services) -> 
     assert waiting == {"/v1/calls/screen", "/live/stream", "/lists/import"}
 
 
+@pytest.mark.parametrize(
+    ("role", "paths"),
+    [
+        ("viewer", ["/rules", "/trunks", "/health", "/live/cities"]),
+        ("administrator", ["/rules", "/trunks", "/health", "/live/cities", "/settings", "/people", "/tokens"]),
+    ],
+)
+def test_an_export_without_the_permission_is_refused_everywhere(
+    services: Services, role: Role, paths: list[str]
+) -> None:
+    site = Site(services, 0)
+    badges = Badges(services, site)
+    for path in paths:
+        headers = {"cookie": f"{badges.cookie_name}={badges.session(role)[0]}"}
+        page = asyncio.run(authorisation.ask(site.console, "GET", path, headers))
+        export = asyncio.run(authorisation.ask(site.console, "GET", f"{path}?format=csv", headers))
+        assert (page.status, export.status) == (200, 403), path
+
+
 def test_every_permission_protects_something(services: Services) -> None:
     asked = {route.permission for route in authorisation.routes_of(Site(services, 0).routes)}
     # Exporting is a way of reading a table, unmasking of reading a number: their routes ask for them within.

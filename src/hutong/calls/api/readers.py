@@ -13,7 +13,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from hutong.calls.api.screening import too_many
 from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
-from hutong.kernel.web.guard import requires
+from hutong.kernel.web.guard import demand, requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ class Desk:
         """Record that whole numbers will be shown; `purpose` is the header's value.
 
         Raises:
-            Problem: 403 without the permission, 422 without a purpose, 503 where it cannot be recorded.
+            RefusedError: the permission is lacking.
+            Problem: 422 without a purpose, 503 where it cannot be recorded.
         """
         viewer: Viewer = request.user
-        if not viewer.can("numbers.unmask"):
-            raise Problem(403, "", "Forbidden", "This needs the permission numbers.unmask.")
+        demand(viewer, "numbers.unmask")
         self.record(request, "numbers.unmask", purpose=read_purpose(purpose), **what)
         self._meters.unmasked()
 
