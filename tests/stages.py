@@ -27,6 +27,6 @@ def put(
     append_line(stages, msgspec.json.encode(change))
 
 
-def put_stage(data: Path, rule_id: str, to: str) -> None:
+def put_stage(data: Path, rule_id: str, to: str, *, by: str = "Li") -> None:
     """The same in a data folder."""
-    put(data / STAGES_FILE, in_force(data), rule_id, to)
+    put(data / STAGES_FILE, in_force(data), rule_id, to, by=by)

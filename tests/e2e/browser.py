@@ -21,12 +21,14 @@ from axe_playwright_python.base import AXE_SCRIPT
 from e2e.processes import HUTONG, STARTING, Process, free_port
 from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, TRUNKS, invite
 from hutong.app.demo import people as demo
+from hutong.calls.alerts.table import AlertRow, AlertTable
 from hutong.calls.live.figures import LiveSource
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import ROLES
 from hutong.kernel.lists import ListStore, draft
-from hutong.kernel.numbering import Numbering
+from hutong.kernel.numbering import Numbering, key_of_digits
 from hutong.kernel.records.database import Database, database_url
+from stages import put_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +53,7 @@ NARROW = 360
 WAIT_MS = 15_000
 PASSWORD = "umbrella-tide-97-lantern"  # noqa: S105  # of people in tests
 _OUTSTANDING = 128
+_FIRST_ALERT = 10_000_000  # beyond whatever the node journals meanwhile
 _SOURCES = {
     demo.INTERNATIONAL: ABROAD,
     demo.INTERCONNECT: NEIGHBOUR,
@@ -72,6 +75,10 @@ home_area = "021"
 
 [windows]
 memory_mb = 16
+
+[mirror]
+listen = ["udp:127.0.0.1:{mirror}"]
+calls = 2048
 
 [serve]
 listen = "127.0.0.1:{port}"
@@ -95,7 +102,8 @@ class ConsoleNode(Process):
             for it in TRUNKS
         )
         config.write_text(
-            _CONFIG.format(sip=self.sip, port=self.port, public=self.public, trunks=trunks), encoding="utf-8"
+            _CONFIG.format(sip=self.sip, mirror=free_port(), port=self.port, public=self.public, trunks=trunks),
+            encoding="utf-8",
         )
         super().__init__("up", [*HUTONG, "up", "--data", str(self.data), "--config", str(config)], folder)
 
@@ -113,6 +121,8 @@ class ConsoleNode(Process):
         """Start it and wait until all of its processes are ready."""
         self._invite_people()
         self._fill_lists()
+        (self.data / "labels").mkdir()
+        (self.data / "labels" / "listed.csv").write_text("number,label\n13900130007,1\n", encoding="ascii")
         reader, writer = os.pipe()
         self.launch(pass_fds=(writer,), env={"HUTONG_READY_FD": str(writer)})
         os.close(writer)
@@ -176,6 +186,45 @@ class ConsoleNode(Process):
             while waiting:
                 waiting.discard(_answered(peer))
         self.wait_until(lambda: LiveSource(self.data).snapshot().attempts >= count)
+
+    def raise_alert(self, rule: str) -> int:
+        """Put an alert on a call that goes on into the table, as `work` does; returns its number."""
+        table, now = AlertTable(self.data), time.time_ns() // 1_000_000
+        seq = max(table.newest_event(), _FIRST_ALERT) + 1
+        row = AlertRow(
+            seq=seq,
+            time_ms=now,
+            rule=rule,
+            version=1,
+            kind=rule.partition(".")[0],
+            stage="alert",
+            caller=key_of_digits("8613800138000"),
+            callee=key_of_digits("8613900139000"),
+            trunk="home",
+            verdict=seq,
+            call_id="a84b4c@gw1",
+            ring_ms=3000,
+            talk_ms=181_000,
+            answered=True,
+            figures={"call.talk_s": 181.0},
+            conditions="0" * 16,
+            total_ms=181_000,
+        )
+        table.take([row], table.place())
+        return seq
+
+    @contextlib.contextmanager
+    def a_rule_demoted(self, rule: str) -> Iterator[None]:
+        """The rule stands demoted by no person within; somebody answers it then."""
+        put_stage(self.data, rule, "observe", by="hutong")
+        try:
+            yield
+        finally:
+            put_stage(self.data, rule, "warn")
+
+    def await_archive(self) -> None:
+        """Wait until a first day is in the archive."""
+        self.wait_until(lambda: any((self.data / "archive" / "verdicts").glob("day=*/*.parquet")), 120)
 
     @contextlib.contextmanager
     def screening_suspended(self) -> Iterator[None]:

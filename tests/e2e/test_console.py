@@ -54,6 +54,7 @@ PLACES = (
     Place("/lists/import", "lists.change"),
     Place("/rules", "rules.read"),
     Place("/rules/calls.shared-cost-as-caller", "rules.read"),
+    Place("/rules/calls.shared-cost-as-caller/backtests", "rules.propose"),
     Place("/evidence", "verdicts.read"),
     Place("/trunks", "trunks.read"),
     Place("/health", "health.read"),
@@ -384,6 +385,102 @@ def test_the_wall_leads_on(browsers: Browsers, node: ConsoleNode, pictures: Path
         desk.open("/")
         page.locator("#latest tbody a").first.click()
         page.wait_for_url("**/calls/*")
+        desk.assert_clean()
+    desk.close()
+
+
+def test_a_new_alert_appears_on_page_and_wall_without_reloading(
+    browsers: Browsers, node: ConsoleNode, pictures: Path
+) -> None:
+    page_desk, wall_desk = browsers.desk("operator", "en"), browsers.desk("analyst", "zh")
+    page = page_desk.page
+    with page_desk.looked_at(pictures), wall_desk.looked_at(pictures):
+        page_desk.open("/alerts")
+        wall_desk.open("/?wall=1")
+        expect(page.locator("#alerts .empty")).to_be_visible()
+        page.evaluate("window.stillTheSame = true")
+        first = node.raise_alert("victim.long-talk")
+        expect(page.locator(f"[data-alert='{first}']")).to_be_visible(timeout=WAIT_MS)
+        expect(page.locator("#alerts-head h1")).to_contain_text("flagged callers are working on 1 people")
+        expect(page.locator("#alerts-news")).to_have_text("1 new alert")
+        expect(wall_desk.page.locator("#duty .notice")).to_contain_text("正在告警的通话", timeout=WAIT_MS)
+        # A row must not move away under a pointer that is about to click.
+        page.locator(f"[data-alert='{first}'] td").first.hover()
+        second = node.raise_alert("costly.premium")
+        expect(page.locator("#alerts-news")).to_contain_text("There is news", timeout=WAIT_MS)
+        expect(page.locator(f"[data-alert='{second}']")).to_have_count(0)
+        page.mouse.move(2, 2)
+        expect(page.locator("[data-alert]").first).to_have_attribute("data-alert", str(second), timeout=WAIT_MS)
+        # Filters are kept, and so is what is half written in them.
+        page.locator("select[name=kind]").select_option("costly")
+        expect(page).to_have_url(re.compile("kind=costly"))
+        expect(page.locator("[data-alert]")).to_have_count(1)
+        third = node.raise_alert("costly.premium")
+        expect(page.locator("[data-alert]").first).to_have_attribute("data-alert", str(third), timeout=WAIT_MS)
+        node.raise_alert("victim.long-talk")
+        expect(page.locator("#alerts-head h1")).to_contain_text("4 calls under alert", timeout=WAIT_MS)
+        expect(page.locator("[data-alert]")).to_have_count(2)
+        assert page.evaluate("window.stillTheSame")
+        assert page_desk.narrow_overflow() == 0
+        assert page_desk.axe() == []
+        page_desk.assert_clean()
+        wall_desk.assert_clean()
+    page_desk.close()
+    wall_desk.close()
+
+
+def test_a_page_of_alerts_ends_with_its_session(browsers: Browsers, pictures: Path) -> None:
+    desk = browsers.desk("analyst", "en")
+    with desk.looked_at(pictures):
+        desk.page.route("**/live/stream*", lambda route: route.fulfill(status=401))
+        desk.open("/alerts")
+        desk.context.clear_cookies()
+        desk.page.wait_for_url("**/signin*", timeout=2 * WAIT_MS)
+    desk.close()
+
+
+def test_a_rule_that_was_demoted_by_itself_is_seen_by_whoever_is_on_duty(
+    browsers: Browsers, node: ConsoleNode, pictures: Path
+) -> None:
+    desk = browsers.desk("operator", "en")
+    with desk.looked_at(pictures):
+        desk.open("/")
+        notice = desk.page.locator("#duty .notice.block")
+        expect(notice).to_have_count(0)
+        with node.a_rule_demoted("calls.many-callees"):
+            expect(notice).to_contain_text("was demoted to observe by itself", timeout=WAIT_MS)
+            assert desk.axe() == []
+            assert desk.narrow_overflow() == 0
+            notice.get_by_role("link").click()
+            desk.page.wait_for_url("**/rules/calls.many-callees")
+            desk.open("/health")
+            expect(desk.page.locator(".health-list .notice")).to_contain_text(["Rules demoted by themselves"])
+            desk.assert_clean()
+    desk.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_backtest_is_started_from_a_rules_page_and_shows_what_came_out(
+    browsers: Browsers, node: ConsoleNode, pictures: Path, language: str
+) -> None:
+    node.await_archive()
+    desk = browsers.desk("analyst", language)
+    page = desk.page
+    with desk.looked_at(pictures):
+        desk.open("/rules/calls.many-callees")
+        page.locator("#evidence header a.button").click()
+        page.wait_for_url("**/backtests")
+        page.locator("select[name=labels]").select_option("listed.csv")
+        page.locator("form.wide button").click()
+        done = page.locator("#backtests .verdict.pass").first
+        expect(done).to_be_visible(timeout=240_000)
+        expect(page.locator("#backtests figure.interval")).to_be_visible()
+        assert desk.narrow_overflow() == 0
+        assert desk.axe() == []
+        desk.assert_clean()
+        desk.open("/rules/calls.many-callees")
+        expect(page.locator("#evidence figure.interval")).to_be_visible()
+        expect(page.locator("#backtests tbody tr").first).to_be_visible()
         desk.assert_clean()
     desk.close()
 
