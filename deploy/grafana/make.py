@@ -112,6 +112,29 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
         ],
     ),
     (
+        "案件 Cases",
+        [
+            (
+                "各状态未结案件 Open cases by state",
+                "timeseries",
+                "short",
+                [("max by (state) (hutong_cases_open{n})", "{{state}}")],
+            ),
+            (
+                "超期案件 Late cases",
+                "timeseries",
+                "short",
+                [("max(hutong_cases_late{n})", "超期 late")],
+            ),
+            (
+                "未送达的案件通知 Notices that were not taken",
+                "timeseries",
+                "short",
+                [("sum by (port) (increase(hutong_case_notices_failed_total{n}[5m]))", "{{port}}")],
+            ),
+        ],
+    ),
+    (
         "信令 Signalling",
         [
             (

@@ -18,7 +18,7 @@ RECORDS: Final = "records"
 STAGES: Final = "stages.jsonl"
 PROPOSALS: Final = "proposals.jsonl"
 #: Folders of files that are written once and whole.
-FOLDERS: Final = ("rules", "rulesets", "alerts", "keys", "evidence", "labels")
+FOLDERS: Final = ("rules", "rulesets", "alerts", "keys", "evidence", "labels", "attachments", "calendar", "case-types")
 
 #: In a data folder and not in a backup: made anew, or held in another form.
 LEFT_OUT: Final = {

@@ -72,3 +72,15 @@ def records_url(text: str) -> None:
         raise ConfigError(
             "this is not a PostgreSQL address.", fix="Write it like postgresql://user:password@host:5432/database."
         )
+
+
+def recipient(text: str) -> None:
+    """A recipient of notices about cases."""
+    if re.fullmatch(r"(account|unit|chain):\S.{0,99}", text) is None:
+        raise ConfigError(f"{text!r} is no recipient.", fix="Write it like unit:移动, account:wang, chain:supervisor.")
+
+
+def mail(text: str) -> None:
+    """An e-mail address."""
+    if re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", text) is None:
+        raise ConfigError(f"{text!r} is no e-mail address.", fix="Write it like duty@example.cn.")

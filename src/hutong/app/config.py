@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from hutong.app import checks
+from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.kernel import addresses, settings
 from hutong.kernel.settings import Doc, Problem
 
@@ -466,6 +467,8 @@ class Config(msgspec.Struct, frozen=True):
     oidc_roles: tuple[OidcRoleConfig, ...] = ()
     api: ApiConfig = ApiConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    cases: CasesConfig = CasesConfig()
+    case_contacts: tuple[CaseContactConfig, ...] = ()
     risk: RiskConfig = RiskConfig()
     log: LogConfig = LogConfig()
 
@@ -493,8 +496,7 @@ def check_config(config: Config) -> Iterator[Problem]:
     """What must hold between settings that are each right by themselves."""
     yield from _repeated_listeners(config)
     yield from _web(config)
-    if config.alerts.webhook_url and not config.alerts.webhook_secret:
-        yield Problem(("alerts", "webhook_secret"), "the webhook has no secret.", "Set alerts.webhook_secret too.")
+    yield from _told(config)
     if config.kafka.security_protocol.startswith("sasl") and not (
         config.kafka.sasl_mechanism and config.kafka.username
     ):
@@ -522,6 +524,17 @@ def check_config(config: Config) -> Iterator[Problem]:
                     "Give it to one of them; a narrower network inside a wider one is fine.",
                 )
             networks[network] = trunk.name
+
+
+def _told(config: Config) -> Iterator[Problem]:
+    """A webhook comes with its secret, letters with a sender."""
+    for section in ("alerts", "cases"):
+        told = getattr(config, section)
+        if told.webhook_url and not told.webhook_secret:
+            fix = f"Set {section}.webhook_secret too."
+            yield Problem((section, "webhook_secret"), "the webhook has no secret.", fix)
+    if config.cases.smtp_server and not config.cases.smtp_sender:
+        yield Problem(("cases", "smtp_sender"), "letters have no sender.", "Set cases.smtp_sender too.")
 
 
 def _web(config: Config) -> Iterator[Problem]:

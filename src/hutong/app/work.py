@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from hutong.app.alert_work import AlertWork
 from hutong.app.audit_work import AuditWork
 from hutong.app.backtest_work import BacktestWork
+from hutong.app.cases_work import CaseWork
 from hutong.app.config import load_config
 from hutong.app.retention import (
     carry_over,
@@ -152,6 +153,7 @@ def work(
     try:
         jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs(), *backtests.jobs()]
         jobs += AuditWork(settings, reporter).jobs()
+        jobs += CaseWork(settings, SystemClock(), reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
         backtests.stop()

@@ -110,7 +110,7 @@ def _recipients(kind: CaseType, why: Why, before: Case | None, after: Case) -> l
         case "escalation" | "supervised":
             reached = kind.chain[before.level if before else 0 : after.level]
             steps = [f"unit:{after.unit}" if step.to == "unit" else f"chain:{step.to}" for step in reached]
-            return [step for step in steps if step != "unit:"] or own
+            return [step for step in steps if step != "unit:"] or own or ["chain:duty"]
         case "countersign" | "returned":
             return ["chain:duty", *(own if why == "returned" else [])]
         case _:
