@@ -154,7 +154,6 @@ def work(
         jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs(), *backtests.jobs()]
         jobs += AuditWork(settings, reporter).jobs()
         jobs += CaseWork(settings, SystemClock(), reporter).jobs()
-        jobs += AuditWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
         backtests.stop()
