@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from heapq import heappop, heappush
+from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from engines import ABROAD, COMPANY, HOME, NEIGHBOUR, shipped_rules
 from hutong.calls.identity import Parties
 from hutong.calls.model import FLAG_MIRRORED
 from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST
+from hutong.calls.replay.batch import BY_TIME, DERIVE
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import Scores, build_rows
 from replayed import CAPACITY, Live, judged, part_of, rules_of
@@ -169,6 +171,103 @@ def test_a_replay_of_its_records_gives_the_verdicts_of_the_live_run(
     assert found == expected
     event(f"fired: {any(verdict.fired for verdict in expected)}, outcomes: {bool(live.outcomes())}")
     assert replay.finish().outcomes == sum(map(len, live.outcomes().values())) - _unseen(live)
+
+
+FEW_CALLERS, FEW_CALLEES = CALLERS[:4], (*CALLEES[:3], *CALLERS[:2])
+fates = st.tuples(
+    st.sampled_from([-1, 0, 1, 1, 1]),
+    st.sampled_from([0, 0, 400, 5_000, 61_000]),
+    st.sampled_from([0, 400, 15_000, 15_049, 61_000, 700_000, 100_000_000]),
+    st.sampled_from([DERIVE, DERIVE, DERIVE, DERIVE, -9_000, 0, 2_000]),  # the answer was seen so long after the start
+)
+busy = st.lists(
+    st.tuples(
+        st.sampled_from([0, 0, 0, 1, 400, 5_000, 15_000, 61_000, 700_000, 4_000_000]),
+        st.sampled_from(FEW_CALLERS),
+        st.sampled_from(FEW_CALLEES),
+        st.sampled_from([HOME, NEIGHBOUR]),
+        fates,
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+class Fates:
+    """What becomes of live calls, seen at the latest when the next call is made; of `most` calls at one time."""
+
+    def __init__(self, live: Live, most: int) -> None:
+        self._live, self._most, self._born = live, most, count()
+        self._due: list[tuple[int, int, dict[str, int], int]] = []
+        self.seen = self.refused = 0
+        self.columns: dict[str, list[int]] = {name: [] for name in ("answered", "ring_ms", "talk_ms", "answered_at")}
+
+    def until(self, now: int) -> None:
+        while self._due and self._due[0][0] <= now:
+            at, _, call, phase = heappop(self._due)
+            self._live.bench.now_ns = at * MS
+            ends = phase == PHASE_ENDED
+            told = {"ring": call["ring"], "talk": call["talk"]} if ends else {"ring": 0, "talk": 0}
+            self._live.outcome(*self._live.passed[call["place"]], phase, answered=call["taken"], **told)
+            self.seen += 1
+            if not ends:
+                heappush(self._due, (call["end"], next(self._born), call, PHASE_ENDED))
+
+    def put(self, start: int, passed: bool, fate: tuple[int, int, int, int]) -> None:  # noqa: FBT001  # it is what it is
+        taken, ring, talk, after = fate
+        answered_at = DERIVE if after == DERIVE else start + after
+        for column, value in zip(self.columns.values(), (taken, ring, talk, answered_at), strict=True):
+            column.append(value)
+        if not passed or taken < 0:
+            return
+        if len(self._due) == self._most:
+            self.refused += 1
+            return
+        talk *= taken
+        call = {"place": len(self._live.passed) - 1, "taken": taken, "ring": ring, "talk": talk}
+        call["end"] = start + ring + talk
+        first = (
+            (start + ring if after == DERIVE else answered_at, PHASE_ANSWERED) if taken else (call["end"], PHASE_ENDED)
+        )
+        heappush(self._due, (first[0], next(self._born), call, first[1]))
+
+
+@pytest.mark.parametrize("rules", RULES)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    happened=busy,
+    capacity=st.sampled_from([CAPACITY, 7, 5, 3, 2, 1]),
+    most=st.sampled_from([100, 100, 4, 1]),
+    cuts=st.lists(st.integers(0, 60), max_size=3),
+)
+def test_a_replay_by_time_sees_every_outcome_when_a_live_run_would(
+    tmp_path_factory: pytest.TempPathFactory,
+    rules: str,
+    happened: list[tuple[int, bytes, bytes, str, tuple[int, int, int, int]]],
+    capacity: int,
+    most: int,
+    cuts: list[int],
+) -> None:
+    live = Live(tmp_path_factory.mktemp("live"), RULES[rules](), capacity=capacity)
+    fates_, now = Fates(live, most), EVENING_NS // MS
+    for wait, caller, callee, source, fate in happened:
+        now += wait
+        fates_.until(now)
+        live.bench.now_ns, before = now * MS, len(live.passed)
+        live.call(Parties(caller=caller, from_=b"", callee=callee, diverter=b"", anonymous=False), source)
+        fates_.put(now, len(live.passed) > before, fate)
+    batch = live.batch()
+    nothing, derived = np.full(batch.n, BY_TIME, dtype=np.int64), np.full(batch.n, DERIVE, dtype=np.int64)
+    known = {name: np.array(values, dtype=getattr(batch, name).dtype) for name, values in fates_.columns.items()}
+    batch = batch._replace(
+        ended_at=derived, lost=np.zeros(batch.n, dtype=np.uint8), seq=nothing, answered_seq=nothing, ended_seq=nothing
+    )._replace(**known)
+    replay = live.replay(most_under_way=most)
+    places = sorted({0, batch.n, *(min(cut, batch.n) for cut in cuts)})
+    found = [verdict for a, b in pairwise(places) for verdict in judged(replay.feed(part_of(batch, a, b)))]
+    assert found == live.judgements()
+    assert replay.finish()[:3] == (batch.n, fates_.seen, fates_.refused)
+    event(f"room for {most}, rows for {capacity}")
 
 
 def _unseen(live: Live) -> int:

@@ -1,7 +1,7 @@
 """A batch of call records through the judgement, and their outcomes through the windows, in order. Compiled, pure.
 
 Calls go by in blocks. While those of one block are judged by `weighing.weigh`, exactly as live, the memory that the
-next will touch is asked for bit by bit: its numbers were read before, and the outcomes due by then are known.
+next will touch is asked for bit by bit: its numbers were read before. Outcomes take care of themselves (`owed`).
 """
 
 from __future__ import annotations
@@ -31,17 +31,9 @@ from hutong.calls.attempt import (
 )
 from hutong.calls.model import ACTION_PASS, FLAG_FAIL_OPEN, FLAG_MIRRORED
 from hutong.calls.replay.batch import CALLED
-from hutong.calls.replay.outcomes import ASKED, BOUND, CALLS, COUNTS, DUES, Due, follow, note_until
-from hutong.calls.replay.pending import (
-    CALLEE,
-    CALLER,
-    MAX_ORDER,
-    Pending,
-    advance,
-    first_key,
-    key_bound,
-    take_first,
-)
+from hutong.calls.replay.outcomes import follow, note_until
+from hutong.calls.replay.owed import Owed, claim, settle
+from hutong.calls.replay.pending import MAX_ORDER, Pending
 from hutong.calls.trunks import KIND_INTERNATIONAL
 from hutong.calls.weighing import weigh
 from hutong.kernel import scores
@@ -50,7 +42,11 @@ from hutong.kernel.numbering import NUMBER_FIELDS, read_number
 from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.rules.gates import WORD
 from hutong.kernel.windows import (
+    find,
+    find_near,
     note_inbound,
+    nth,
+    prefetch,
     prefetch_counts,
     prefetch_index,
     prefetch_link,
@@ -67,8 +63,12 @@ if TYPE_CHECKING:
     from hutong.kernel.numbering import PlanArrays
     from hutong.kernel.windows import WindowArrays
 
-#: Calls of a block, and outcomes noted among them at most.
-BLOCK, DUE = 32, 96
+#: Calls of a block.
+BLOCK = 32
+# Of a block: its calls, how much of its memory was asked for.
+CALLS, ASKED = 0, 1
+# Calls from asking for a row's place in order until that is there, and its neighbours can be asked for.
+_LATER = 6
 _HOUR_S, _DAY_HOURS = 3600, 24
 
 
@@ -84,10 +84,10 @@ class Hours(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Working memory of a block: numbers read, outcomes due.
+    """Working memory of a block: numbers read.
 
     rows: int64[BLOCK, 2], where in the windows caller and callee most likely are. abroad: int64[BLOCK], 1 where a call
-    comes in from abroad; home: zeros. counts: that of `due`.
+    comes in from abroad; home: zeros. counts: int64[2], see CALLS.
     """
 
     callers: NDArray[np.int64]
@@ -95,21 +95,22 @@ class Block(NamedTuple):
     rows: NDArray[np.int64]
     abroad: NDArray[np.int64]
     home: NDArray[np.int64]
-    due: Due
     counts: NDArray[np.int64]
 
 
 class Player(NamedTuple):
     """All that a replay consults and changes, in the order of `play`'s arguments.
 
-    weights: float64[rules], what a fired rule adds to the score. scores: int64[n, 2], learned scores (`kernel.scores`).
-    trunk_rows: int64[trunks], where in the windows they are. exact: 1 when events come in the order of `CallBatch.seq`.
+    owed: the first of what is kept beside the windows' rows. weights: float64[rules], what a fired rule adds to the
+    score. scores: int64[n, 2], learned scores (`kernel.scores`). trunk_rows: int64[trunks], where in the windows they
+    are. exact: 1 when events come in the order of `CallBatch.seq`.
     """
 
     judge: Judge
     scratch: Scratch
     call: NDArray[np.int64]
     pending: Pending
+    owed: Owed
     hours: Hours
     block: Block
     following: Block
@@ -121,54 +122,19 @@ class Player(NamedTuple):
 
 def new_block() -> Block:
     """Working memory of a block."""
-    counts = np.zeros(COUNTS, dtype=np.int64)
     return Block(
         callers=np.zeros((BLOCK, NUMBER_FIELDS), dtype=np.int64),
         callees=np.zeros((BLOCK, NUMBER_FIELDS), dtype=np.int64),
         rows=np.zeros((BLOCK, 2), dtype=np.int64),
         abroad=np.zeros(BLOCK, dtype=np.int64),
         home=np.zeros(BLOCK, dtype=np.int64),
-        due=Due(
-            keys=np.zeros(DUE, dtype=np.int64),
-            entries=np.zeros(DUE, dtype=np.int64),
-            rows=np.zeros((DUE, 2), dtype=np.int64),
-            counts=counts,
-        ),
-        counts=counts,
+        counts=np.zeros(2, dtype=np.int64),
     )
 
 
 @compiled
 def _order(orders: NDArray[np.int64], i: int) -> int:
     return int(min(max(orders[i], 0), MAX_ORDER))
-
-
-@compiled
-def _gather(pending: Pending, block: Block, orders: NDArray[np.int64], at: int) -> int:
-    """Take up to a block of calls from `at` on and the outcomes due before the last of them; gives one past that call.
-
-    Where too many outcomes are due the block ends early, perhaps before its first call.
-    """
-    end = int(min(at + BLOCK, orders.shape[0]))
-    last = 0
-    for i in range(at, end):
-        last = max(last, _order(orders, i))
-    advance(pending, last)
-    bound, count = key_bound(last), 0
-    while count < DUE and first_key(pending) <= bound:
-        block.due.keys[count] = first_key(pending)
-        block.due.entries[count] = take_first(pending)
-        count += 1
-    block.counts[DUES] = count
-    block.counts[ASKED] = 0
-    block.counts[BOUND] = bound
-    if count == DUE:
-        block.counts[BOUND] = block.due.keys[DUE - 1]
-        stop = at
-        while stop < end and key_bound(_order(orders, stop)) < block.due.keys[DUE - 1]:
-            stop += 1
-        return int(stop)
-    return end
 
 
 @compiled
@@ -186,34 +152,28 @@ def _read_block(
         prefetch_index(w, out[i - at, KEY])
 
 
-@compiled
-def _ask_index(w: WindowArrays, entries: NDArray[np.int64], block: Block) -> None:
-    """Ask for where the windows of outcomes due are written down."""
-    for n in range(block.counts[DUES]):
-        prefetch_index(w, entries[block.due.entries[n], CALLER])
-        prefetch_index(w, entries[block.due.entries[n], CALLEE])
-
-
-@compiled
-def _ask_until(w: WindowArrays, entries: NDArray[np.int64], block: Block, until: int) -> None:
-    """Ask for what a block touches, up to piece `until`: rows of outcomes, rows of calls, their places in order."""
-    due, calls = block.counts[DUES], block.counts[CALLS]
-    for piece in range(block.counts[ASKED], min(until, due + 2 * calls)):
-        if piece < due:
-            ref = block.due.entries[piece]
-            block.due.rows[piece, 0] = prefetch_counts(w, entries[ref, CALLER])
-            block.due.rows[piece, 1] = prefetch_counts(w, entries[ref, CALLEE])
-        elif piece < due + calls:
-            i = piece - due
-            caller, callee = prefetch_row(w, block.callers[i, KEY]), prefetch_counts(w, block.callees[i, KEY])
-            prefetch_link(w, caller)
-            prefetch_link(w, callee)
-            block.rows[i, 0], block.rows[i, 1] = caller, callee
-        else:
-            i = piece - due - calls
-            prefetch_order(w, block.rows[i, 0])
-            prefetch_order(w, block.rows[i, 1])
+@inlined
+def _ask_until(w: WindowArrays, owed: Owed, block: Block, until: int) -> None:
+    """Ask for what a block touches, up to piece `until`: rows and what they are owed, later their places in order."""
+    calls = block.counts[CALLS]
+    for piece in range(block.counts[ASKED], min(until, calls + _LATER)):
+        if piece < calls:
+            caller = prefetch_row(w, block.callers[piece, KEY])
+            callee = prefetch_counts(w, block.callees[piece, KEY])
+            block.rows[piece, 0], block.rows[piece, 1] = caller, callee
+            _ask_beside(w, owed, caller)
+            _ask_beside(w, owed, callee)
+        if piece >= _LATER:
+            prefetch_order(w, block.rows[piece - _LATER, 0])
+            prefetch_order(w, block.rows[piece - _LATER, 1])
     block.counts[ASKED] = until
+
+
+@compiled
+def _ask_beside(w: WindowArrays, owed: Owed, slot: int) -> None:
+    if slot >= 0:
+        prefetch_link(w, slot)
+        prefetch(nth(owed, slot), 0)
 
 
 @compiled
@@ -248,24 +208,31 @@ def _score(
 
 
 @inlined
-def _prepare(
-    w: WindowArrays,
-    judge: Judge,
-    pending: Pending,
-    block: Block,
-    b: CallBatch,
-    orders: NDArray[np.int64],
-    at: int,
-) -> int:
-    """Make a block of the calls from `at` on and of the outcomes due; gives one past its last call."""
-    end = _gather(pending, block, orders, at)
-    block.counts[CALLS] = end - at
+def _prepare(w: WindowArrays, judge: Judge, block: Block, b: CallBatch, at: int) -> int:
+    """Make a block of the calls from `at` on; gives one past its last call."""
+    end = int(min(at + BLOCK, b.n))
+    block.counts[CALLS], block.counts[ASKED] = end - at, 0
     for i in range(at, end):
         block.abroad[i - at] = judge.trunks.kinds[b.trunk[i]] == KIND_INTERNATIONAL
-    _ask_index(w, pending.entries, block)
     _read_block(w, judge.plan, b.caller, block.abroad, at, end, block.callers)
     _read_block(w, judge.plan, b.callee, block.home, at, end, block.callees)
     return end
+
+
+@compiled
+def _settled(w: WindowArrays, owed: Owed, key: int, near: int, order: int) -> int:
+    """The row of a number about to call or be called, with all noted that happened before; -1 where it has none."""
+    slot = find_near(w, key, near)
+    settle(w, owed, slot, order)
+    return slot
+
+
+@compiled
+def _claimed(w: WindowArrays, owed: Owed, pending: Pending, key: int, slot: int, order: int) -> int:
+    """The row of a number that was just counted; `slot` is where it is, -1 = not told."""
+    slot = slot if slot >= 0 else find(w, key)
+    claim(owed, pending, slot, key, order)
+    return slot
 
 
 @inlined
@@ -314,6 +281,7 @@ def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for
     scratch: Scratch,
     call: NDArray[np.int64],
     pending: Pending,
+    owed: Owed,
     hours: Hours,
     block: Block,
     following: Block,
@@ -336,37 +304,35 @@ def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for
     at, end = 0, 0
     block.counts[:] = 0
     # The first turn has no block to judge yet, the last one none to prepare.
-    while end < b.n or block.counts[CALLS] + block.counts[DUES] > 0:
+    while at < b.n:
         following.counts[:] = 0
         following_end = end
-        # What came in since must be noted among this block's calls, and so is not for the next block to take.
-        nothing = block.counts[CALLS] + block.counts[DUES] == 0
-        if end < b.n and (nothing or first_key(pending) > block.counts[BOUND]):
-            following_end = _prepare(w, judge, pending, following, b, orders, end)
-        pieces = following.counts[DUES] + 2 * following.counts[CALLS]
-        a_call = 1 + pieces // max(end - at, 1)
-        done = 0
+        if end < b.n:
+            following_end = _prepare(w, judge, following, b, end)
         for i in range(at, end):
-            _ask_until(w, pending.entries, following, following.counts[ASKED] + a_call)
-            done = note_until(w, keys, trunk_rows, pending, block.due, done, key_bound(_order(orders, i)))
-            _set_call(judge, scratch, call, hours, block, b, i, i - at)
+            _ask_until(w, owed, following, i - at + 1)
+            order, place, trunk = _order(orders, i), i - at, b.trunk[i]
+            caller, callee, rows = block.callers[place, KEY], block.callees[place, KEY], scratch.rows
+            note_until(w, owed, keys, trunk_rows, pending, order)
+            _set_call(judge, scratch, call, hours, block, b, i, place)
+            rows[1] = _settled(w, owed, callee, block.rows[place, 1], order)
             if b.flags[i] & CALLED:
-                note_called(w, call, scratch, block.rows[i - at, 1])
+                note_called(w, call, scratch, rows[1])
             else:
-                scratch.rows[0], scratch.rows[1] = block.rows[i - at, 0], block.rows[i - at, 1]
-                scratch.rows[2] = trunk_rows[b.trunk[i]]
+                rows[0] = _settled(w, owed, caller, block.rows[place, 0], order)
+                rows[2] = find_near(w, keys[trunk], trunk_rows[trunk])
                 while not weigh(judge, call, scratch):
                     # Whoever was to be asked then cannot be asked now.
                     call[ROAMING] = ROAMING_UNKNOWN
-                trunk_rows[b.trunk[i]] = scratch.rows[2]
+                rows[0] = _claimed(w, owed, pending, caller, rows[0], order)
+                trunk_rows[trunk] = _claimed(w, owed, pending, keys[trunk], rows[2], order)
                 verdict = scratch.verdict
                 out.action[i] = verdict[V_ACTION]
                 out.decided[i] = verdict[V_RULE] if verdict[V_RULE] != NO_RULE else -1
                 if verdict[V_FIRED] or learned.shape[0] > 1:
                     out.score[i] = _score(scratch.fired, weights, learned, scratch.caller[KEY], out.fired[i])
-            follow(pending, scratch, b, i, exact)
-        if done < block.counts[DUES]:
-            note_until(w, keys, trunk_rows, pending, block.due, done, block.due.keys[block.counts[DUES] - 1])
-        _ask_until(w, pending.entries, following, pieces)
+            rows[1] = _claimed(w, owed, pending, callee, rows[1], order)
+            follow(pending, owed, scratch, b, i, exact)
+        _ask_until(w, owed, following, following.counts[CALLS] + _LATER)
         at, end = end, following_end
         block, following = following, block

@@ -1,127 +1,110 @@
-"""What became of replayed calls: put in when a call was judged, noted in the windows when it was seen. Compiled."""
+"""What became of replayed calls: put down when a call was judged, noted in the windows in its time. Compiled."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hutong.calls.attempt import V_ACTION, Scratch
 from hutong.calls.model import ACTION_BLOCK
-from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST, note_outcome_at
-from hutong.calls.replay import pending as pending_
 from hutong.calls.replay.batch import CALLED, DERIVE, CallBatch
-from hutong.calls.replay.pending import (
-    ANSWERED,
-    CALLEE,
-    CALLER,
+from hutong.calls.replay.owed import (
+    ANSWER,
     FOR_CALLEE,
-    LAST_AT,
-    LAST_ORDER,
+    LAST,
     LOST,
-    NEXT_ANSWER,
-    NOTED,
-    RING,
-    TALK,
-    TIMES,
-    TRUNK_MASK,
+    OF_CALLEE,
+    SHORT,
+    TAKEN,
+    TELL_CALLEE,
+    TELL_CALLER,
+    Owed,
+    note_next,
+    owe,
+    settle,
+)
+from hutong.calls.replay.pending import (
+    AMOUNT_BITS,
+    MAX_ORDER,
+    Entry,
     Pending,
     drop_entry,
-    first_key,
     new_entry,
     put_in,
-    take_first,
+    take_due,
 )
 from hutong.kernel.compiled import compiled, inlined, signed
 from hutong.kernel.numbering.codes import KEY
-from hutong.kernel.windows import WindowArrays, find_near
+from hutong.kernel.windows import WindowArrays, find, find_near, is_short, nth, tenths
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _LONGEST_MS = 7 * 24 * 3_600_000
-_LAST_KEY = (1 << 63) - 1
-
-
-# Of a block: its calls, its outcomes due, how much of its memory was asked for, the greatest key that it may note.
-CALLS, DUES, ASKED, BOUND = 0, 1, 2, 3
-COUNTS = 4
-
-
-class Due(NamedTuple):
-    """Outcomes taken out to be noted among a block's calls, in order.
-
-    keys: int64[DUE]. entries: int64[DUE]. rows: int64[DUE, 2], where in the windows caller and callee most likely are.
-    counts: int64[COUNTS], see CALLS.
-    """
-
-    keys: NDArray[np.int64]
-    entries: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    counts: NDArray[np.int64]
+_LAST_SECOND = (1 << 32) - 1
 
 
 @compiled
-def _note(
-    w: WindowArrays,
-    keys: NDArray[np.int64],
-    trunk_rows: NDArray[np.int64],
-    pending: Pending,
-    ref: int,
-    near: tuple[int, int],
-) -> None:
-    """Let the windows see an outcome, and put in what follows it; `near`: see `windows.find_near`."""
-    entry = pending.entries[ref]
-    trunk = entry[pending_.TRUNK]
-    answered = 1 if trunk & ANSWERED else 0
-    first = trunk & NEXT_ANSWER != 0
-    phase = PHASE_ANSWERED if first else (PHASE_LOST if trunk & LOST else PHASE_ENDED)
-    now = entry[TIMES] // 1000
-    ring, talk, place = entry[RING], entry[TALK], trunk & TRUNK_MASK
-    note_outcome_at(w, find_near(w, entry[CALLEE], near[1]), phase, answered, ring, talk, now)
-    if trunk & FOR_CALLEE == 0:
-        note_outcome_at(w, find_near(w, entry[CALLER], near[0]), phase, answered, ring, talk, now)
-        note_outcome_at(w, find_near(w, keys[place], trunk_rows[place]), phase, answered, ring, talk, now)
-    pending.state[NOTED] += 1
-    if first and entry[LAST_ORDER] >= 0:
-        entry[pending_.TRUNK] = trunk & ~NEXT_ANSWER
-        entry[TIMES] = entry[LAST_AT]
-        put_in(pending, ref, entry[LAST_ORDER])
-    else:
-        drop_entry(pending, ref)
+def _tell(w: WindowArrays, slot: int, entry: Entry) -> int:
+    facts, first, last = signed(entry.facts), entry.first, entry.last
+    return note_next(w, slot, facts, first, last, signed(entry.first_s), signed(entry.last_s))
 
 
 @compiled
-def note_until(
-    w: WindowArrays,
-    keys: NDArray[np.int64],
-    trunk_rows: NDArray[np.int64],
-    pending: Pending,
-    due: Due,
-    done: int,
-    bound: int,
-) -> int:
-    """Note what is due by `bound`: of the block's outcomes from place `done` on, and what came in since."""
-    while True:
-        mine = due.keys[done] if done < due.counts[DUES] else _LAST_KEY
-        other = first_key(pending)
-        if min(mine, other) > bound:
-            return done
-        if other < mine:
-            _note(w, keys, trunk_rows, pending, take_first(pending), (-1, -1))
-        elif done < due.counts[DUES]:
-            near = (due.rows[done, 0], due.rows[done, 1])
-            _note(w, keys, trunk_rows, pending, int(due.entries[done]), near)
-            done += 1
-        else:
-            return done
+def _tell_party(w: WindowArrays, owed: Owed, key: int, entry: Entry, order: int) -> None:
+    slot = find(w, key)
+    settle(w, owed, slot, order)
+    _tell(w, slot, entry)
 
 
 @inlined
-def follow(pending: Pending, scratch: Scratch, b: CallBatch, i: int, exact: int) -> None:
-    """Let what became of the call be seen in time; of a refused call there is nothing to see."""
+def note_until(
+    w: WindowArrays,
+    owed: Owed,
+    keys: NDArray[np.int64],
+    trunk_rows: NDArray[np.int64],
+    pending: Pending,
+    order: int,
+) -> None:
+    """Let the windows of trunks, and of numbers that are owed nothing, see what happened by `order`."""
+    while True:
+        ref = take_due(pending, order)
+        if ref < 0:
+            return
+        entry = nth(pending.entries, ref)
+        told, due, place = signed(entry.facts), entry.order, signed(entry.trunk)
+        if told & TELL_CALLER:
+            _tell_party(w, owed, entry.caller, entry, due)
+        if told & TELL_CALLEE:
+            _tell_party(w, owed, entry.callee, entry, due)
+        left = _tell(w, -1 if told & FOR_CALLEE else find_near(w, keys[place], trunk_rows[place]), entry)
+        pending.wheel.noted += 1
+        if left & LAST:
+            entry.facts = left
+            put_in(pending, ref, entry.last >> AMOUNT_BITS)
+        else:
+            drop_entry(pending, ref)
+
+
+@compiled
+def _word(order: int, amount: int) -> int:
+    return (min(max(order, 0), MAX_ORDER) << AMOUNT_BITS) | amount
+
+
+@compiled
+def _second(milliseconds: int) -> int:
+    return min(max(milliseconds // 1000, 0), _LAST_SECOND)
+
+
+@inlined
+def follow(pending: Pending, owed: Owed, scratch: Scratch, b: CallBatch, i: int, exact: int) -> None:
+    """Let what became of the call be seen in time; of a refused call there is nothing to see.
+
+    `scratch.rows` are the rows that caller and callee have now.
+    """
     if scratch.verdict[V_ACTION] == ACTION_BLOCK or b.answered[i] < 0:
         return
-    taken = 1 if b.answered[i] == 1 else 0
+    taken = b.answered[i] == 1
     answered_at, ended_at = b.answered_at[i], b.ended_at[i]
     ring = min(max(b.ring_ms[i], 0), _LONGEST_MS)
     talk = min(max(b.talk_ms[i], 0), _LONGEST_MS) if taken else signed(0)
@@ -130,20 +113,21 @@ def follow(pending: Pending, scratch: Scratch, b: CallBatch, i: int, exact: int)
         answered_at = b.start_ms[i] + ring if answered_at == DERIVE else answered_at
         ended_at = b.start_ms[i] + ring + talk if ended_at == DERIVE else ended_at
         first_order, last_order = answered_at, ended_at
-    first = taken == 1 and first_order >= 0
-    if not first and last_order < 0:
+    facts = (ANSWER if taken and first_order >= 0 else 0) | (LAST if last_order >= 0 else 0)
+    if facts == 0:
         return
     ref = new_entry(pending)
     if ref < 0:
         return
-    entry = pending.entries[ref]
-    entry[CALLER], entry[CALLEE] = scratch.caller[KEY], scratch.callee[KEY]
-    entry[pending_.TRUNK] = (
-        signed(b.trunk[i]) | (NEXT_ANSWER if first else 0) | (ANSWERED if taken else 0) | (LOST if b.lost[i] else 0)
-    )
-    if b.flags[i] & CALLED:
-        entry[pending_.TRUNK] |= FOR_CALLEE
-    entry[TIMES] = answered_at if first else ended_at
-    entry[RING], entry[TALK] = ring, talk
-    entry[LAST_ORDER], entry[LAST_AT] = last_order, ended_at
-    put_in(pending, ref, first_order if first else last_order)
+    if taken:
+        facts |= TAKEN | (SHORT if is_short(talk) else 0)
+    facts |= LOST if b.lost[i] else 0
+    entry = nth(pending.entries, ref)
+    entry.caller, entry.callee, entry.trunk = scratch.caller[KEY], scratch.callee[KEY], signed(b.trunk[i])
+    entry.first, entry.last = _word(first_order, tenths(ring)), _word(last_order, tenths(talk))
+    entry.first_s, entry.last_s = _second(answered_at), _second(ended_at)
+    entry.facts = facts
+    facts |= FOR_CALLEE if b.flags[i] & CALLED else owe(owed, pending, scratch.rows[0], ref, 0)
+    facts |= owe(owed, pending, scratch.rows[1], ref, OF_CALLEE)
+    entry.facts = facts
+    put_in(pending, ref, (entry.first if facts & ANSWER else entry.last) >> AMOUNT_BITS)

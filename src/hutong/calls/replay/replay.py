@@ -19,7 +19,8 @@ from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.model import ACTION_BLOCK, ACTION_OBSERVE, ACTION_WARN, ACTIONS
 from hutong.calls.replay.batch import CallBatch, Judged, Texts
 from hutong.calls.replay.core import Hours, Player, new_block, play
-from hutong.calls.replay.pending import NOTED, REFUSED, new_pending
+from hutong.calls.replay.owed import MOST_PENDING, OWED, new_owed
+from hutong.calls.replay.pending import CHUNK, ENTRY, new_pending
 from hutong.kernel import windows
 from hutong.kernel.rules.gates import words_for
 from hutong.kernel.scores.table import no_scores
@@ -56,7 +57,7 @@ class Terms(msgspec.Struct, frozen=True):
         capacity: numbers that the windows track.
         as_if_promoted: each rule acts at its own action, whatever its stage.
         salts: the windows' hashes; those of the node that judged, for an exact replay of its records.
-        most_under_way: outcomes that may wait at one time; of more calls none is followed.
+        most_under_way: calls whose outcomes may be awaited at one time, up to owed.MOST_PENDING; no more are followed.
     """
 
     policy: Policy
@@ -135,9 +136,8 @@ class Replay:
         self._player = self._table = None
         if player is None or table is None:
             return Summary(0, 0, 0, 0)
-        return Summary(
-            self._calls, int(player.pending.state[NOTED]), int(player.pending.state[REFUSED]), windows.evicted(table)
-        )
+        wheel = player.pending.wheel
+        return Summary(self._calls, int(wheel.noted), int(wheel.refused), windows.evicted(table))
 
     def _ready(self, batch: CallBatch) -> Player:
         first, last = int(batch.start_ms.min()), int(batch.start_ms.max())
@@ -151,10 +151,8 @@ class Replay:
 
     def _begin(self, *, exact: bool) -> Player:
         it, terms = self._consulted, self._terms
-        # Rows are touched at random, and with small pages much of the time goes into finding them; Python's own choice,
-        # memory that is shared, gets no large ones.
-        buffer = mmap.mmap(-1, windows.size_for(terms.capacity), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        buffer.madvise(mmap.MADV_HUGEPAGE)
+        most = min(terms.most_under_way, MOST_PENDING)
+        buffer = _memory(windows.size_for(terms.capacity))
         self._table = windows.format_buffer(buffer, terms.capacity, terms.salts)
         learned = no_scores() if it.scores is None else it.scores
         rules = rule_arrays(self._ruleset)
@@ -178,7 +176,8 @@ class Replay:
             judge=judge,
             scratch=new_scratch(len(self._ruleset.rules)),
             call=np.zeros(CALL_SLOTS, dtype=np.int64),
-            pending=new_pending(terms.most_under_way),
+            pending=new_pending(_memory(ENTRY.itemsize * most), _memory(CHUNK.itemsize * most)),
+            owed=new_owed(_memory(OWED.itemsize * terms.capacity)),
             hours=Hours(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(_HOURS, dtype=np.uint8)),
             block=new_block(),
             following=new_block(),
@@ -219,6 +218,15 @@ class Replay:
             middle = (before + (after - before) / 2).replace(microsecond=0)
             before, after = (middle, after) if self._ahead(middle) == was else (before, middle)
         return after
+
+
+def _memory(size: int) -> mmap.mmap:
+    """Memory all zero, taken as it is used."""
+    # Rows are touched at random, and with small pages much of the time goes into finding them; Python's own choice,
+    # memory that is shared, gets no large ones.
+    buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    buffer.madvise(mmap.MADV_HUGEPAGE)
+    return buffer
 
 
 def _milliseconds(moment: datetime) -> int:

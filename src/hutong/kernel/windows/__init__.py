@@ -4,7 +4,14 @@ Takes number keys and `now`, gives feature values. The table lives in one byte b
 disk); nothing here knows a call, a rule or a clock. See docs/windows.md.
 """
 
-from hutong.kernel.windows.ahead import prefetch_counts, prefetch_index, prefetch_link, prefetch_order, prefetch_row
+from hutong.kernel.windows.ahead import (
+    prefetch,
+    prefetch_counts,
+    prefetch_index,
+    prefetch_link,
+    prefetch_order,
+    prefetch_row,
+)
 from hutong.kernel.windows.features import SPAN_NAMES, WINDOW_FEATURES, day_counts, read_features
 from hutong.kernel.windows.file import WindowFile
 from hutong.kernel.windows.gate import BatchGate
@@ -23,12 +30,16 @@ from hutong.kernel.windows.layout import (
 from hutong.kernel.windows.notes import (
     RUN_SECONDS,
     forget_active,
+    is_short,
     note_answered,
     note_attempt,
+    note_end,
     note_ended,
     note_inbound,
     note_lost,
+    tenths,
 )
+from hutong.kernel.windows.records import nth
 from hutong.kernel.windows.table import find, find_near, touch, touch_near
 from hutong.kernel.windows.undo import begin, commit, recover, undo_room
 
@@ -51,11 +62,15 @@ __all__ = [
     "forget_active",
     "format_buffer",
     "handle_of",
+    "is_short",
     "note_answered",
     "note_attempt",
+    "note_end",
     "note_ended",
     "note_inbound",
     "note_lost",
+    "nth",
+    "prefetch",
     "prefetch_counts",
     "prefetch_index",
     "prefetch_link",
@@ -65,6 +80,7 @@ __all__ = [
     "recover",
     "size_for",
     "table_at",
+    "tenths",
     "touch",
     "touch_near",
     "tracked",

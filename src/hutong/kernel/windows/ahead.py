@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _LINE: Final = 64
 
 
-def _fetch(_record: object, _offset: int) -> None:
-    """Ask for the cache line some bytes into a record, to be written soon. Python has nothing to ask."""
+def prefetch(_record: object, _offset: int) -> None:
+    """Begin to fetch the cache line some bytes into a record, to be written soon. Python has nothing to fetch."""
 
 
 def _prefetch(_typing_context: Any, record: Any, _offset: Any) -> Any:  # noqa: ANN401  # the shape numba asks for
@@ -46,7 +46,7 @@ def _prefetch(_typing_context: Any, record: Any, _offset: Any) -> Any:  # noqa: 
 _prefetched: Any = intrinsic(_prefetch)
 
 
-@overload(_fetch)
+@overload(prefetch)
 def _compiled_fetch(_record: Any, _offset: Any) -> Any:  # noqa: ANN401  # types, not values
     def fetch(_record: Any, _offset: Any) -> None:  # noqa: ANN401  # as above
         _prefetched(_record, _offset)
@@ -57,7 +57,7 @@ def _compiled_fetch(_record: Any, _offset: Any) -> Any:  # noqa: ANN401  # types
 @compiled
 def prefetch_index(w: WindowArrays, key: int) -> None:
     """Begin to fetch the index cell of `key`. Changes nothing."""
-    _fetch(nth(w.links, 2 * w.head.capacity + home_of(w, key)), 0)
+    prefetch(nth(w.links, 2 * w.head.capacity + home_of(w, key)), 0)
 
 
 @compiled
@@ -67,8 +67,8 @@ def prefetch_row(w: WindowArrays, key: int) -> int:
     if slot >= 0:
         row = nth(w.rows, slot)
         for offset in range(0, ROW_BYTES, _LINE):
-            _fetch(row, offset)
-        _fetch(row, ROW_BYTES - 1)  # rows begin anywhere in a line
+            prefetch(row, offset)
+        prefetch(row, ROW_BYTES - 1)  # rows begin anywhere in a line
     return slot
 
 
@@ -79,8 +79,8 @@ def prefetch_counts(w: WindowArrays, key: int) -> int:
     if slot >= 0:
         row = nth(w.rows, slot)
         for offset in range(0, BINS_AT, _LINE):
-            _fetch(row, offset)
-        _fetch(row, BINS_AT - 1)
+            prefetch(row, offset)
+        prefetch(row, BINS_AT - 1)
     return slot
 
 
@@ -88,7 +88,7 @@ def prefetch_counts(w: WindowArrays, key: int) -> int:
 def prefetch_link(w: WindowArrays, slot: int) -> None:
     """Begin to fetch the place in order of a row that will be touched; -1 is let pass."""
     if slot >= 0:
-        _fetch(nth(w.links, 2 * slot), 0)
+        prefetch(nth(w.links, 2 * slot), 0)
 
 
 @compiled
@@ -97,6 +97,6 @@ def prefetch_order(w: WindowArrays, slot: int) -> None:
     if slot >= 0:
         newer, older = signed(nth(w.links, 2 * slot).cell), signed(nth(w.links, 2 * slot + 1).cell)
         if newer != NO_SLOT:
-            _fetch(nth(w.links, 2 * newer), 0)
+            prefetch(nth(w.links, 2 * newer), 0)
         if older != NO_SLOT:
-            _fetch(nth(w.links, 2 * older), 0)
+            prefetch(nth(w.links, 2 * older), 0)

@@ -157,8 +157,15 @@ def forget_active(w: WindowArrays) -> None:
 
 
 @compiled
-def _tenths(milliseconds: int) -> int:
+def tenths(milliseconds: int) -> int:
+    """A ring or talk time in tenths of a second, below 2**20."""
     return min(max((milliseconds + 50) // 100, 0), _MAX_TENTHS)
+
+
+@compiled
+def is_short(talk_ms: int) -> bool:
+    """Whether a call that talked so long was a short one."""
+    return talk_ms <= SHORT_CALL_MS
 
 
 @compiled
@@ -190,14 +197,27 @@ def note_ended(w: WindowArrays, slot: int, now: int, answered: int, ring_ms: int
         ring_ms: from the attempt to the answer or the end, in milliseconds.
         talk_ms: from the answer to the end, in milliseconds; ignored when not answered.
     """
+    taken = 1 if answered != 0 else 0
+    short = 1 if taken == 1 and is_short(talk_ms) else 0
+    note_end(w, slot, now, taken, short, tenths(ring_ms), tenths(talk_ms) * taken)
+
+
+@compiled
+def note_end(w: WindowArrays, slot: int, now: int, taken: int, short: int, ring: int, talk: int) -> None:
+    """As `note_ended`, for who has worked out before what is counted.
+
+    Args:
+        w, slot, now: see there.
+        taken: 1 when it had been answered, else 0.
+        short: 1 when it had been answered and `is_short`, else 0.
+        ring, talk: `tenths`; 0 of talk when not answered.
+    """
     if slot < 0:
         return
     save_row(w, slot)
     row = nth(w.rows, slot)
     roll(row, now)
-    taken = 1 if answered != 0 else 0
-    short = 1 if taken == 1 and talk_ms <= SHORT_CALL_MS else 0
     for span in range(SPANS):
-        _add_outcome(row, span, _tenths(ring_ms), _tenths(talk_ms) * taken, taken, short)
+        _add_outcome(row, span, ring, talk, taken, short)
     if taken == 1 and row.active > 0:
         row.active = signed(row.active) - 1
