@@ -28,6 +28,8 @@ SCHEMA: Final = pa.schema(
     [("call_id", pa.string()), ("action", pa.string()), ("rules", pa.string()), ("score", pa.float32())]
 )
 ROW_SCHEMA: Final = pa.schema([("row", pa.int64()), *SCHEMA])
+# What repeats; Call-IDs do not, and a dictionary of them is work for nothing.
+_REPEATED: Final = ["action", "rules", "score"]
 _SPECIAL: Final = np.isin(np.arange(256), np.frombuffer(b'",\r\n', dtype=np.uint8))
 _WORD_BITS: Final = 64
 
@@ -99,7 +101,7 @@ class ResultFile:
         except OSError as error:
             raise self._refused(error) from error
         if self._parquet:
-            self._plain = pq.ParquetWriter(self._sink, SCHEMA, compression="zstd")
+            self._plain = pq.ParquetWriter(self._sink, SCHEMA, compression="zstd", use_dictionary=_REPEATED)
             return
         self._sink.write(",".join(SCHEMA.names).encode() + b"\n")
         options = {
