@@ -453,6 +453,8 @@ def test_a_rule_that_was_demoted_by_itself_is_seen_by_whoever_is_on_duty(
             assert desk.narrow_overflow() == 0
             notice.get_by_role("link").click()
             desk.page.wait_for_url("**/rules/calls.many-callees")
+            expect(desk.page.locator("main")).to_contain_text("Demoted to observe by itself")
+            assert "<time" not in desk.page.locator("main").inner_text()
             desk.open("/health")
             expect(desk.page.locator(".health-list .notice")).to_contain_text(["Rules demoted by themselves"])
             desk.assert_clean()
