@@ -23,7 +23,7 @@ from hutong.kernel.clock import ManualClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListStore, draft
-from hutong.kernel.records import Database, database_url
+from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.windows.snapshot import HeldLock
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_a_bit_that_changed_anywhere_is_noticed_or_changes_nothing(
     to = tmp_path / f"to-{os.urandom(8).hex()}"
     try:
         restored(changed, to)
-    except StateError:
+    except (StateError, RecordsError):  # the latter where the manifest names another table or number of rows
         assert list(to.iterdir()) == []
     else:  # padding, or a part of a header that says nothing about the content
         assert {path.name for path in to.rglob("*")} >= {"windows.bin", "data.mdb", "redress-es256.pem", "records.db"}
