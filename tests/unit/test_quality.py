@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from hutong.app.quality import ROW, Judging, judge
+from hutong.app.quality import ROW, Judging, judge, records_of
 from hutong.app.quality_figures import KINDS, attacks_of, figures
 from hutong.app.quality_page import BEGIN, END, PageError, put_into, tables
+from hutong.app.quality_scores import Confirmed, NearLineJob, learn
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.model import ACTION_BLOCK, ACTION_PASS, ACTION_WARN
+from hutong.calls.records.columns import call_batch
+from hutong.calls.records.convert import Converter
+from hutong.calls.records.layout import Layout
 from hutong.kernel.rules import Ruleset, load_ruleset
-from hutong.simulation.rows import CLASS
+from hutong.simulation.records import call_table
+from hutong.simulation.rows import CLASS, TRUNKS, joined
 from provinces import small
+
+if TYPE_CHECKING:
+    from hutong.calls.replay.batch import Texts
 
 SECOND = 1000
 SEED = 11
+HOME = "028"
 
 
 @cache
@@ -29,6 +41,11 @@ def ruleset() -> Ruleset:
 @cache
 def judged(*, as_if_promoted: bool) -> Judging:
     return judge(small(SEED, calls=12_000), ruleset(), as_if_promoted=as_if_promoted)
+
+
+@cache
+def rule_ids() -> list[str]:
+    return [rule.id for rule in ruleset().rules]
 
 
 def rows(*calls: tuple[float, int, int, str, int]) -> np.ndarray:
@@ -111,6 +128,44 @@ def test_no_emergency_or_hospital_line_is_blocked(as_if_promoted: bool) -> None:
     for it in found.untouched:
         assert it.made > 0
         assert (it.made_blocked, it.taken_blocked) == (0, 0)
+
+
+def test_calls_are_judged_as_the_records_that_would_be_written_of_them() -> None:
+    calls = joined(list(small(SEED, calls=3_000).run()))
+    names = ("", *TRUNKS)
+    table = call_table(calls, pa.array(calls["key"]).cast(pa.string()))
+    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+    converted = Converter(Layout(), names).convert(columns, 0, len(calls))
+    assert not converted.faults.any()
+    written = call_batch(converted.rows)
+    direct = records_of(calls, np.array([names.index(name) for name in TRUNKS], dtype=np.int32))
+    for name in ("caller", "callee"):
+        assert as_texts(getattr(direct, name)) == as_texts(getattr(written, name))
+    for name, column in direct._asdict().items():
+        if isinstance(column, np.ndarray):
+            np.testing.assert_array_equal(column, getattr(written, name), err_msg=name)
+
+
+def as_texts(texts: Texts) -> list[bytes]:
+    return [bytes(texts.data[a:b]) for a, b in pairwise(texts.offsets.tolist())]
+
+
+def test_the_score_is_learned_from_other_provinces_and_read_by_rules_from_then_on() -> None:
+    """Cheap: one small province teaches, the same one is judged."""
+    with Confirmed(HOME) as confirmed:
+        province = small(SEED, calls=12_000)
+        alone = judge(province, ruleset(), as_if_promoted=True, beside=confirmed)
+        told = confirmed.table(province)
+    assert tables(figures([alone]), rule_ids()) == tables(figures([judged(as_if_promoted=True)]), rule_ids())
+    labels = np.array(told["label"].to_pylist())
+    assert 20 <= labels.sum() < len(labels)
+    with NearLineJob(learn([told]), HOME) as job:
+        scored = judge(small(SEED, calls=12_000), ruleset(), as_if_promoted=True, beside=job)
+    by_score = scored.rows[scored.rows["decided"] == rule_ids().index("calls.caller-risk-very-high")]
+    assert (by_score["campaign"] > 0).sum() > 0
+    found = figures([scored])
+    assert found.fraud.stopped > figures([alone]).fraud.stopped
+    assert all((it.made_blocked, it.taken_blocked) == (0, 0) for it in found.untouched)
 
 
 def test_tables_go_between_their_marks_and_nowhere_else() -> None:

@@ -12,26 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from hutong.app.config import load_config
-from hutong.app.replay import Options, judges
+from hutong.app.quality_scores import ScoredReplay
+from hutong.app.replay import Options, case_of
 from hutong.calls.model import ACTION_BLOCK
-from hutong.calls.records.columns import call_batch
-from hutong.calls.records.convert import Converter
-from hutong.calls.records.layout import Layout
-from hutong.kernel.errors import HutongError
-from hutong.simulation.province import Province
-from hutong.simulation.records import call_table, node_settings
+from hutong.calls.replay.batch import Texts, new_batch
+from hutong.simulation.records import node_settings
+from hutong.simulation.rows import TRUNKS, WITHHELD
+from hutong.simulation.texts import write_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from hutong.app.quality_scores import Beside
+    from hutong.calls.replay.batch import CallBatch
     from hutong.kernel.rules import Ruleset
-    from hutong.simulation.parameters import Parameters
-    from hutong.simulation.province import Size
+    from hutong.simulation.province import Province
     from hutong.simulation.rows import Calls
 
 #: How soon a campaign hears that its calls are refused, and how soon people stop returning refused calls.
@@ -67,7 +66,12 @@ class Judging(NamedTuple):
 
 
 def judge(
-    made: Province, ruleset: Ruleset, *, as_if_promoted: bool, hour_done: Callable[[], None] = lambda: None
+    made: Province,
+    ruleset: Ruleset,
+    *,
+    as_if_promoted: bool,
+    beside: Beside | None = None,
+    hour_done: Callable[[], None] = lambda: None,
 ) -> Judging:
     """Let a province run and judge its calls minute by minute; each minute's refusals are told before the next.
 
@@ -75,38 +79,54 @@ def judge(
         made: a province that has not run.
         ruleset: what judges.
         as_if_promoted: every rule acts at its own action, whatever its stage.
+        beside: what gives scores; None: nobody does.
         hour_done: called for each hour of the province.
-
-    Raises:
-        HutongError: the province's records are not what a replay reads.
     """
     parts: list[Rows] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "hutong.toml").write_text(node_settings(made), encoding="utf-8")
         config = load_config(folder / "hutong.toml", environ={})
-        make, trunks = judges(config, ruleset, Options(files=(), as_if_promoted=as_if_promoted), stack)
-        replay, converter = make(), Converter(Layout(), trunks.names)
+        case = case_of(config, ruleset, Options(files=(), as_if_promoted=as_if_promoted), stack)
+        replay = ScoredReplay(case.ruleset, case.consulted, case.terms)
+        places = np.array([case.consulted.trunks.names.index(name) for name in TRUNKS], dtype=np.int32)
         for step, calls in enumerate(made.run(STEP_MS), start=1):
             if len(calls):
-                judged = replay.feed(call_batch(_records(converter, calls)))
+                judged = replay.feed(records_of(calls, places))
                 parts.append(_beside(calls, judged.action, judged.decided))
-                made.told(calls[judged.action == ACTION_BLOCK])
+                refused = judged.action == ACTION_BLOCK
+                made.told(calls[refused])
+                if beside is not None:
+                    beside.heard(calls, refused)
+            if beside is not None:
+                fresh = beside.scores(made.days.begin_ms + step * STEP_MS)
+                if fresh is not None:
+                    replay.use_scores(fresh)
             if step % _STEPS_AN_HOUR == 0:
                 hour_done()
     rows = np.concatenate(parts) if parts else np.zeros(0, ROW)
     return Judging(made.seed, rows, tuple(made.campaign_names()))
 
 
-def _records(converter: Converter, calls: Calls) -> pa.RecordBatch:
-    """The calls as records: what signalling shows of them."""
-    ids = pa.array(calls["key"]).cast(pa.string())
-    table = call_table(calls, ids)
-    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-    converted = converter.convert(columns, 0, len(calls))
-    if converted.faults.any():
-        raise HutongError("A made-up call is no good call record.", where=f"{int(converted.faults.max())}")
-    return converted.rows
+def records_of(calls: Calls, places: NDArray[np.int32]) -> CallBatch:
+    """The calls as a replay takes call records: what signalling shows of them, as `simulation.records` would write it.
+
+    Args:
+        calls: of a province.
+        places: of its trunks among the replay's.
+    """
+    caller, callee = (
+        Texts(*write_texts(np.ascontiguousarray(calls[of]), np.ascontiguousarray(calls[f"{of}_form"])))
+        for of in ("caller", "callee")
+    )
+    return new_batch(calls["start"].copy(), places[calls["trunk"]], caller, callee)._replace(
+        anonymous=(calls["caller_form"] == WITHHELD).astype(np.uint8),
+        roaming=calls["roaming"].astype(np.int8),
+        answered=calls["answered"].astype(np.int8),
+        ring_ms=calls["ring_ms"].astype(np.int64),
+        talk_ms=calls["talk_ms"].astype(np.int64),
+        release=calls["release"].astype(np.int32),
+    )
 
 
 def _beside(calls: Calls, action: NDArray[np.uint8], decided: NDArray[np.int32]) -> Rows:
@@ -115,16 +135,3 @@ def _beside(calls: Calls, action: NDArray[np.uint8], decided: NDArray[np.int32])
         rows[name] = calls[name]
     rows["action"], rows["decided"] = action, decided
     return rows
-
-
-def judge_seed(
-    parameters: Parameters,
-    size: Size,
-    seed: int,
-    ruleset: Ruleset,
-    *,
-    as_if_promoted: bool,
-    hour_done: Callable[[], None] = lambda: None,
-) -> Judging:
-    """As `judge`, of a new province."""
-    return judge(Province(parameters, size, seed), ruleset, as_if_promoted=as_if_promoted, hour_done=hour_done)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path  # cyclopts reads the annotations
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -17,16 +18,42 @@ from hutong.kernel.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    import pyarrow as pa
 
     from hutong.app.quality import Judging
+    from hutong.kernel.rules import Ruleset
+    from hutong.simulation.province import Province
+
+T = TypeVar("T")
 
 #: The provinces of the published tables: rules were never changed after a look at them.
 HELD_OUT: Final = (101, 102, 103, 104, 105)
 CALLS: Final = 500_000
 DAYS: Final = 7
-_WAYS: Final = (
-    (True, "Every rule at its own action 各规则按自身处置"),
-    (False, "As shipped 按出厂阶段"),
+#: The provinces that the learned score is learned from; of the same size as those judged.
+LEARNED_FROM: Final = (11, 12)
+#: In how many provinces, the first ones, rules read the score: scoring costs three times what judging does.
+SCORED: Final = 3
+
+
+class Way(NamedTuple):
+    """A way of judging: whether rules act as if promoted, and whether they read the learned score."""
+
+    title: str
+    promoted: bool
+    scored: bool
+
+    def seeds(self, asked: Sequence[int]) -> Sequence[int]:
+        """The provinces that are judged so."""
+        return asked[:SCORED] if self.scored else asked
+
+
+WAYS: Final = (
+    Way("Every rule at its own action, with the learned score 各规则按自身处置,含学习评分", promoted=True, scored=True),
+    Way("Every rule at its own action, without the score 各规则按自身处置,无学习评分", promoted=True, scored=False),
+    Way("As shipped 按出厂阶段", promoted=False, scored=False),
 )
 
 
@@ -48,7 +75,7 @@ def quality(
     if page is not None:
         put_into(before, "", str(page))
     with _progress() as bar:
-        task = bar.add_task("省份 / provinces", total=2 * len(chosen))
+        task = bar.add_task("省份 / provinces", total=len(LEARNED_FROM) + sum(len(way.seeds(chosen)) for way in WAYS))
         text = measured(chosen, calls, days, jobs or os.cpu_count() or 1, lambda: bar.advance(task))
     if page is None:
         sys.stdout.write(text)
@@ -64,32 +91,83 @@ def measured(seeds: Sequence[int], calls: int, days: int, jobs: int, done: Calla
     from hutong.kernel.rules import load_ruleset  # noqa: PLC0415
 
     rules = [rule.id for rule in load_ruleset([SHIPPED_RULES], VOCABULARY).rules]
-    asked = [(seed, calls, days, promoted) for promoted, _ in _WAYS for seed in seeds]
-    judged: list[Judging] = []
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for one in pool.map(judge_one, asked):
-            judged.append(one)
-            done()
-    said = f"{days} days, {calls:,} calls asked of each, seeds {', '.join(map(str, seeds))}.\n\n"
-    parts = [said]
-    for at, (_, title) in enumerate(_WAYS):
-        mine = judged[at * len(seeds) : (at + 1) * len(seeds)]
-        parts.append(f"### {title}\n\n{tables(figures(mine), rules)}\n")
+    judged = judge_all(seeds, calls, days, jobs, done)
+    asked = f"{days} days, {calls:,} calls asked of each, seeds {', '.join(map(str, seeds))}"
+    parts = [f"{asked}; the score is learned from seeds {', '.join(map(str, LEARNED_FROM))}.\n\n"]
+    for way in WAYS:
+        which = f"Seeds {', '.join(map(str, way.seeds(seeds)))}.\n\n" if way.scored else ""
+        parts.append(f"### {way.title}\n\n{which}{tables(figures(judged[way]), rules)}\n")
     return "\n" + "".join(parts)
 
 
-def judge_one(asked: tuple[int, int, int, bool]) -> Judging:
-    """Make and judge one province: seed, calls, days, whether rules are as if promoted."""
-    from hutong.app.quality import judge_seed  # noqa: PLC0415
+def judge_all(
+    seeds: Sequence[int], calls: int, days: int, jobs: int, done: Callable[[], None] = lambda: None
+) -> dict[Way, list[Judging]]:
+    """Every province in every way. The score is learned while provinces are judged that do without it."""
+    from hutong.app.quality_scores import learn  # noqa: PLC0415  # learning libraries are loaded by who learns
+    from hutong.risk.model_file import save_model  # noqa: PLC0415  # as above
+
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        model = Path(folder) / "model"
+        teachers = [pool.submit(confirmed_one, (seed, calls, days)) for seed in LEARNED_FROM]
+        judged: dict[Way, list[Future[Judging]]] = {}
+        for way in sorted(WAYS, key=lambda way: way.scored):
+            if way.scored:
+                save_model(learn(_told(teachers, done)), model)
+            judged[way] = [
+                pool.submit(judge_one, (seed, calls, days, way.promoted, str(model) if way.scored else ""))
+                for seed in way.seeds(seeds)
+            ]
+        return {way: _told(judged[way], done) for way in WAYS}
+
+
+def _told(futures: Sequence[Future[T]], done: Callable[[], None]) -> list[T]:
+    found = []
+    for future in futures:
+        found.append(future.result())
+        done()
+    return found
+
+
+def confirmed_one(asked: tuple[int, int, int]) -> pa.Table:
+    """What a province teaches, judged by rules alone: seed, calls, days."""
+    from hutong.app.quality import judge  # noqa: PLC0415
+    from hutong.app.quality_scores import Confirmed, home_area_of  # noqa: PLC0415
+
+    seed, calls, days = asked
+    made = _province(seed, calls, days)
+    with Confirmed(home_area_of(made)) as told:
+        judge(made, _rules(), as_if_promoted=True, beside=told)
+        return told.table(made)
+
+
+def judge_one(asked: tuple[int, int, int, bool, str]) -> Judging:
+    """Make and judge one province: seed, calls, days, whether rules are as if promoted, file of a model or ""."""
+    from hutong.app.quality import judge  # noqa: PLC0415
+    from hutong.app.quality_scores import NearLineJob, home_area_of  # noqa: PLC0415
+    from hutong.risk.model_file import load_model  # noqa: PLC0415
+
+    seed, calls, days, promoted, model = asked
+    made = _province(seed, calls, days)
+    if not model:
+        return judge(made, _rules(), as_if_promoted=promoted)
+    with NearLineJob(load_model(Path(model)), home_area_of(made)) as job:
+        return judge(made, _rules(), as_if_promoted=promoted, beside=job)
+
+
+def _rules() -> Ruleset:
     from hutong.calls.features import SHIPPED_RULES, VOCABULARY  # noqa: PLC0415
     from hutong.kernel.rules import load_ruleset  # noqa: PLC0415
-    from hutong.simulation.parameters import load_parameters  # noqa: PLC0415
-    from hutong.simulation.province import size_of  # noqa: PLC0415
 
-    seed, calls, days, promoted = asked
+    return load_ruleset([SHIPPED_RULES], VOCABULARY)
+
+
+def _province(seed: int, calls: int, days: int) -> Province:
+    from hutong.simulation.parameters import load_parameters  # noqa: PLC0415
+    from hutong.simulation.province import Province, size_of  # noqa: PLC0415
+
     shown = load_parameters()
-    ruleset = load_ruleset([SHIPPED_RULES], VOCABULARY)
-    return judge_seed(shown, size_of(shown, calls, days, 0), seed, ruleset, as_if_promoted=promoted)
+    return Province(shown, size_of(shown, calls, days, 0), seed)
 
 
 def _progress() -> Progress:

@@ -79,15 +79,15 @@ def told(
     table = _arrow(
         engine,
         f"""
-        WITH made AS (SELECT caller AS key, {made} FROM calls SEMI JOIN active ON caller = key GROUP BY caller),
-        received AS (SELECT callee AS key, {received} FROM calls SEMI JOIN active ON callee = key GROUP BY callee),
-        pairs AS (SELECT DISTINCT caller, callee FROM calls),
+        WITH made AS (SELECT caller AS key, {made} FROM calls GROUP BY caller),
+        received AS (SELECT callee AS key, {received} FROM near SEMI JOIN active ON callee = key GROUP BY callee),
+        pairs AS (SELECT DISTINCT caller, callee FROM near),
         back AS (
             SELECT m.caller AS key, count(*)::DOUBLE AS callers_back
             FROM pairs m JOIN pairs r ON m.caller = r.callee AND m.callee = r.caller GROUP BY m.caller
         ),
-        seen AS (SELECT key, min(start) AS first_seen
-            FROM (SELECT caller AS key, start FROM calls UNION ALL SELECT callee, start FROM calls) GROUP BY key)
+        seen AS (SELECT key, min(moment) AS first_seen
+            FROM (SELECT caller AS key, moment FROM near UNION ALL SELECT callee, moment FROM near) GROUP BY key)
         SELECT made.*, received.* EXCLUDE (key), {both}
         FROM made LEFT JOIN received USING (key) LEFT JOIN back USING (key) JOIN seen USING (key)
         JOIN classes USING (key) LEFT JOIN refused_blocks ON block = (key & {_DIGITS}) // {_BLOCK}
@@ -179,22 +179,31 @@ def _place(engine: duckdb.DuckDBPyConnection, kind: Kind) -> None:
     engine.register("classes", pa.table({"key": pa.array(active, pa.int64()), "class": pa.array(classes, pa.string())}))
     night = "OR" if kind.night_from > kind.night_to else "AND"
     engine.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE own AS
+            SELECT *, timezone(?, moment) AS start, date_trunc('hour', moment) AS begun
+            FROM near WHERE caller IN (FROM active)
+        """,
+        [kind.time_zone],
+    )
+    engine.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE calls AS
-        SELECT h.* EXCLUDE (moment), coalesce(area, 0) AS area,
-            (hour(start) >= ? {night} hour(start) < ?)::TINYINT AS night,
-            lag(h.callee) OVER (PARTITION BY h.caller ORDER BY h.moment) AS previous,
-            count(*) OVER (PARTITION BY h.caller, h.callee) > 1 AS again,
-            count(*) OVER (PARTITION BY h.caller, date_trunc('hour', start)) AS in_hour,
+        SELECT h.* EXCLUDE (moment, begun), coalesce(area, 0) AS area,
+            (hour(start) >= {int(kind.night_from)} {night} hour(start) < {int(kind.night_to)})::TINYINT AS night,
+            lag(h.callee) OVER (PARTITION BY h.caller ORDER BY h.moment) AS previous, again, in_hour,
             h.moment > ended - INTERVAL 1 HOUR AS last_hour, h.moment > ended - INTERVAL 1 DAY AS last_day,
             cards, cells AS day_cells, devices AS day_devices, coalesce(strangers, 0) AS strangers,
             coalesce(callers > 1 OR one <> h.caller, false) AS refused_others
-        FROM (SELECT *, timezone(?, moment) AS start FROM near) h CROSS JOIN watched
+        FROM own h CROSS JOIN watched
+            JOIN (SELECT caller, callee, count(*) > 1 AS again FROM own GROUP BY ALL) p
+                ON p.caller = h.caller AND p.callee = h.callee
+            JOIN (SELECT caller, begun, count(*) AS in_hour FROM own GROUP BY ALL) o
+                ON o.caller = h.caller AND o.begun = h.begun
             LEFT JOIN areas ON areas.key = h.callee
             LEFT JOIN device_days d ON d.imei = h.imei AND d.day = h.moment::DATE
             LEFT JOIN card_days c ON c.caller = h.caller AND c.day = h.moment::DATE
             LEFT JOIN beside b ON b.caller = h.caller AND b.callee = h.callee AND b.moment = h.moment
             LEFT JOIN refused_callees r ON r.callee = h.callee
-        """,  # noqa: S608  # a word of our own
-        [kind.night_from, kind.night_to, kind.time_zone],
+        """  # noqa: S608  # a word and numbers of our own
     )
