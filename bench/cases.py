@@ -88,6 +88,8 @@ def fill(database: Database, opened: int, closed: int) -> None:
     for part in parts:
         while batch := list(islice(part, _BATCH)):
             with database.write() as connection:
+                if database.is_sqlite:
+                    connection.exec_driver_sql("PRAGMA cache_size=-600000")
                 connection.execute(sa.insert(tables.cases), [row_of(case) for case in batch])
                 keys = [{"key": key, "case": case.id} for case in batch for key in keys_of(kind, case.fields)]
                 connection.execute(sa.insert(KEYS), keys)
@@ -125,11 +127,14 @@ def questions(cases: Cases, chance: random.Random, some: list[Case]) -> dict[str
         "late": asked(late_ms=NOW),
         "one state, latest first": asked(states=lambda: (chance.choice((*OPEN, "closed")),), sort="changed"),
         "closed of a unit": asked(states=("closed",), unit=unit, sort="changed"),
+        "closed of a type": asked(states=("closed",), type="fraud-number", sort="changed"),
         "closed of a unit and a person": asked(
             states=("closed",), unit=unit, owner=lambda: chance.choice(OWNERS), sort="changed"
         ),
         "all of a person, latest first": asked(owner=lambda: chance.choice(OWNERS), sort="changed"),
         "all, latest first": asked(sort="changed"),
+        "open, latest first": asked(states=OPEN, sort="changed"),
+        "open in one state, by due time": asked(states=lambda: (chance.choice(OPEN),)),
         "register's items": asked(register=lambda: f"node1-register{chance.randrange(40)}", sort="changed"),
         "register's open items": asked(register=lambda: f"node1-register{chance.randrange(40)}"),
         "whole number": asked(text=number, sort="changed"),

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from hutong.kernel.records import Connection
 
 CASES, EVENTS, COUNTS, KEYS = tables.cases, tables.case_events, tables.case_counts, tables.case_keys
+#: As the partial indexes have them: SQLite uses these only where it sees the same words, not bound values.
+IS_PART: Final = CASES.c.parent != sa.literal_column("''")
+WAKES: Final = CASES.c.wake_ms > sa.literal_column("0")
 #: Divides a register's id from a unit in the name of a counter.
 WITHIN: Final = "\n"
 _CountKey = tuple[str, str, str]

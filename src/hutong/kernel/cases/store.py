@@ -25,6 +25,7 @@ from hutong.kernel.cases.projection import (
     CASES,
     COUNTS,
     EVENTS,
+    IS_PART,
     Changes,
     add_counts,
     body_of,
@@ -219,7 +220,7 @@ class Cases(CaseReader):
         whole = held.get(case.parent)
         if request.action == "reopen" and whole is not None and not whole.is_open:
             raise CaseRefused("not-from-here", "Its whole is closed.", where=whole.id, fix="Open that again first.")
-        parts = sa.select(sa.func.count()).where(CASES.c.parent == of, CASES.c.parent != "", CASES.c.is_open == 1)
+        parts = sa.select(sa.func.count()).where(CASES.c.parent == of, IS_PART, CASES.c.is_open == 1)
         open_parts = int(connection.execute(parts).scalar_one()) if case.children else 0
         ids = tuple(self.new_id(now_ms) for _ in request.parts)
         return case, Facts(open_parts, held.get(request.into) if request.into else None, ids)

@@ -23,16 +23,18 @@ _POSTGRESQL_GUARDS = (
     """,
 )
 _INDEXES = {
-    "ix_cases_open_due": ["is_open", "next_due_ms", "id"],
+    "ix_cases_open_due": ["is_open", "next_due_ms", "state"],
+    "ix_cases_owner": ["owner", "is_open", "next_due_ms", "state"],
+    "ix_cases_unit": ["unit", "is_open", "next_due_ms", "state"],
+    "ix_cases_type": ["type", "is_open", "next_due_ms", "state"],
+    "ix_cases_register": ["register", "is_open", "next_due_ms", "state"],
     "ix_cases_changed": ["changed_ms"],
+    "ix_cases_open_changed": ["is_open", "changed_ms", "state"],
     "ix_cases_state": ["state", "changed_ms", "title"],
-} | {
-    name: columns
-    for column in ("owner", "unit", "type", "register")
-    for name, columns in (
-        (f"ix_cases_{column}", [column, "is_open", "next_due_ms"]),
-        (f"ix_cases_{column}_changed", [column, "changed_ms", "state"]),
-    )
+    "ix_cases_owner_changed": ["owner", "changed_ms", "state", "unit", "type"],
+    "ix_cases_unit_changed": ["unit", "changed_ms", "state", "type"],
+    "ix_cases_type_changed": ["type", "changed_ms", "state"],
+    "ix_cases_register_changed": ["register", "changed_ms", "state", "unit", "owner"],
 }
 
 
