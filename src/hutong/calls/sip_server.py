@@ -14,10 +14,10 @@ import numpy as np
 from hutong.calls import attempt, board, transactions
 from hutong.calls.batch import ADDRESS, BATCH, SOCKET_AT
 from hutong.calls.datagrams import DatagramBuffers, DatagramSocket, address_of
+from hutong.calls.listeners import Listeners
 from hutong.calls.loop import BROKEN, READ, WRITE
 from hutong.calls.reference import Reference, Reply, Source, stream_bytes
 from hutong.calls.streams import IDLE_MS, MAX_CONNECTIONS, Connection, StreamListener
-from hutong.kernel.errors import ConfigError
 from hutong.protocols.sip import SipError
 
 if TYPE_CHECKING:
@@ -55,15 +55,9 @@ class SipServer:
         self._engine, self._keeper, self._clock = loop.engine, loop.keeper, loop.clock
         self._reference = Reference(self._engine)
         self._buffers = DatagramBuffers(self._engine.inbox, self._engine.outbox)
-        self._datagrams = [
-            DatagramSocket(it.address.host, it.address.port, at)
-            for at, it in enumerate(one for one in listeners if one.transport == "udp")
-        ]
-        self._streams = [StreamListener(it.address.host, it.address.port) for it in listeners if it.transport == "tcp"]
-        self._sockets: tuple[DatagramSocket | StreamListener, ...] = (*self._datagrams, *self._streams)
+        self._listeners = Listeners(listeners, "sip.listen")
         self._connections: dict[int, Connection] = {}
         self._due = np.zeros(_DUE, dtype=np.int64)
-        self._dropped_before: dict[int, int] = {}
 
     def open(self) -> None:
         """Bind every listener.
@@ -74,19 +68,7 @@ class SipServer:
         # Without a descriptor left the journal could open no segment: connections never take the last ones.
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._room = min(MAX_CONNECTIONS, max(files - _RESERVED_FILES, 1))
-        for it in self._sockets:
-            try:
-                it.open()
-            except OSError as error:
-                raise ConfigError(
-                    f"cannot listen on {it.host} port {it.asked_port}: {error.strerror}.",
-                    where="sip.listen",
-                    fix="Stop what holds the port, or choose another.",
-                ) from error
-            self._loop.watch(it.socket.fileno(), self)
-        self._by_descriptor: dict[int, DatagramSocket | StreamListener] = {
-            it.socket.fileno(): it for it in self._sockets
-        }
+        self._listeners.open(lambda descriptor: self._loop.watch(descriptor, self))
 
     def warm_up(self) -> None:
         """Let a sample call take both paths and undo it: compiled code is loaded before the first real call.
@@ -120,17 +102,18 @@ class SipServer:
     @property
     def ports(self) -> list[int]:
         """Bound ports, datagram sockets first."""
-        return [it.port for it in self._sockets]
+        return self._listeners.ports
 
     def close(self) -> None:
         """Close every socket."""
-        for it in (*self._sockets, *self._connections.values()):
+        self._listeners.close()
+        for it in self._connections.values():
             it.close()
         self._connections.clear()
 
     def serve(self, descriptor: int, events: int) -> None:
         """Datagrams, connections or bytes wait."""
-        at = self._by_descriptor.get(descriptor)
+        at = self._listeners.at(descriptor)
         if isinstance(at, DatagramSocket):
             self._drain(at)
         elif isinstance(at, StreamListener):
@@ -272,7 +255,7 @@ class SipServer:
             count = transactions.due(state, now // _MS, self._due)
             for slot in self._due[:count]:
                 row = state.to[slot]
-                self._datagrams[row[SOCKET_AT]].send(
+                self._listeners.datagrams[row[SOCKET_AT]].send(
                     state.bytes_[slot, : state.lengths[slot]].tobytes(), address_of(row)
                 )
             if count < _DUE:
@@ -286,10 +269,7 @@ class SipServer:
         cells[board.UNREPEATED] = header[transactions.UNREPEATED]
         cells[board.REPEATED] = header[transactions.REPEATED]
         cells[board.FORGOTTEN] = header[transactions.FORGOTTEN]
-        for at in self._datagrams:
-            dropped = at.dropped()
-            cells[board.DROPPED] += dropped - self._dropped_before.get(at.index, 0)
-            self._dropped_before[at.index] = dropped
+        cells[board.DROPPED] += self._listeners.dropped()
         for connection in [c for c in self._connections.values() if now // _MS - c.heard_ms > IDLE_MS]:
             connection.closing = True
             self._after(connection)

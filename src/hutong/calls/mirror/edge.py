@@ -14,6 +14,7 @@ from hutong.calls import board
 from hutong.calls.batch import BATCH
 from hutong.calls.datagrams import DatagramBuffers, DatagramSocket
 from hutong.calls.lane import hep as lane_hep
+from hutong.calls.listeners import Listeners
 from hutong.calls.mirror import due as mirror_due
 from hutong.calls.mirror import settle as mirror_settle
 from hutong.calls.mirror import table as mirror_calls
@@ -23,7 +24,6 @@ from hutong.calls.mirror.settle import END, RECORDS, SEQ
 from hutong.calls.mirror.streams import MAX_CONNECTIONS, MirrorConnection
 from hutong.calls.mirror.waiting import RING, is_full
 from hutong.calls.streams import IDLE_MS, StreamListener
-from hutong.kernel.errors import ConfigError
 from hutong.protocols.hep import KIND_SIP, Packet, build_packet
 
 if TYPE_CHECKING:
@@ -72,15 +72,8 @@ class MirrorEdge:
         self._engine, self._keeper, self._clock = loop.engine, loop.keeper, loop.clock
         self._reference = MirrorReference(self._engine, key)
         self._buffers = DatagramBuffers(self._engine.inbox, self._engine.outbox)
-        self._datagrams = [
-            DatagramSocket(it.address.host, it.address.port, at)
-            for at, it in enumerate(one for one in listeners if one.transport == "udp")
-        ]
-        self._streams = [StreamListener(it.address.host, it.address.port) for it in listeners if it.transport == "tcp"]
-        self._sockets: tuple[DatagramSocket | StreamListener, ...] = (*self._datagrams, *self._streams)
-        self._by_descriptor: dict[int, DatagramSocket | StreamListener] = {}
+        self._listeners = Listeners(listeners, "mirror.listen")
         self._connections: dict[int, MirrorConnection] = {}
-        self._dropped_before: dict[int, int] = {}
         self._rows = BATCH
         self._ring = ring
         self._reader = new_reader(self._engine, key, wait_ms, ring)
@@ -88,7 +81,7 @@ class MirrorEdge:
     @property
     def ports(self) -> list[int]:
         """Bound ports, datagram sockets first."""
-        return [it.port for it in self._sockets]
+        return self._listeners.ports
 
     def open(self) -> None:
         """Bind every listener, and take up the calls of an earlier run.
@@ -96,27 +89,16 @@ class MirrorEdge:
         Raises:
             ConfigError: one of them cannot be bound.
         """
-        for it in self._sockets:
-            try:
-                it.open()
-            except OSError as error:
-                raise ConfigError(
-                    f"cannot listen on {it.host} port {it.asked_port}: {error.strerror}.",
-                    where="mirror.listen",
-                    fix="Stop what holds the port, or choose another.",
-                ) from error
-            self._loop.watch(it.socket.fileno(), self)
-        self._by_descriptor = {it.socket.fileno(): it for it in self._sockets}
+        self._listeners.open(lambda descriptor: self._loop.watch(descriptor, self))
         while self._batch(lambda reader, when: bool(mirror_settle.resume(reader.it, when.now_ms))):
             pass
 
     def close(self) -> None:
         """Judge what still waits, and close every socket."""
-        for it in (*self._sockets, *self._connections.values()):
+        for it in self._connections.values():
             it.close()
         self._connections.clear()
-        if self._by_descriptor:
-            self._by_descriptor = {}
+        if self._listeners.close():
             while self._batch(lambda reader, when: bool(mirror_due.judge_due(reader.it, when, self._ring))):
                 pass
 
@@ -151,7 +133,7 @@ class MirrorEdge:
 
     def serve(self, descriptor: int, _events: int) -> None:
         """Datagrams, connections or bytes wait."""
-        at = self._by_descriptor.get(descriptor)
+        at = self._listeners.at(descriptor)
         if isinstance(at, DatagramSocket):
             self._drain(at)
         elif isinstance(at, StreamListener):
@@ -246,10 +228,7 @@ class MirrorEdge:
         cells = self._engine.cells
         cells[board.MIRROR_FOLLOWED] = self._engine.tables.calls[mirror_calls.FOLLOWED]
         cells[board.MIRROR_CONNECTIONS] = len(self._connections)
-        for at in self._datagrams:
-            dropped = at.dropped()
-            cells[board.MIRROR_LOST] += dropped - self._dropped_before.get(at.index, 0)
-            self._dropped_before[at.index] = dropped
+        cells[board.MIRROR_LOST] += self._listeners.dropped()
         for connection in [c for c in self._connections.values() if now // _MS - c.heard_ms > IDLE_MS]:
             self._end(connection)
 
