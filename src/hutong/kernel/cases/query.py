@@ -137,8 +137,15 @@ def _page(
 ) -> list[Case]:
     if offset > COUNTED:
         return []
-    order = CASES.c.next_due_ms if query.sort == "due" else CASES.c.changed_ms.desc()
-    chosen = sa.select(CASES.c.body).where(*conditions).order_by(order).limit(limit).offset(offset)
+    column = CASES.c.next_due_ms if query.sort == "due" else CASES.c.changed_ms
+    order = column + 0 if query.text.strip() else column
+    chosen = (
+        sa.select(CASES.c.body)
+        .where(*conditions)
+        .order_by(order if query.sort == "due" else order.desc())
+        .limit(limit)
+        .offset(offset)
+    )
     return [case_of(body) for body in connection.execute(chosen).scalars()]
 
 
@@ -149,16 +156,20 @@ def _count(connection: Connection, conditions: Sequence[sa.ColumnElement[bool]])
 
 def _conditions(connection: Connection, query: CaseQuery) -> list[sa.ColumnElement[bool]]:
     states = query.states or (OPEN_STATES if query.sort == "due" else ())
+    text = query.text.strip()
     found = _narrowed(query)
     alone = not found and query.sort == "changed" and len(states) == 1
+    # What was found by its text, or is narrowed already, must not be looked for by its state.
+    is_open = sa.func.coalesce(CASES.c.is_open, 0) if text else CASES.c.is_open
+    state = sa.func.coalesce(CASES.c.state, "") if text or found else CASES.c.state
     if states and set(states) <= set(OPEN_STATES) and not alone:
-        found.append(CASES.c.is_open == 1)
+        found.append(is_open == 1)
     if states and set(states) != set(OPEN_STATES):
-        found.append(CASES.c.state == states[0] if len(states) == 1 else CASES.c.state.in_(states))
+        found.append(state == states[0] if len(states) == 1 else state.in_(states))
     if query.late_ms:
-        found += [CASES.c.is_open == 1, CASES.c.next_due_ms < query.late_ms]
-    if query.text.strip():
-        found.append(CASES.c.id.in_(_found(connection, query.text.strip(), states or STATES)))
+        found += [is_open == 1, CASES.c.next_due_ms < query.late_ms]
+    if text:
+        found.append(CASES.c.id.in_(_found(connection, text, states or STATES)))
     return found
 
 
