@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hutong.app.rules_cli import in_force
+from hutong.app.cli_terms import in_force
 from hutong.calls.rule_book import STAGES_FILE
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.rules import Ruleset, StageChange, find_rule, read_stages, stage_of

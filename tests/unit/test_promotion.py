@@ -14,7 +14,7 @@ from test_backtest import BUSY, FRAUD, HOSPITAL, calls_of, write_calls, write_la
 
 from evidences import evidence_of
 from hutong.app.cli import STATUS_FAILED, run
-from hutong.app.rules_cli import in_force
+from hutong.app.cli_terms import in_force
 from hutong.calls.evidence.desk import Actor, PromotionDesk
 from hutong.calls.evidence.intervals import clopper_pearson, design_effect, least_calls, rate
 from hutong.calls.evidence.promotion import Limits, objections

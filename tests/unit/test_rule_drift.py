@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hutong.app.cli_terms import in_force
 from hutong.app.config import Config, NodeConfig
 from hutong.app.rule_drift import rule_drift
-from hutong.app.rules_cli import in_force
 from hutong.calls.evidence.drift import Step, drift_of
 from hutong.calls.evidence.live import drifted
 from hutong.calls.history import History

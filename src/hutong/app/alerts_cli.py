@@ -15,8 +15,8 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hutong.app.cli_terms import ConfigFile, DataFolder, Lang, existing_folder, language_of
 from hutong.app.config import load_config
-from hutong.app.rules_cli import ConfigFile, DataFolder, Lang, existing_folder, language_of
 from hutong.calls.alerts.queries import DEPTH, AlertFilters
 from hutong.calls.alerts.record import alert_id
 from hutong.calls.alerts.views import AlertViews

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,10 +32,11 @@ if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.calls.evidence.jobs import Asked
     from hutong.calls.records.run import Progress
+    from hutong.kernel.clock import Clock
 
 _MS: Final = 1_000_000
 #: How often the runner says how far it is, seconds.
-_SAY_S: Final = 0.5
+_SAY_NS: Final = 500_000_000
 _YIELD: Final = 10  # calls and pages come first
 _GONE: Final = 4
 
@@ -58,7 +58,7 @@ def run_job(config: Config, file: Path | None, number: int) -> int:
             return 0
         note = Note("running", began_ms=clock.wall() // _MS)
         jobs.say(number, note)
-        teller = _Teller(jobs, number, note)
+        teller = _Teller(jobs, number, note, clock)
         folder = jobs.folder / f"tmp-{number}"
         try:
             evidence = _tested(config, file, it.asked, folder, teller.tell)
@@ -84,17 +84,17 @@ def _end_with_parent() -> None:
 class _Teller:
     """Keeps how far a job is, twice a second at most."""
 
-    def __init__(self, jobs: BacktestJobs, number: int, note: Note) -> None:
-        self._jobs, self._number, self.note = jobs, number, note
-        self._next = 0.0
+    def __init__(self, jobs: BacktestJobs, number: int, note: Note, clock: Clock) -> None:
+        self._jobs, self._number, self.note, self._clock = jobs, number, note, clock
+        self._next = 0
 
     def tell(self, step: Progress) -> None:
         self.note = msgspec.structs.replace(
             self.note, phase=step.phase, done=step.done, total=step.total, rows=step.rows
         )
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now >= self._next:
-            self._next = now + _SAY_S
+            self._next = now + _SAY_NS
             self._jobs.say(self._number, self.note)
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from hutong.app.cli_terms import existing_folder, in_force, language_of
 from hutong.app.config import load_config
 from hutong.app.risk_work import SCORES
-from hutong.app.rules_cli import existing_folder, in_force, language_of
 from hutong.app.screen import node_settings, trunks_of
 from hutong.calls.features import VOCABULARY
 from hutong.calls.records.layout import Layout, read_layout

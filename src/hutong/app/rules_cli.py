@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,21 +10,17 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hutong.app.cli_terms import ConfigFile, DataFolder, Lang, existing_folder, in_force, language_of
 from hutong.app.config import load_config
 from hutong.app.stage_desk import stage_desk
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
-from hutong.calls.rule_book import STAGES_FILE, rule_paths
-from hutong.kernel.errors import ConfigError, RuleError
+from hutong.kernel.errors import RuleError
 from hutong.kernel.rules import (
-    Ruleset,
     RulesetError,
     Stage,
     check_paths,
-    load_ruleset,
     read_anchors,
-    read_stages,
     rule_files,
-    stages_in_force,
 )
 
 app = App(name="rules", help="规则：检查、查看、回测、升降 / Rules: lint, list, backtest, move")
@@ -52,44 +47,10 @@ _STATE_NAMES = {
 }
 _PIPE_WIDTH = 1000
 
-DataFolder = Annotated[Path, Parameter(help="数据目录 / data folder")]
-ConfigFile = Annotated[
-    Path | None,
-    Parameter(help="配置文件，其中 calls.rules_dir 为另加的规则目录 / settings file: names calls.rules_dir"),
-]
-Lang = Annotated[Literal["zh", "en"] | None, Parameter(help="语言，缺省随系统 / language; default: the system's")]
-
-
-def language_of(chosen: Literal["zh", "en"] | None) -> Literal["zh", "en"]:
-    """The language that was chosen, else the system's."""
-    if chosen is not None:
-        return chosen
-    setting = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "zh" if setting.startswith("zh") else "en"
-
 
 def _documents() -> dict[str, frozenset[str]] | None:
     """Anchors of the documentation, where this runs from the source tree; an installed package has none."""
     return read_anchors(Path(__file__).resolve().parents[3])
-
-
-def in_force(data: Path | None, config: Path | None = None) -> Ruleset:
-    """The rules of a node, each in its stage: shipped, in the data folder, in `calls.rules_dir`.
-
-    Args:
-        data: the data folder; None for the shipped rules and those that the settings add.
-        config: the settings file; without one, settings come from the environment.
-
-    Raises:
-        ConfigError: the settings are wrong.
-        RuleError: a rule file or the stages file is refused; lists every error.
-    """
-    further = load_config(config, data=data).calls.rules_dir
-    folders = [Path(further)] if further else []
-    if data is None:
-        return load_ruleset([SHIPPED_RULES, *folders], VOCABULARY)
-    stages = stages_in_force(read_stages(data / STAGES_FILE))
-    return load_ruleset(rule_paths(data, folders), VOCABULARY, stages=stages)
 
 
 @app.command
@@ -266,14 +227,3 @@ def proposals(*, data: DataFolder, config: ConfigFile = None, lang: Lang = None)
         row = (str(made.number), f"{made.rule} v{made.version}", move, made.by, made.evidence, state, it.by)
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
-
-
-def existing_folder(data: Path) -> Path:
-    """The data folder, if it is there.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if not data.is_dir():
-        raise ConfigError("the data folder does not exist.", where=str(data), fix="Start `hutong up` there first.")
-    return data
