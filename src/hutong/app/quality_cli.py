@@ -35,7 +35,7 @@ DAYS: Final = 7
 #: The provinces that the learned score is learned from; of the same size as those judged.
 LEARNED_FROM: Final = (11, 12)
 #: In how many provinces, the first ones, rules read the score: scoring costs three times what judging does.
-SCORED: Final = 3
+SCORED: Final = 2
 
 
 class Way(NamedTuple):
