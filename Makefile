@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql openjdk-17-jre-headless
 DEMO_SECONDS ?= 0
-# These share the machine; all others, with peers and whole nodes, have it to themselves.
-PURE_TESTS := $(addprefix tests/,arch unit property rules contract)
+# These share the machine; calls through real peers have it to themselves.
+SHARING_TESTS := $(addprefix tests/,arch unit property rules contract integration)
 
 .PHONY: setup environment compiled debian demo up test lint bench quality lock
 
@@ -35,8 +35,8 @@ up: setup
 # Checking reads no compiled code, so both go on at once.
 test: environment debian
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint compiled
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PURE_TESTS)
-	@$(BIN)/python -m pytest $(addprefix --ignore=,$(PURE_TESTS))
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(SHARING_TESTS)
+	@$(BIN)/python -m pytest tests/fuzz tests/e2e
 
 lint: environment
 	@$(BIN)/ruff check src tests bench

@@ -95,7 +95,7 @@ def test_new_rows_are_numbered_on(full: Database, empty: Database, folder: Path)
 def test_records_that_are_not_empty_are_left_alone(full: Database, empty: Database, folder: Path) -> None:
     counted = export_records(full, folder, nothing)
     Trail(empty).record("li", "local", "lists.add", "mine", now_ms=NOW)
-    with pytest.raises(RecordsError, match="trail is not empty"):
+    with pytest.raises(RecordsError, match="is not empty"):
         import_records(empty, folder, counted, nothing)
     assert [entry.who for entry in Trail(empty).page(TrailQuery())] == ["li"]
 

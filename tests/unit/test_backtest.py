@@ -313,6 +313,7 @@ def test_several_files_may_follow_one_another(ground: Path, capsys: pytest.Captu
 
 def test_no_score_that_was_learned_since_is_consulted(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (ground / "data" / "rules" / "scored.yaml").write_text(SCORED)
+    before = result(ground, capsys, rules=("own.busy", "own.scored"))
     none = np.zeros(2, dtype=np.int64)
     keys = np.array(sorted(key_of_digits(f"86{number}") for number in (FRAUD, QUIET)))
     with ScoreWriter(ground / "data" / "scores") as writer:
@@ -320,7 +321,6 @@ def test_no_score_that_was_learned_since_is_consulted(ground: Path, capsys: pyte
     assert run(words(ground, rules=("own.busy", "own.scored"))) == 0
     assert "learned scores: not used" in capsys.readouterr().out
     told = result(ground, capsys, rules=("own.busy", "own.scored"))
-    busy, scored = told["rules"]
     assert told["scores"] == "none"
-    assert scored["effect"]["hits"]["all"]["calls"] == 0
-    assert {it["score"] for it in busy["effect"]["cases"]} <= {0.9, 0.95}, "of rules alone"
+    assert told["rules"][1]["effect"]["hits"]["all"]["calls"] == 0
+    assert told["rules"] == before["rules"], "what calls score comes of rules alone"

@@ -36,6 +36,10 @@ key = "hidden-key"
 name = "intl-1"
 kind = "international"
 networks = ["198.51.100.0/24"]
+
+[[case_contacts]]
+recipient = "unit:city"
+mail = ["duty@example.org"]
 """
 ENVIRON = {"HUTONG_LOG__LEVEL": "debug", "OTHER": "x"}
 
@@ -74,7 +78,7 @@ def test_every_setting_is_told_with_its_meaning_in_both_languages(site: ConsoleS
             if entry.section == "oidc_roles":
                 continue
             assert getattr(entry.doc, lang) in said
-            assert (f"trunks[1].{entry.key}" if entry.repeated else f"{entry.section}.{entry.key}") in said
+            assert (f"{entry.section}[1].{entry.key}" if entry.repeated else f"{entry.section}.{entry.key}") in said
         assert "0123456789abcdef" in said
         assert "litestar" in said
 

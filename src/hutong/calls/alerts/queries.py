@@ -110,7 +110,8 @@ def _merged(it: AlertFilters, most: int, way: str) -> tuple[str, Values]:
 def _branches(it: AlertFilters) -> Iterator[tuple[str, Values]]:
     """What is walked, index by index; no row is in two of them."""
     if it.verdict:
-        yield _branch("by_verdict", (("verdict = ?", it.verdict), *_plain(it)))
+        number = (("? IN (caller, callee)", it.number),) if it.number else ()
+        yield _branch("by_verdict", (("verdict = ?", it.verdict), *number, *_plain(it)))
     elif it.number:
         yield _branch("by_caller", (("caller = ?", it.number), *_plain(it)))
         yield _branch("by_callee", (("callee = ?", it.number), ("caller <> ?", it.number), *_plain(it)))
