@@ -129,10 +129,12 @@ def _branch(index: str, parts: tuple[tuple[str, int | str | None], ...]) -> tupl
 
 def _plain(it: AlertFilters) -> tuple[tuple[str, int | str | None], ...]:
     found: list[tuple[str, int | str | None]] = []
-    # A condition is of one kind, which its id tells: the index by condition need not hold it.
-    if it.rule and it.kind and kind_of(it.rule) != it.kind:
-        found.append(("0", None))
-    kind = "" if it.rule and it.state != "on" else it.kind
+    kind = it.kind
+    if it.rule and it.state != "on":
+        # A condition is of one kind, which its id tells: the index by condition need not hold it.
+        if kind and kind_of(it.rule) != kind:
+            found.append(("0", None))
+        kind = ""
     for part, value in (("rule = ?", it.rule), ("kind = ?", kind), ("stage = ?", it.stage)):
         if value:
             found.append((part, value))
