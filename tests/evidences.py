@@ -1,4 +1,4 @@
-"""Results of backtests with chosen figures, for tests of what they are asked for."""
+"""A rule to be tested on calls of the past, and results of such tests with chosen figures."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
     from hutong.kernel.rules import Rule
 
 ENOUGH = 1_000_000
+#: A rule of a node's own that blocks who calls twenty times in ten minutes.
+BUSY = """\
+id: own.busy
+version: 1
+title: {zh: 十分钟内呼叫繁忙, en: Busy in ten minutes}
+when: caller.attempts_10m >= 20
+action: block
+basis: law
+runbook: https://intranet.example/busy
+samples:
+  - {given: {caller.attempts_10m: 20}, fires: true}
+  - {given: {}, fires: false}
+"""
 
 
 def evidence_of(

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from evidences import BUSY
 from hutong.app.cli import STATUS_FAILED, run
 from hutong.calls.archiving import Archiver
 from hutong.calls.evidence.store import FOLDER, EvidenceStore
@@ -22,18 +23,6 @@ from verdict_records import NOON_MS, verdict_body, write_journal
 if TYPE_CHECKING:
     from pathlib import Path
 
-BUSY = """\
-id: own.busy
-version: 1
-title: {zh: 十分钟内呼叫繁忙, en: Busy in ten minutes}
-when: caller.attempts_10m >= 20
-action: block
-basis: law
-runbook: https://intranet.example/busy
-samples:
-  - {given: {caller.attempts_10m: 20}, fires: true}
-  - {given: {}, fires: false}
-"""
 SCORED = """\
 id: own.scored
 version: 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from evidences import BUSY
 from hutong.app.backtest_work import BacktestWork
 from hutong.app.cli import run
 from hutong.app.config import Config, NodeConfig
@@ -27,18 +28,6 @@ if TYPE_CHECKING:
 
 DAY = "2026-03-02"
 FRAUD = "13800138000"
-BUSY = """\
-id: own.busy
-version: 1
-title: {zh: 十分钟内呼叫繁忙, en: Busy in ten minutes}
-when: caller.attempts_10m >= 20
-action: block
-basis: law
-runbook: https://intranet.example/busy
-samples:
-  - {given: {caller.attempts_10m: 20}, fires: true}
-  - {given: {}, fires: false}
-"""
 
 
 def wish(**changes: object) -> Asked:

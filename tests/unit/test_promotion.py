@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from test_backtest import BUSY, FRAUD, HOSPITAL, calls_of, write_calls, write_labels
+from test_backtest import FRAUD, HOSPITAL, calls_of, write_calls, write_labels
 
-from evidences import evidence_of
+from evidences import BUSY, evidence_of
 from hutong.app.cli import STATUS_FAILED, run
 from hutong.app.cli_terms import in_force
 from hutong.calls.evidence.desk import Actor, PromotionDesk
