@@ -120,6 +120,7 @@ def test_a_year_that_was_announced_is_added_as_a_file(tmp_path: Path) -> None:
         'year = 2027\nnotice = "x"\n[[holidays]]\nzh = "x"\nen = "x"\nfrom = 2027-03-02\nto = 2027-03-01',
         'year = 2027\nnotice = "x"\n[[holidays]]\nzh = "x"\nen = "x"\nfrom = 2017-03-01\nto = 2017-03-01',
         'year = 2027\nnotice = "x"\n[[holidays]]\nzh="x"\nen="x"\nfrom=2027-03-01\nto=2027-03-01\nmade_up=[2027-03-03]',
+        'year = 2027\nnotice = "x"\n[[holidays]]\nzh="x"\nen="x"\nfrom=2027-03-01\nto=2027-03-01\nmadeup=[2027-03-06]',
         "not toml",
     ],
 )

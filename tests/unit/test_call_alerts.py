@@ -362,7 +362,7 @@ def test_own_conditions_and_tariffs_are_taken_up_when_their_files_change(tmp_pat
     again = watcher.poll(2 * second)
     assert again is not None
     assert again.ruleset.index("long.ten") is not None
-    (tmp_path / "alerts" / "tariffs.csv").write_text("prefix,tariff,what\n8612590,premium,own\n979,ordinary,no\n")
+    (tmp_path / "alerts" / "tariffs.csv").write_text("prefix,tariff,what\n8612590,premium,own\n\n979,ordinary,no\n")
     third = watcher.poll(3 * second)
     assert third is not None
     assert (third.tariffs["8612590"], third.tariffs["979"]) == ("premium", "ordinary")
@@ -370,6 +370,19 @@ def test_own_conditions_and_tariffs_are_taken_up_when_their_files_change(tmp_pat
     with pytest.raises(RuleError, match="12x"):
         watcher.poll(4 * second)
     assert watcher.poll(5 * second) is None
+
+
+def test_conditions_that_changed_with_refused_tariffs_are_taken_up_once_these_are_mended(tmp_path: Path) -> None:
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "own.yaml").write_text(rule(*TEN), encoding="utf-8")
+    (tmp_path / "alerts" / "tariffs.csv").write_text("prefix,tariff,what\n12x,premium,own\n")
+    watcher = ConditionWatcher(tmp_path)
+    with pytest.raises(RuleError, match="12x"):
+        watcher.poll(0)
+    (tmp_path / "alerts" / "tariffs.csv").write_text("prefix,tariff,what\n8612590,premium,own\n")
+    mended = watcher.poll(10**9)
+    assert mended is not None
+    assert mended.ruleset.index("long.ten") is not None
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 40, b"\xff" * 120])

@@ -53,6 +53,11 @@ def test_the_shipped_types_are_without_a_finding() -> None:
             "  close: {who: cases.close}\n  remind: {who: cases.work}\n",
             "nobody's to allow",
         ),
+        (
+            "  close: {who: cases.close}\n",
+            "  close: {who: cases.close}\n  reopen: {who: cases.close, countersign: true}\n",
+            "reopen cannot wait for a second person",
+        ),
         ("proof: [reference]", "proof: [statement]", "this step is refused: no-proof"),
         ("{after: 1wd, to: supervisor}", "{after: 1wh, to: supervisor}", "no later than the step before"),
         ("risk: {longest: 30d}\n", "", "accepting risks needs an action and a longest term"),

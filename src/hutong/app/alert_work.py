@@ -168,8 +168,10 @@ class AlertWork:
     def _forget(self, before_ms: int) -> int:
         """In many small steps, so that new alerts get in between, and not for longer than the other jobs may wait."""
         gone, until = 0, self._clock.monotonic() + _FORGET_FOR
-        while (some := self._table.forget(before_ms)) and self._clock.monotonic() < until:
+        while some := self._table.forget(before_ms):
             gone += some
+            if self._clock.monotonic() >= until:
+                break
         return gone
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from hutong.calls.alerts.views import AlertViews
 from hutong.kernel.errors import ListError, StateError
 from hutong.kernel.lists.csv_file import read_time
 from hutong.kernel.numbering import Numbering
+from hutong.kernel.reporter import rfc3339_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ class _Reader:
             "version": it.version,
             "stage": it.stage,
             "title": it.title,
-            "time": _rfc3339(it.time_ms),
+            "time": rfc3339_ms(it.time_ms),
             "caller": it.caller,
             "callee": it.callee,
             "trunk": it.trunk,
@@ -127,14 +128,10 @@ class _Reader:
             "ring_s": row.ring_ms / _MS,
             "talk_s": it.seconds,
             "values": it.figures,
-            "ended": None if it.goes_on else _rfc3339(it.ended_ms),
+            "ended": None if it.goes_on else rfc3339_ms(it.ended_ms),
             "outcome": it.end_phase,
             "release": it.release,
         }
-
-
-def _rfc3339(ms: int) -> str:
-    return datetime.fromtimestamp(ms / _MS, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _line(value: object) -> None:
@@ -244,7 +241,6 @@ def follow(
 ) -> int:
     """跟踪：新的告警和其结束逐条输出，Ctrl-C 结束 / Print alerts and their ends as they come, until Ctrl-C."""
     reader = _Reader(data, config, language_of(lang))
-    never = threading.Event()
     with suppress(KeyboardInterrupt):
         after = reader.table.newest_event()
         if sys.stderr.isatty():
@@ -259,7 +255,7 @@ def follow(
                 after = events[-1].seq
                 sys.stdout.flush()
             if len(events) < _AT_ONCE:
-                never.wait(_LOOK_S)
+                time.sleep(_LOOK_S)
     return 0
 
 
@@ -275,7 +271,7 @@ def _tell(reader: _Reader, event: AlertEvent, rows: Sequence[AlertRow], *, json:
             {
                 "id": alert_id(reader.views.node, event.seq),
                 "event": event.phase,
-                "time": _rfc3339(event.time_ms),
+                "time": rfc3339_ms(event.time_ms),
                 "alerts": [reader.told(row) for row in rows],
             }
         )

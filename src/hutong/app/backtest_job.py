@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hutong.kernel.clock import Clock
 
 _MS: Final = 1_000_000
-#: How often the runner says how far it is, seconds.
+#: How often the runner says how far it is, ns.
 _SAY_NS: Final = 500_000_000
 _YIELD: Final = 10  # calls and pages come first
 _GONE: Final = 4

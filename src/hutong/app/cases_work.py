@@ -11,6 +11,7 @@ from hutong.kernel.cases import watch
 from hutong.kernel.cases.calendar import load_calendar
 from hutong.kernel.cases.delivery import deliver, forget_notices
 from hutong.kernel.cases.lint import load_types
+from hutong.kernel.cases.model import OPEN_STATES
 from hutong.kernel.cases.notices import FileNotices, Mailbox, MailNotices, WebhookNotices
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.cases.types import SHIPPED
@@ -76,9 +77,8 @@ class CaseWork:
         cases, now_ms = self._opened(), now // _MS
         done = watch.run(cases, now_ms)
         figures = cases.figures("all")
-        for state, count in figures.items():
-            if state not in {"closed", "merged"}:
-                self._reporter.metrics.set(CASES_OPEN, count, state=state)
+        for state in OPEN_STATES:
+            self._reporter.metrics.set(CASES_OPEN, figures[state], state=state)
         self._reporter.metrics.set(CASES_LATE, cases.late(now_ms))
         return done
 

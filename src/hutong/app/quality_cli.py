@@ -87,10 +87,8 @@ def measured(seeds: Sequence[int], calls: int, days: int, jobs: int, done: Calla
     """The tables as Markdown: the same seeds, size, rules and parameters give the same bytes."""
     from hutong.app.quality_figures import figures  # noqa: PLC0415
     from hutong.app.quality_page import tables  # noqa: PLC0415
-    from hutong.calls.features import SHIPPED_RULES, VOCABULARY  # noqa: PLC0415
-    from hutong.kernel.rules import load_ruleset  # noqa: PLC0415
 
-    rules = [rule.id for rule in load_ruleset([SHIPPED_RULES], VOCABULARY).rules]
+    rules = [rule.id for rule in _rules().rules]
     judged = judge_all(seeds, calls, days, jobs, done)
     asked = f"{days} days, {calls:,} calls asked of each, seeds {', '.join(map(str, seeds))}"
     parts = [f"{asked}; the score is learned from seeds {', '.join(map(str, LEARNED_FROM))}.\n\n"]

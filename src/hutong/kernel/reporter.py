@@ -142,6 +142,11 @@ def rfc3339(wall: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
 
 
+def rfc3339_ms(ms: int) -> str:
+    """Milliseconds since 1970 as UTC, e.g. 2022-03-01T08:00:00.000Z."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _mask_match(match: re.Match[str]) -> str:
     found = match[0]
     digits = re.sub(r"[^\d+]", "", found)

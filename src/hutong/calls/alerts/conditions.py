@@ -208,6 +208,8 @@ def read_tariffs(paths: Sequence[Path]) -> dict[str, str]:
         if next(rows, []) != _HEADINGS:
             raise RuleError("the first line is not right.", where=f"{path}:1", fix=f"Write {','.join(_HEADINGS)}.")
         for row in rows:
+            if not row:
+                continue  # an empty line
             prefix, tariff = row[0].strip(), row[1].strip() if len(row) > 1 else ""
             whole = prefix.isascii() and prefix.isdigit() and len(prefix) <= _MOST_DIGITS
             if not whole or tariff not in TARIFFS:
@@ -250,9 +252,9 @@ class ConditionWatcher:
         current = self._current if ruleset is None else Conditions(ruleset, {})
         if current is None or (ruleset is None and seen == self._seen):
             return None
-        self._seen = seen
-        tariffs = read_tariffs(self._tariffs)
-        self._current = current._replace(tariffs=tariffs)
+        # Kept before the tariffs are read: a set is given once only, and these may be refused now and mended later.
+        self._seen, self._current = seen, current
+        self._current = current._replace(tariffs=read_tariffs(self._tariffs))
         return self._current
 
 

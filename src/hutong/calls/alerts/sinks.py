@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 import httpx
@@ -23,6 +22,7 @@ import msgspec
 from hutong.calls.alerts.record import alert_id
 from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering import digits_of
+from hutong.kernel.reporter import rfc3339_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,11 +112,6 @@ class AlertSink(Protocol):
         """Let go of connections and files."""
 
 
-def show(ms: int) -> str:
-    """A moment as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def told(node: str, row: AlertRow) -> AlertTold:
     """An alert in the form in which others are told of it, with whole numbers."""
     return AlertTold(
@@ -125,7 +120,7 @@ def told(node: str, row: AlertRow) -> AlertTold:
         rule=row.rule,
         version=row.version,
         stage=row.stage,
-        time=show(row.time_ms),
+        time=rfc3339_ms(row.time_ms),
         caller=Party(digits_of(row.caller), row.caller),
         callee=Party(digits_of(row.callee), row.callee),
         trunk=row.trunk,
@@ -135,7 +130,7 @@ def told(node: str, row: AlertRow) -> AlertTold:
         ring_s=row.ring_ms / 1000,
         talk_s=(row.talk_ms if row.goes_on else row.total_ms) / 1000,
         values=row.figures,
-        ended=None if row.goes_on else show(row.ended_ms),
+        ended=None if row.goes_on else rfc3339_ms(row.ended_ms),
         outcome=row.end_phase,
         release=row.release,
     )
@@ -144,7 +139,7 @@ def told(node: str, row: AlertRow) -> AlertTold:
 def message_of(node: str, event: AlertEvent, rows: Sequence[AlertRow]) -> AlertMessage:
     """What is said of an event."""
     alerts = tuple(told(node, row) for row in rows)
-    return AlertMessage(alert_id(node, event.seq), event.phase, node, show(event.time_ms), alerts)
+    return AlertMessage(alert_id(node, event.seq), event.phase, node, rfc3339_ms(event.time_ms), alerts)
 
 
 class MemorySink:
@@ -311,7 +306,8 @@ class Courier:
             self._note("failed", event, str(error))
             return False
         else:
-            self._note("delivered", event, "")
+            if told_of:
+                self._note("delivered", event, "")
         self._wait = 0
         self._keep(event.seq)
         return True

@@ -210,7 +210,9 @@ class AlertTable:
         """Delete alerts raised before a moment, at most so many at once; gives how many."""
         with closing(self._connect()) as db, db:
             bounds = (before_ms, most)
-            db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE time_ms < ? LIMIT ?)", bounds)
+            # One event raised an alert, another ended it.
+            events = (before_ms, 2 * len(ALERT_STAGES) * most)
+            db.execute("DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE time_ms < ? LIMIT ?)", events)
             return sum(
                 db.execute(
                     "DELETE FROM alerts WHERE seq IN (SELECT seq FROM alerts WHERE stage = ? AND time_ms < ? LIMIT ?)",
@@ -270,7 +272,7 @@ class AlertTable:
         return int(str(found[0][0] or 0)) if found else 0
 
     def by_seqs(self, seqs: Sequence[int]) -> list[AlertRow]:
-        """The alerts with these numbers, in this order, as far as they are kept."""
+        """The alerts with these numbers, by number, as far as they are kept."""
         # The text is JSON for SQLite to unpack: a statement takes no list.
         asked = msgspec.json.encode(list(seqs)).decode()
         found = self._read("SELECT * FROM alerts WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq", (asked,))

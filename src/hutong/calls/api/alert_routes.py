@@ -9,9 +9,10 @@ from litestar.params import FromQuery, QueryParameter
 
 from hutong.calls.alerts.record import alert_id
 from hutong.calls.api.bodies import AlertEvents, AlertEventTold, AlertOnCall
-from hutong.calls.api.readers import AnyRequest, Desk, Purpose, Unmask, answered, operation, show_ms
+from hutong.calls.api.readers import AnyRequest, Desk, Purpose, Unmask, answered, operation
 from hutong.calls.stories.views import masked
 from hutong.kernel.numbering import digits_of
+from hutong.kernel.reporter import rfc3339_ms
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -54,7 +55,7 @@ class AlertDesk:
             id=alert_id(self._node, event.seq),
             seq=event.seq,
             event=event.phase,  # type: ignore[arg-type]  # an event's phase is one of the three
-            time=show_ms(event.time_ms),
+            time=rfc3339_ms(event.time_ms),
             alerts=alerts,
         )
 
@@ -68,7 +69,7 @@ class AlertDesk:
             rule=row.rule,
             version=row.version,
             stage=row.stage,  # type: ignore[arg-type]  # one of ALERT_STAGES
-            time=show_ms(row.time_ms),
+            time=rfc3339_ms(row.time_ms),
             caller=number(row.caller),
             callee=number(row.callee),
             trunk=row.trunk,
@@ -78,7 +79,7 @@ class AlertDesk:
             ring_s=row.ring_ms / 1000,
             talk_s=(row.talk_ms if row.goes_on else row.total_ms) / 1000,
             values=row.figures,
-            ended=None if row.goes_on else show_ms(row.ended_ms),
+            ended=None if row.goes_on else rfc3339_ms(row.ended_ms),
             outcome=row.end_phase,  # type: ignore[arg-type]  # "", "ended" or "lost"
             release=row.release,
         )

@@ -225,6 +225,6 @@ def read_ms(text: str, name: str, missing: int) -> int:
     )
 
 
-def show_ms(time_ms: int) -> str:
+def rfc3339_ms(time_ms: int) -> str:
     """RFC 3339 in UTC."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -28,11 +28,11 @@ from hutong.calls.api.readers import (
     not_found,
     operation,
     read_ms,
-    show_ms,
 )
 from hutong.calls.index import Filters
 from hutong.calls.index.query import LAST_MS
 from hutong.calls.stories.views import masked
+from hutong.kernel.reporter import rfc3339_ms
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class VerdictDesk:
     def _row(self, verdict: Verdict) -> VerdictRow:
         return VerdictRow(
             seq=verdict.seq,
-            time=show_ms(verdict.time_ms),
+            time=rfc3339_ms(verdict.time_ms),
             call_id=masked(verdict.call_id),
             caller=self._numbering.mask(verdict.caller_key, verdict.caller),
             callee=self._numbering.mask(verdict.callee_key, verdict.callee),
@@ -199,7 +199,7 @@ def _told(story: Story, earlier: list[int]) -> VerdictStory:
     return VerdictStory(
         call_id=it.call_id,
         seq=it.seq,
-        time=show_ms(it.time_ms),
+        time=rfc3339_ms(it.time_ms),
         action=it.action,  # type: ignore[arg-type]  # as above
         code=it.code,
         reason=story.reason,

@@ -8,8 +8,9 @@ from litestar import post
 from litestar.params import JSONBody  # noqa: TC002  # Litestar reads the annotations
 
 from hutong.calls.api.bodies import WindowQuery, WindowValues
-from hutong.calls.api.readers import Desk, answered, operation, show_ms
+from hutong.calls.api.readers import Desk, answered, operation
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
+from hutong.kernel.reporter import rfc3339_ms
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -37,6 +38,6 @@ def window_routes(windows: WindowsReader, numbering: Numbering, desk: Desk) -> l
             raise Problem(422, "/problems/refused", "Refused", "number is no telephone number.")
         now_ms = desk.now_ms()
         found = answered(lambda: windows.read(key, now_ms // 1000))
-        return WindowValues(numbering.mask(key), found is not None, show_ms(now_ms), found or {})
+        return WindowValues(numbering.mask(key), found is not None, rfc3339_ms(now_ms), found or {})
 
     return [values]

@@ -238,5 +238,6 @@ class BacktestJobs:
 
     def _forget(self, old: list[Backtesting]) -> None:
         for it in old:
-            for kind in ("state", "cancel", "asked"):
+            # What was asked goes first: without its state, a job would wait again.
+            for kind in ("asked", "state", "cancel"):
                 (self.folder / f"{it.asked.number}.{kind}").unlink(missing_ok=True)

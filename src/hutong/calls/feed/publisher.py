@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from hutong.calls.alerts.sinks import show
 from hutong.calls.explain import Verdicts
 from hutong.calls.feed.events import Fired, Source, VerdictEvent, message_id
 from hutong.calls.feed.places import fed_in
@@ -21,7 +20,7 @@ from hutong.kernel.errors import JournalError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.journal.frames import records_of
 from hutong.kernel.numbering import digits_of
-from hutong.kernel.reporter import mask_number
+from hutong.kernel.reporter import mask_number, rfc3339_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +130,7 @@ class VerdictPublisher:
             id=message_id(*msgspec.structs.astuple(source)) if source else f"{self._node}/{verdict.seq}",
             node=self._node,
             seq=verdict.seq,
-            time=show(verdict.time_ms),
+            time=rfc3339_ms(verdict.time_ms),
             source=source,
             call_id=verdict.call_id if self._whole else masked(verdict.call_id),
             caller=caller.shown,

@@ -77,6 +77,8 @@ class DutyReader:
     def _demoted(self) -> tuple[Demoted, ...]:
         book = self._rules.book()
         found = drifted(book.changes, self._clock.wall() // _NS_PER_MS)
+        if not found:
+            return ()
         titles = {rule.id: rule.title for rule in book.ruleset.rules}
         return tuple(
             Demoted(it.rule, titles.get(it.rule, {"zh": it.rule, "en": it.rule}), it.time_ms)

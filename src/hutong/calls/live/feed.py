@@ -55,7 +55,7 @@ class Draw(Protocol):
 
 
 class SnapshotSource(Protocol):
-    """Where the counters come from: `live.LiveSource` in production, `live.memory.MemoryLive` in tests."""
+    """Where the counters come from: `live.figures.LiveSource` in production, `live.memory.MemoryLive` in tests."""
 
     def snapshot(self) -> LiveSnapshot:
         """The counters now.

@@ -6,6 +6,8 @@ What a packet means is `mirror.batch`'s and `mirror.follow`'s business.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -187,8 +189,8 @@ class MirrorEdge:
 
     def _take_packets(self, packets: list[bytes]) -> None:
         data = np.frombuffer(bytearray(b"".join(packets)), dtype=np.uint8)
-        next_ = 0
-        while next_ < data.size and self._ring_has_room(len(packets)):
+        next_, ends = 0, list(accumulate(map(len, packets)))
+        while next_ < data.size and self._ring_has_room(left := len(ends) - bisect_right(ends, next_)):
 
             def work(reader: Reader, when: Moment, first: int = next_) -> bool:
                 nonlocal next_
@@ -200,7 +202,7 @@ class MirrorEdge:
                     next_ = end
                 return False
 
-            self._batch(work, len(packets))
+            self._batch(work, left)
 
     def _end(self, connection: MirrorConnection) -> None:
         descriptor = connection.socket.fileno()

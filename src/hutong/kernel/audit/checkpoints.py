@@ -316,3 +316,5 @@ def _tail(file: Path) -> bytes:
             return source.read()
     except FileNotFoundError:
         return b""
+    except OSError as error:
+        raise StateError(f"The checkpoints cannot be read: {error.strerror}.", where=str(file)) from error

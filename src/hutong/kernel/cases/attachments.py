@@ -116,9 +116,11 @@ class Attachments:
         Raises:
             CaseRefused: "proof-unknown": none of that hash is kept.
         """
-        with self._database.read() as connection:
-            row = connection.execute(sa.select(_TABLE).where(_TABLE.c.sha256 == sha256)).one_or_none()
-        if row is None or not _SHA256.fullmatch(sha256):
+        row = None
+        if _SHA256.fullmatch(sha256):
+            with self._database.read() as connection:
+                row = connection.execute(sa.select(_TABLE).where(_TABLE.c.sha256 == sha256)).one_or_none()
+        if row is None:
             raise CaseRefused("proof-unknown", f"No file {sha256[:80]!r} is kept.")
         return Attachment(*row)
 
@@ -158,7 +160,7 @@ def media_of(file: BinaryIO) -> str:
     if head and not head.startswith(b"#!") and not _MARKUP.search(head) and not _CONTROL.search(head):
         for encoding in ("utf-8", "gb18030"):
             try:
-                head[:_BLOCK].decode(encoding)
+                head.decode(encoding)
             except UnicodeDecodeError as error:
                 if len(head) == _BLOCK and error.start > _BLOCK - 4:
                     return _TEXT  # the block ends within a letter

@@ -71,7 +71,7 @@ class Due(msgspec.Struct, frozen=True):
     assumed: bool
 
 
-class Holiday(msgspec.Struct, frozen=True):
+class Holiday(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Days off, and the days of weekends that are worked for them."""
 
     zh: str
@@ -192,9 +192,9 @@ class WorkingCalendar:
     def _works(self, day: int) -> bool:
         if day in self._made_up:
             return True
-        if day in self._off or date.fromordinal(day).weekday() >= _SATURDAY:
-            return False
         of = date.fromordinal(day)
+        if day in self._off or of.weekday() >= _SATURDAY:
+            return False
         return of.year in self._years or (of.month, of.day) not in _FIXED
 
     def _worked_of(self, year: int) -> tuple[int, ...]:

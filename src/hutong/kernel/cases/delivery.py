@@ -42,8 +42,8 @@ def deliver(
     for row in waiting:
         trouble = _bring(ports, msgspec.json.decode(row.body, type=Notice), tell)
         wait_ms = min(LONGEST_WAIT_MS, FIRST_WAIT_MS << min(row.tries, 20))
-        gives_up = not trouble or now_ms - row.made_ms > KEPT_MS
-        values = {"tries": row.tries + 1, "trouble": trouble[:500], "next_ms": None if gives_up else now_ms + wait_ms}
+        over = not trouble or now_ms - row.made_ms > KEPT_MS
+        values = {"tries": row.tries + 1, "trouble": trouble[:500], "next_ms": None if over else now_ms + wait_ms}
         with database.write() as connection:
             connection.execute(sa.update(_TABLE).where(_TABLE.c.id == row.id).values(values))
         taken += not trouble

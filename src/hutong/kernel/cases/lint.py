@@ -92,6 +92,8 @@ def _actions(draft: Draft, permissions: Collection[str]) -> Iterator[Finding]:
         elif action in {"accept", "verify"} and action not in forward:
             fix = "Add the state, or remove it."
             yield _finding(draft, place, f"the type has no state that {action} leads to.", fix)
+        elif spec.countersign and (action == "reopen" or MOVES[action].waits):
+            yield _finding(draft, place, f"{action} cannot wait for a second person.", "Remove countersign.")
         if spec.who not in permissions:
             yield _finding(draft, place, f"there is no permission {spec.who!r}.", "See docs/people.md.")
     asked = [kind.actions[action] for action in ("act", "verify", "close") if action in kind.actions]

@@ -37,7 +37,7 @@ class CaseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which cases: all conditions must hold, empty ones and zeros do not count.
 
     Attributes:
-        states: of these. late_ms: something should have been done before then. wakes_ms: the watch must look by then.
+        states: of these. late_ms: something should have been done before then.
         text: an id, the beginning of a searched field, or part of a title as it is written; digits alone are a number.
         sort: "due": what must be done first stands first; "changed": what changed last.
     """
@@ -175,8 +175,8 @@ def _conditions(connection: Connection, query: CaseQuery) -> list[sa.ColumnEleme
 
 def _narrowed(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
     """Whose and where, the fewest first. The others stand in a form that no index knows: SQLite would guess wrong."""
-    given = {"parent": query.parent, "owner": query.owner, "register": query.register, "unit": query.unit}
-    equal = [(CASES.c[name], value) for name, value in (given | {"type": query.type}).items() if value]
+    names = ("parent", "owner", "register", "unit", "type")
+    equal = [(CASES.c[name], value) for name in names if (value := getattr(query, name))]
     found = [
         column == value if at == 0 else sa.func.coalesce(column, "") == value
         for at, (column, value) in enumerate(equal)

@@ -228,12 +228,12 @@ class Registers:
         _check(actor, "tables.export")
         register = self.register(of)
         kind = self._cases.types[register.type]
+        self._trail.record(actor.name, actor.address, "cases.export", of, now_ms=now_ms)
         writer = csv.writer(out, lineterminator="\n")
         names = [spec.name for spec in kind.fields]
         writer.writerow(("id", "item", "title", "state", "unit", "owner", "priority", "due_ms", *names))
         count = 0
-        with self._database.write() as connection:
-            self._trail.record(actor.name, actor.address, "cases.export", of, now_ms=now_ms)
+        with self._database.read() as connection:
             for case in _items(connection, of):
                 values = (case.id, case.item or "", case.title, case.state, case.unit, case.owner)
                 more = (case.priority, case.due_ms, *(case.fields.get(name, "") for name in names))
@@ -332,8 +332,8 @@ def _row(kind: CaseType, columns: Sequence[str], values: Sequence[str], number: 
             "fields": fields,
             "priority": priority,
             "unit": _bare(given.get("unit", "")),
-            "owner": given.get("owner", ""),
-            "item": given.get("item") or str(number),
+            "owner": _bare(given.get("owner", "")),
+            "item": _bare(given.get("item", "")) or str(number),
         },
         Finding,
     )

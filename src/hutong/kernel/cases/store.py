@@ -211,8 +211,9 @@ class Cases(CaseReader):
     def _look(self, connection: Connection, of: str, request: Request, now_ms: int) -> tuple[Case, Facts]:
         """The case and what a decision needs beside it, held until the transaction ends."""
         wanted = {of, request.into} - {""}
-        if request.action == "reopen":
-            wanted |= {self.case(of).parent} - {""}
+        if request.action in {"countersign", "reopen"}:
+            seen = self.case(of)
+            wanted |= {seen.parent, seen.pending.request.into if seen.pending else ""} - {""}
         held = self._hold(connection, wanted)
         case = held.get(of)
         if case is None:
@@ -222,8 +223,9 @@ class Cases(CaseReader):
             raise CaseRefused("not-from-here", "Its whole is closed.", where=whole.id, fix="Open that again first.")
         parts = sa.select(sa.func.count()).where(CASES.c.parent == of, IS_PART, CASES.c.is_open == 1)
         open_parts = int(connection.execute(parts).scalar_one()) if case.children else 0
-        ids = tuple(self.new_id(now_ms) for _ in request.parts)
-        return case, Facts(open_parts, held.get(request.into) if request.into else None, ids)
+        asked = case.pending.request if request.action == "countersign" and case.pending else request
+        ids = tuple(self.new_id(now_ms) for _ in asked.parts)
+        return case, Facts(open_parts, held.get(asked.into) if asked.into else None, ids)
 
     def _hold(self, connection: Connection, ids: set[str]) -> dict[str, Case]:
         chosen = sa.select(CASES.c.body).where(CASES.c.id.in_([it.replace("\0", "") for it in ids]))

@@ -7,7 +7,7 @@ module) refuses a type whose samples do not come true. Files are read here; what
 from __future__ import annotations
 
 import re
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -34,7 +34,6 @@ _Id = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=4
 _Text = Annotated[str, Meta(min_length=1, max_length=100)]
 _PLACE: Final = re.compile(r"^(.*?)(?: - at `(?:key in )?\$?(.*)`)?$", re.DOTALL)
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
-_term = lru_cache(maxsize=None)(read_term)
 
 
 class Title(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,16 +135,17 @@ class CaseType(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def step(self, state: State) -> Term | None:
         """How long a state may last; None where nothing is awaited in it."""
         text = self.states.get(state)
-        return None if text is None else _term(text)
+        return None if text is None else term(text)
 
     def action(self, action: Action) -> ActionSpec:
         """What is asked for an action: the type's word, else the table's."""
         return self.actions.get(action) or ActionSpec(MOVES[action].who)
 
 
+@cache
 def term(text: str) -> Term:
     """A term of a type, read once."""
-    return _term(text)
+    return read_term(text)
 
 
 class Types:

@@ -48,7 +48,9 @@ def replay_on_spark(session: SparkSession, source: Source, case: Case, shards: i
     """Judge the files in `shards` shards.
 
     Args:
-    X        errors: the file of bad rows.
+        session: Spark. source: the files and how they are read. case: what each shard's replay is made of.
+        shards: how many. out: the folder of results, not there yet.
+        errors: the file of bad rows.
 
     Raises:
         CallFileError: a file cannot be read, too many rows are bad, results cannot be written, or Spark fails.
