@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql openjdk-17-jre-headless
+DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql \
+  openjdk-17-jre-headless libpango-1.0-0 libpangoft2-1.0-0 fonts-wqy-microhei
 DEMO_SECONDS ?= 0
 # These share the machine; calls through real peers have it to themselves.
 SHARING_TESTS := $(addprefix tests/,arch unit property rules contract integration)
