@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from hutong.kernel import documents
 from hutong.kernel.documents import DocumentError, pdf_of
 
-PAGE = '<html lang="zh"><head><title>a</title><style>{}</style></head><body><h1>通报 Bulletin 1,234</h1>{}</body></html>'
+PAGE = '<html lang="zh"><head><title>a</title><style>{}</style></head><body><h1>通报 Bulletin 1,234</h1>{}</html>'
 DRAWING = '<svg width="40" height="20"><rect width="40" height="20" fill="#0b6e99"/></svg>'
 
 
