@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHANGHAI = timezone(timedelta(hours=8))
 CALENDAR = load_calendar()
 moments = st.datetimes(datetime(2024, 6, 1), datetime(2027, 12, 31)).map(lambda it: at(it.isoformat()))  # noqa: DTZ001
-terms = st.builds(Term, st.integers(1, 300), st.sampled_from(("h", "d", "wh", "wd")))
+terms = st.builds(Term, st.integers(1, 300), st.sampled_from(("min", "h", "d", "wh", "wd")))
 
 
 def at(text: str) -> int:
@@ -145,7 +145,7 @@ def test_a_term_reads_as_it_is_written(term: Term) -> None:
 def test_a_term_ends_later_than_it_begins_and_in_working_time_where_it_is_of_that(start: int, term: Term) -> None:
     end = CALENDAR.end(start, term).at_ms
     assert end > start
-    if term.unit != "h":
+    if term.unit not in {"min", "h"}:
         assert CALENDAR.is_working_time(end - 1)
 
 

@@ -27,6 +27,7 @@ SHA = "a" * 64
 FIELDS: dict[str, dict[str, Any]] = {
     "fraud-number": {"number": "13800138000"},
     "wrong-block": {"number": "02161230000"},
+    "dissuasion": {"number": "13900139000", "handoff": "h1"},
     "rectification": {"subject": "语音专线", "problem": "未实名"},
 }
 proofs = st.lists(

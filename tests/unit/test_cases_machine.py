@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from case_samples import CALENDAR, CHECKER, CHIEF, DAY, DUTY, HOUR, MONDAY, ORDER, RETEST, TYPES, WORKER, number_case
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.machine import WATCH, Facts, decide, find
 from hutong.kernel.cases.model import Action, Actor, Case, Finding, Part, Proof, Request
+from hutong.kernel.cases.types import ActionSpec
 
 KIND = TYPES["fraud-number"]
 
@@ -175,14 +177,17 @@ def test_supervision_goes_up_the_chain_and_no_further() -> None:
 
 
 def test_where_nothing_is_verified_somebody_else_closes_and_two_agree() -> None:
-    kind = TYPES["wrong-block"]
-    case = find(kind, Finding("wrong-block", "申诉", {"number": "02161230000"}), "n-a", "n", MONDAY, CALENDAR)
+    shipped = TYPES["wrong-block"]
+    two = shipped.actions | {"close": ActionSpec("cases.close", countersign=True)}
+    case = find(shipped, Finding("wrong-block", "申诉", {"number": "02161230000"}), "n-a", "n", MONDAY, CALENDAR)
     case = done(case, DUTY, "assign", unit="值班室")
     case = done(case, WORKER, "act", proofs=(ORDER, Proof("statement", note="企业客服")))
     assert refused(case, WORKER, "close") == "same-person"
-    asked = done(case, CHECKER, "close")
+    assert done(case, CHECKER, "close").state == "closed"
+    kind = replace(shipped, actions=two)
+    asked = decide(kind, case, Request("close", "because"), CHECKER, MONDAY, CALENDAR).case
     assert asked.state == "acted"
-    assert done(asked, CHIEF, "countersign").state == "closed"
+    assert decide(kind, asked, Request("countersign", "because"), CHIEF, MONDAY, CALENDAR).case.state == "closed"
 
 
 @pytest.mark.parametrize("title", ["", " ", "x" * 201, "a\0b", "\udcff"])

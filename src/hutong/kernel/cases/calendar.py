@@ -25,7 +25,7 @@ from hutong.kernel.cases.errors import CaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Unit = Literal["h", "d", "wh", "wd"]
+Unit = Literal["min", "h", "d", "wh", "wd"]
 #: Data of the house: a file for each year that has a notice.
 SHIPPED: Final = Path(__file__).with_name("data") / "calendar"
 #: Working hours of a day, minutes since midnight: eight hours with a break.
@@ -38,11 +38,11 @@ _OFFSET_MS: Final = 8 * HOUR_MS
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _SATURDAY: Final = 5
 _FIXED: Final = ((1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3))
-_TERM: Final = re.compile(r"([1-9]\d{0,3})(wh|wd|h|d)")
+_TERM: Final = re.compile(r"([1-9]\d{0,3})(min|wh|wd|h|d)")
 
 
 class Term(msgspec.Struct, frozen=True):
-    """A length of time: hours (h) or days (d) by the clock, working hours (wh), working days (wd)."""
+    """A length of time: minutes (min), hours (h) or days (d) by the clock, working hours (wh), working days (wd)."""
 
     amount: int
     unit: Unit
@@ -53,14 +53,14 @@ class Term(msgspec.Struct, frozen=True):
 
 
 def read_term(text: str) -> Term:
-    """A term as types write it: 24h, 7d, 4wh, 3wd.
+    """A term as types write it: 15min, 24h, 7d, 4wh, 3wd.
 
     Raises:
         CaseError: it is none.
     """
     found = _TERM.fullmatch(text)
     if not found:
-        raise CaseError(f"{text!r} is no term.", fix="Write 24h, 7d, or in working time 4wh, 3wd; up to 9999.")
+        raise CaseError(f"{text!r} is no term.", fix="Write 15min, 24h, 7d, or in working time 4wh, 3wd; up to 9999.")
     return msgspec.convert({"amount": int(found[1]), "unit": found[2]}, Term)
 
 
@@ -133,6 +133,8 @@ class WorkingCalendar:
     def end(self, start_ms: int, term: Term) -> Due:
         """When a term that begins at `start_ms` ends."""
         match term.unit:
+            case "min":
+                at_ms = start_ms + term.amount * _MINUTE_MS
             case "h":
                 at_ms = start_ms + term.amount * HOUR_MS
             case "d":
@@ -146,6 +148,8 @@ class WorkingCalendar:
     def before(self, end_ms: int, term: Term) -> int:
         """The moment that lies a term before `end_ms`: when to remind."""
         match term.unit:
+            case "min":
+                return end_ms - term.amount * _MINUTE_MS
             case "h":
                 return end_ms - term.amount * HOUR_MS
             case "d":
@@ -245,7 +249,7 @@ class WorkingCalendar:
             day += 1
 
     def _rests_on_assumed(self, start_ms: int, end_ms: int, unit: Unit) -> bool:
-        if unit == "h":
+        if unit in {"min", "h"}:
             return False
         first, last = (date.fromordinal(_day_of(it)).year for it in (start_ms, end_ms))
         return any(self.is_assumed(year) for year in range(first, last + 1))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHIPPED: Final = Path(__file__).with_name("types")
 
 FieldKind = Literal["number", "text", "choice", "count", "amount", "date", "flag"]
-_TermText = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,3}(wh|wd|h|d)$")]
+_TermText = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,3}(min|wh|wd|h|d)$")]
 _Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Id = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 _Text = Annotated[str, Meta(min_length=1, max_length=100)]
