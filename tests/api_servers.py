@@ -34,6 +34,10 @@ from hutong.kernel.metrics import Metrics
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database
 from hutong.kernel.rules import PROPOSALS_FILE
+from hutong.kernel.web.api.desk import Desk
+from hutong.kernel.web.api.limits import Buckets
+from hutong.kernel.web.api.meters import Meters
+from hutong.kernel.web.api.whole import WholeApi
 from hutong.kernel.web.frame import Frame
 from hutong.kernel.web.guard import Guard
 from hutong.kernel.web.port import BoundedHttp, Connections
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
     from hutong.kernel.access.trail import TrailEntry
     from hutong.kernel.clock import Clock
 
-LIMITS = ApiLimits(max_calls=1000, calls_per_second=100_000, requests_per_second=100_000)
+LIMITS = ApiLimits(max_calls=1000, calls_per_second=100_000)
 _DAY_MS = 86_400_000
 
 
@@ -59,6 +63,7 @@ class ApiServer:
         data: Path,
         *,
         limits: ApiLimits = LIMITS,
+        requests_per_second: int = 100_000,
         clock: Clock | None = None,
         patience_s: float = 20.0,
         most_connections: int = 10_000,
@@ -78,7 +83,9 @@ class ApiServer:
         self.promotion = PromotionDesk(
             shelf, EvidenceStore(data / "evidence"), Limits(), data / PROPOSALS_FILE, self.trail, self.people
         )
-        self.api = Api(
+        meters = Meters(self.metrics)
+        desk = Desk(self.trail, self.clock, Buckets(requests_per_second), meters)
+        self.calls = Api(
             ApiParts(
                 data=data,
                 rules=shelf,
@@ -86,15 +93,15 @@ class ApiServer:
                 index=VerdictIndex(data),
                 lists=self.lists,
                 numbering=self.numbering,
-                trail=self.trail,
                 refs=self.refs,
+                desk=desk,
                 clock=self.clock,
                 metrics=self.metrics,
-                frame=Frame([console.HOME], console.TEXTS),
                 limits=limits,
                 patience_s=patience_s,
             )
         )
+        self.api = WholeApi([self.calls.section], "0", meters, Frame([console.HOME], console.TEXTS))
         guard = Guard(
             Sessions(self.database, 12, 60),
             self.tokens,
@@ -164,7 +171,7 @@ class ApiServer:
 
     async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
         await server.serve([listener])
-        await self.api.close()
+        await self.calls.close()
 
     def __exit__(self, *_: object) -> None:
         assert self._server is not None

@@ -249,7 +249,7 @@ class TestLimits:
     def limited(self, node: ScreenNode, tmp_path: Path) -> Iterator[ApiServer]:
         clock = ManualClock(SystemClock().wall())
         (tmp_path / "run").symlink_to(node.data / "run")
-        with ApiServer(tmp_path, limits=ApiLimits(10, 20, 3), clock=clock) as it:
+        with ApiServer(tmp_path, limits=ApiLimits(10, 20), requests_per_second=3, clock=clock) as it:
             yield it
 
     def test_calls_a_second(self, limited: ApiServer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hutong.calls.api.limits import Buckets
+from hutong.kernel.web.api.limits import Buckets
 
 SECOND = 1_000_000_000
 

@@ -14,12 +14,12 @@ from engines import shipped_rules
 from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.record import KIND_VERDICT
 from hutong.calls.stories.stories import Stories
-from hutong.calls.stories.views import masked
 from hutong.calls.stories.words import sentence
 from hutong.calls.window_history import COLUMNS, draw_windows
 from hutong.calls.windows_reader import WindowsReader
 from hutong.kernel import windows
 from hutong.kernel.errors import StateError
+from hutong.kernel.reporter import masked
 from hutong.kernel.windows import WINDOW_FEATURES, WindowFile
 from story_data import BUSY, DIVERTER, QUIET, TELLING, Filled, fill, remove_listed
 from verdict_records import key_of, verdict_body, write_journal

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,10 @@ from hutong.kernel.access import pages as access
 from hutong.kernel.audit.standing import read_standing
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web import frame as web
+from hutong.kernel.web.api.desk import Desk as ApiDesk
+from hutong.kernel.web.api.limits import Buckets
+from hutong.kernel.web.api.meters import Meters
+from hutong.kernel.web.api.whole import WholeApi
 from hutong.kernel.web.console import Console, NavItem
 from hutong.kernel.web.guard import OPEN, Guard, requires
 from hutong.kernel.web.problems import error_handlers, public_page
@@ -86,7 +91,11 @@ class Site:
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
         self._wall = live.Wall(self._frame, facts, lambda: services.duty.now)
         self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
-        self._api = self._api_of()
+        self._meters = Meters(services.reporter.metrics)
+        asked = Buckets(config.api.requests_per_second)
+        self._api_desk = ApiDesk(services.trail, services.clock, asked, self._meters)
+        self._calls_api = self._calls_api_of()
+        self._api = WholeApi([self._calls_api.section], version("hutong"), self._meters, self._frame)
         self.console = self._private()
         self.public = self._open_to_all()
 
@@ -196,7 +205,7 @@ class Site:
             ),
         ]
 
-    def _api_of(self) -> Api:
+    def _calls_api_of(self) -> Api:
         it, config = self._services, self._services.config
         limits = config.api
         return Api(
@@ -207,12 +216,11 @@ class Site:
                 index=it.index,
                 lists=it.lists,
                 numbering=it.numbering,
-                trail=it.trail,
                 refs=it.refs,
+                desk=self._api_desk,
                 clock=it.clock,
                 metrics=it.reporter.metrics,
-                frame=self._frame,
-                limits=ApiLimits(limits.max_calls, limits.calls_per_second, limits.requests_per_second),
+                limits=ApiLimits(limits.max_calls, limits.calls_per_second),
                 node=config.node.name,
                 patience_s=(config.calls.budget_ms + config.roaming.http_budget_ms) / 1000 + _MORE_PATIENCE_S,
             )
@@ -266,7 +274,7 @@ class Site:
             for beat in beats[1:]:
                 beat.cancel()
             await asyncio.gather(*beats, return_exceptions=True)
-            await self._api.close()
+            await self._calls_api.close()
 
     async def _keep_fresh(self, warm: asyncio.Task[None]) -> None:
         """Take note of new verdicts every second, so that nobody's page pays for all of them at once."""

@@ -80,14 +80,6 @@ FEED_FAILURES = Metric(
     "Failures to read, to judge and to publish",
     ("what",),
 )
-API_REQUESTS = Metric(
-    "hutong_api_requests_total",
-    "counter",
-    "requests",
-    "接口请求数,按路由与状态码",
-    "Requests to the HTTP API by route and status",
-    ("route", "status"),
-)
 API_CALLS = Metric(
     "hutong_api_calls_total",
     "counter",
@@ -95,21 +87,6 @@ API_CALLS = Metric(
     "经接口筛查的呼叫数,按结果",
     "Calls screened over HTTP: judged, repeated, refused (wrong in themselves), unavailable (to be passed)",
     ("result",),
-)
-API_THROTTLED = Metric(
-    "hutong_api_throttled_total",
-    "counter",
-    "requests",
-    "因超过令牌限额而拒绝的请求数",
-    "Requests refused because their token asked too much",
-    ("limit",),
-)
-API_UNMASKED = Metric(
-    "hutong_api_unmasked_total",
-    "counter",
-    "requests",
-    "经接口查看完整号码的次数",
-    "Requests that were shown whole numbers, each on the trail",
 )
 ASK_REQUESTS = Metric(
     "hutong_calls_ask_requests_total", "counter", "requests", "接口筛查请求数", "Requests to screen calls"

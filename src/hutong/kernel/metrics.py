@@ -195,6 +195,29 @@ NOTICES_FAILED = Metric(
     "Times that a notice about a case was not taken and is to be brought again",
     ("port",),
 )
+API_REQUESTS = Metric(
+    "hutong_api_requests_total",
+    "counter",
+    "requests",
+    "接口请求数,按路由与状态码",
+    "Requests to the HTTP API by route and status",
+    ("route", "status"),
+)
+API_THROTTLED = Metric(
+    "hutong_api_throttled_total",
+    "counter",
+    "requests",
+    "因超过令牌限额而拒绝的请求数",
+    "Requests refused because their token asked too much",
+    ("limit",),
+)
+API_UNMASKED = Metric(
+    "hutong_api_unmasked_total",
+    "counter",
+    "requests",
+    "经接口查看完整号码的次数",
+    "Requests that were shown whole numbers, each on the trail",
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 

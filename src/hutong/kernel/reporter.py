@@ -36,6 +36,7 @@ _NUMBER = re.compile(
     r"|(?<!(?a:\w))(?<![\d.])(?!000)\d{2,}(?:[-. ]\d{3,})*(?!(?a:\w)|\d|[-.](?a:\w))"
     r"|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"  # a mobile number stuck to letters
 )
+_DIGITS = re.compile(r"\d{7,}")
 _RUN = re.compile(r"(?<!\d)\d{7,17}(?!\d)")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _USER_INFO = re.compile(r"://[^/@\s]+@")
@@ -109,6 +110,11 @@ def mask_number(digits: str) -> str:
 def mask_text(text: str) -> str:
     """Text with the telephone numbers in it masked, and users and passwords taken out of URLs."""
     return _NUMBER.sub(_mask_match, mask_user_info(text))
+
+
+def masked(text: str) -> str:
+    """A text that a stranger wrote, with everything masked that may be a telephone number."""
+    return _DIGITS.sub(lambda found: mask_number(found[0]), mask_text(text))
 
 
 def mask_user_info(text: str) -> str:

@@ -10,8 +10,8 @@ from hutong.calls.alerts.conditions import OWN_ALERTS, SETS
 from hutong.calls.alerts.queries import AlertFilters
 from hutong.calls.alerts.record import alert_id
 from hutong.calls.alerts.table import AlertTable
-from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
+from hutong.kernel.reporter import masked
 from hutong.kernel.rules import load_saved
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from litestar.params import FromQuery, QueryParameter
 
 from hutong.calls.alerts.record import alert_id
 from hutong.calls.api.bodies import AlertEvents, AlertEventTold, AlertOnCall
-from hutong.calls.api.readers import AnyRequest, Desk, Purpose, Unmask, answered, operation
-from hutong.calls.stories.views import masked
 from hutong.kernel.numbering import digits_of
-from hutong.kernel.reporter import rfc3339_ms
+from hutong.kernel.reporter import masked, rfc3339_ms
+from hutong.kernel.web.api.desk import AnyRequest, Desk, Purpose, Unmask, answered, operation
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler

@@ -11,11 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from hutong.calls.asking.wire import MAX_FIELD
+from hutong.kernel.web.api.bodies import Words  # noqa: TC001  # msgspec reads the annotations
 
 #: Characters of a text, each of which may take four bytes on the wire to the screening process.
 _LONG, _SHORT = MAX_FIELD // 2, MAX_FIELD // 4
-
-Words = Annotated[dict[str, str], Meta(description='两种语言 / both languages: {"zh": …, "en": …}')]
 
 
 class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
@@ -112,16 +111,6 @@ class ScreenedCalls(msgspec.Struct, frozen=True):
 
     calls: list[Any]
     """Screened or Unscreened each; msgspec has no union of two untagged structs, so `document` names them."""
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """错误 (RFC 9457) / What is wrong with a request (RFC 9457)."""
-
-    type: Annotated[str, Meta(description="错误类别 / kind of problem, a URI reference; about:blank for none")]
-    title: Annotated[str, Meta(description="类别名称 / the kind in words")]
-    status: Annotated[int, Meta(description="HTTP 状态码 / HTTP status")]
-    instance: Annotated[str, Meta(description="请求路径 / path that was asked")]
-    detail: Annotated[str, Meta(description="何处有误、如何处理 / what is wrong, and what to do")] = ""
 
 
 class VerdictRow(msgspec.Struct, frozen=True):

@@ -16,7 +16,13 @@ from litestar import delete, get, post
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter, RawBody
 
 from hutong.calls.api.bodies import ImportAnswer, ListEntry, ListPage, NewEntry, RowError
-from hutong.calls.api.readers import (
+from hutong.calls.list_targets import masked, named, standing, written
+from hutong.kernel.errors import HutongError, ListError
+from hutong.kernel.lists import Entry, draft
+from hutong.kernel.lists.csv_file import detect_encoding, import_file, read_time, show_time
+from hutong.kernel.lists.entries import LAST_ID, decode_entry
+from hutong.kernel.reporter import masked as masked_text
+from hutong.kernel.web.api.desk import (
     AnyRequest,
     Desk,
     Purpose,
@@ -28,12 +34,6 @@ from hutong.calls.api.readers import (
     read_purpose,
     refused,
 )
-from hutong.calls.list_targets import masked, named, standing, written
-from hutong.calls.stories.views import masked as masked_text
-from hutong.kernel.errors import HutongError, ListError
-from hutong.kernel.lists import Entry, draft
-from hutong.kernel.lists.csv_file import detect_encoding, import_file, read_time, show_time
-from hutong.kernel.lists.entries import LAST_ID, decode_entry
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:

@@ -1,44 +1,15 @@
-"""What the API counts; names and words are declared in `calls.metrics`."""
+"""What the screening of calls over HTTP counts beside what every API does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from hutong.calls.metrics import API_CALLS, API_REQUESTS, API_THROTTLED, API_UNMASKED
-
-if TYPE_CHECKING:
-    from litestar.types import Message, Scope
-
-    from hutong.kernel.metrics import Metrics
+from hutong.calls.metrics import API_CALLS
+from hutong.kernel.web.api.meters import Meters
 
 
-class Meters:
-    """The API's figures in one process."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def answered(self, route: str, status: int) -> None:
-        """A request to a route got its answer."""
-        self._metrics.add(API_REQUESTS, route=route, status=str(status))
+class ScreeningMeters(Meters):
+    """The API's figures in one process, and those of calls."""
 
     def calls(self, result: str, count: int) -> None:
         """So many calls fared so."""
         if count:
             self._metrics.add(API_CALLS, count, result=result)
-
-    def throttled(self, limit: str) -> None:
-        """A request was refused for this limit: calls or requests."""
-        self._metrics.add(API_THROTTLED, limit=limit)
-
-    def unmasked(self) -> None:
-        """Whole numbers were shown."""
-        self._metrics.add(API_UNMASKED)
-
-    async def before_send(self, message: Message, scope: Scope) -> None:
-        """Litestar's hook: counts every answer of a route."""
-        if message["type"] == "http.response.start":
-            handler = scope.get("route_handler")
-            route = str(handler.opt.get("route", "")) if handler is not None else ""
-            if route:
-                self.answered(route, message["status"])

@@ -9,7 +9,7 @@ from litestar import get
 from litestar.params import PathParameter
 
 from hutong.calls.api.bodies import RuleList, RuleView
-from hutong.calls.api.readers import Desk, answered, not_found, operation
+from hutong.kernel.web.api.desk import Desk, answered, not_found, operation
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler

@@ -5,7 +5,6 @@ The hot path: no thread, and no disk but for verdicts of an earlier request.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from hutong.calls.asking import wire as asking
 from hutong.calls.asking.client import Unavailable
 from hutong.calls.asking.wire import Attempt
 from hutong.calls.trunks import address_halves
+from hutong.kernel.web.api.desk import too_many
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.problems import Problem
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
-    from hutong.calls.api.limits import Buckets
-    from hutong.calls.api.meters import Meters
+    from hutong.calls.api.meters import ScreeningMeters
     from hutong.calls.api.told import Teller
     from hutong.calls.asking.client import AskClient, Judged
     from hutong.kernel.clock import Clock
+    from hutong.kernel.web.api.limits import Buckets
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -72,17 +72,6 @@ def unavailable(detail: str) -> Problem:
         "Screening is unavailable",
         f"{detail} {UNSCREENED}",
         headers={"Retry-After": _RETRY_S},
-    )
-
-
-def too_many(wait_s: float, limit: str) -> Problem:
-    """The token asks too much: 429, and when to come back."""
-    return Problem(
-        429,
-        "/problems/too-many-requests",
-        "Too many requests",
-        f"This token's {limit} a second are used up. Come back in {wait_s:.2f} s.",
-        headers={"Retry-After": str(max(math.ceil(wait_s), 1))},
     )
 
 
@@ -178,7 +167,7 @@ class Screening:
         *,
         max_calls: int,
         calls: Buckets,
-        meters: Meters,
+        meters: ScreeningMeters,
     ) -> None:
         self._ask, self._teller, self._repeated, self._clock = ask, teller, repeated, clock
         self._max_calls, self._calls, self._meters = max_calls, calls, meters

@@ -18,7 +18,14 @@ from hutong.calls.api.bodies import (
     Remarks,
     RuleView,
 )
-from hutong.calls.api.readers import (
+from hutong.calls.api.rule_routes import RuleId, RulesDesk, view_of
+from hutong.calls.evidence.desk import Actor
+from hutong.calls.evidence.model import Backtest  # noqa: TC001  # Litestar reads the annotations
+from hutong.calls.evidence.store import EvidenceError
+from hutong.kernel.errors import RuleError
+from hutong.kernel.records import RecordsError
+from hutong.kernel.rules import LEVELS, ProposalError
+from hutong.kernel.web.api.desk import (
     AnyRequest,
     Desk,
     Result,
@@ -28,13 +35,6 @@ from hutong.calls.api.readers import (
     refused,
     trail_unavailable,
 )
-from hutong.calls.api.rule_routes import RuleId, RulesDesk, view_of
-from hutong.calls.evidence.desk import Actor
-from hutong.calls.evidence.model import Backtest  # noqa: TC001  # Litestar reads the annotations
-from hutong.calls.evidence.store import EvidenceError
-from hutong.kernel.errors import RuleError
-from hutong.kernel.records import RecordsError
-from hutong.kernel.rules import LEVELS, ProposalError
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:

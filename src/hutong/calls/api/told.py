@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutong.calls import record as rec
 from hutong.calls.api.bodies import FiredRule, Screened
 from hutong.calls.model import ACTIONS, FLAG_NAMES
-from hutong.calls.stories.views import masked
+from hutong.kernel.reporter import masked
 
 if TYPE_CHECKING:
     from hutong.calls.explain import Verdicts

@@ -19,7 +19,10 @@ from hutong.calls.api.bodies import (
     VerdictSearch,
     VerdictStory,
 )
-from hutong.calls.api.readers import (
+from hutong.calls.index import Filters
+from hutong.calls.index.query import LAST_MS
+from hutong.kernel.reporter import masked, rfc3339_ms
+from hutong.kernel.web.api.desk import (
     AnyRequest,
     Desk,
     Purpose,
@@ -29,10 +32,6 @@ from hutong.calls.api.readers import (
     operation,
     read_ms,
 )
-from hutong.calls.index import Filters
-from hutong.calls.index.query import LAST_MS
-from hutong.calls.stories.views import masked
-from hutong.kernel.reporter import rfc3339_ms
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:

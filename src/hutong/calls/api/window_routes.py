@@ -8,9 +8,9 @@ from litestar import post
 from litestar.params import JSONBody  # noqa: TC002  # Litestar reads the annotations
 
 from hutong.calls.api.bodies import WindowQuery, WindowValues
-from hutong.calls.api.readers import Desk, answered, operation
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
 from hutong.kernel.reporter import rfc3339_ms
+from hutong.kernel.web.api.desk import Desk, answered, operation
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:

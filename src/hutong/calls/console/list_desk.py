@@ -15,10 +15,10 @@ from litestar.params import URLEncodedBody
 from hutong.calls.console.list_import import ImportDesk
 from hutong.calls.console.list_table import Census, expiry_of
 from hutong.calls.list_targets import masked, named, written
-from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.lists import Entry  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.lists.entries import LAST_ID
+from hutong.kernel.reporter import masked as masked_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError, StateError
 from hutong.kernel.lists.csv_file import Imported, import_file
+from hutong.kernel.reporter import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,9 +17,9 @@ from litestar.response import File
 from hutong.calls.console.error_words import Said, say_error, say_words
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
 from hutong.calls.console.list_import import KEPT_S, LARGEST, SHOWN_REFUSED, Import
-from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.lists.csv_file import COLUMNS, REQUIRED
+from hutong.kernel.reporter import masked
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry
 from hutong.kernel.lists.entries import decode_entry, rows_of
+from hutong.kernel.reporter import masked as masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

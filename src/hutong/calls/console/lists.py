@@ -21,12 +21,12 @@ from hutong.calls.console.list_import_pages import import_routes
 from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find
 from hutong.calls.console.unmasking import PURPOSES, Unmasking, put_on_trail, read_form
 from hutong.calls.list_targets import masked
-from hutong.calls.stories.views import masked as masked_text
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe, read_target
 from hutong.kernel.lists.csv_file import COLUMNS, show_time
 from hutong.kernel.lists.entries import LAST_ID
 from hutong.kernel.numbering.keys import MAX_DIGITS
+from hutong.kernel.reporter import masked as masked_text
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import demand, requires
 from hutong.kernel.web.tables import Column, Filter, TableQuery, TableSpec, TableView, export_csv, read_query

@@ -15,12 +15,11 @@ from hutong.calls.feed.events import Fired, Source, VerdictEvent, message_id
 from hutong.calls.feed.places import fed_in
 from hutong.calls.feed.port import Letter
 from hutong.calls.record import KIND_VERDICT
-from hutong.calls.stories.views import masked
 from hutong.kernel.errors import JournalError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.journal.frames import records_of
 from hutong.kernel.numbering import digits_of
-from hutong.kernel.reporter import mask_number, rfc3339_ms
+from hutong.kernel.reporter import mask_number, masked, rfc3339_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

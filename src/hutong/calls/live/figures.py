@@ -12,10 +12,10 @@ import msgspec
 from hutong.calls import board as at
 from hutong.calls.board import Board
 from hutong.calls.explain import Verdicts
-from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError, StateError
 from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.numbering import AREAS, Numbering
+from hutong.kernel.reporter import masked
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,6 @@ from hutong.calls.stories.views import (
     Tally,
     VerdictView,
     WholeCall,
-    masked,
 )
 from hutong.calls.window_history import COLUMNS, draw_windows
 from hutong.calls.windows_reader import WindowsReader
@@ -34,6 +33,7 @@ from hutong.kernel.errors import HutongError, JournalError
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.numbering import Numbering, digits_of, key_kind
 from hutong.kernel.numbering.keys import KIND_NUMBER
+from hutong.kernel.reporter import masked
 from hutong.kernel.windows import WINDOW_FEATURES
 
 if TYPE_CHECKING:

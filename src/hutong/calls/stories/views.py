@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from hutong.calls.explain import FiredRule  # noqa: TC001  # msgspec reads the annotations
-from hutong.kernel.reporter import mask_number, mask_text
-
-_DIGITS = re.compile(r"\d{7,}")
 
 
 class VerdictView(msgspec.Struct, frozen=True):
@@ -160,8 +155,3 @@ class WholeCall(msgspec.Struct, frozen=True):
     call_id: str
     from_: str
     diverter: str
-
-
-def masked(text: str) -> str:
-    """A text that a stranger wrote, with everything masked that may be a telephone number."""
-    return _DIGITS.sub(lambda found: mask_number(found[0]), mask_text(text))

@@ -1,21 +1,22 @@
-"""The OpenAPI document of the routes: Litestar's, with bodies as `bodies` types them and every problem named."""
+"""The OpenAPI document of the routes: Litestar's, with bodies as their systems type them and every problem named."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from litestar import Litestar
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
-from hutong.calls.api import bodies
+from hutong.kernel.web.api.bodies import Problem
 from hutong.kernel.web.guard import permission_of
 from hutong.kernel.web.problems import PROBLEM_JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
 
     from litestar.handlers import HTTPRouteHandler
 
@@ -29,13 +30,6 @@ Hutong for programs. Every request carries `Authorization: Bearer TOKEN`; tokens
 tokens and may do at most what their owner may. Errors are application/problem+json (RFC 9457). Numbers are masked \
 unless a purpose is given, in the header Hutong-Purpose and never in the address, and recorded.
 """
-_TAGS: Final = (
-    ("calls", "呼叫筛查 / Screening calls"),
-    ("verdicts", "判决 / Verdicts"),
-    ("lists", "名单 / Lists"),
-    ("rules", "规则 / Rules"),
-    ("windows", "滑动窗口 / Windows"),
-)
 _OFTEN: Final = (400, 401, 403, 421, 429, 503)
 _WITH_BODY: Final = (413, 415, 422)
 _LATER: Final = (429, 503)
@@ -52,17 +46,36 @@ _MEANING: Final = {
     429: "超过令牌限额,见 Retry-After / The token asks too much; see Retry-After.",
     503: "暂不可用;筛查请求应放行 / Unavailable for now; let a call that was to be screened pass.",
 }
-_STRUCTS: Final = tuple(it for it in vars(bodies).values() if isinstance(it, type) and issubclass(it, msgspec.Struct))
 _REF: Final = "#/components/schemas/{name}"
 
 
-def document(routes: Sequence[HTTPRouteHandler], version: str) -> dict[str, Any]:
+class Section(NamedTuple):
+    """What one system brings to the API.
+
+    Attributes:
+        tags: names and titles in both languages. bodies: the types of its bodies.
+        describe: tells the document what no annotation says, such as a body that is a file.
+    """
+
+    tags: Sequence[tuple[str, str]]
+    routes: Sequence[HTTPRouteHandler]
+    bodies: Sequence[type[msgspec.Struct]]
+    describe: Callable[[dict[str, Any]], None] | None = None
+
+
+def structs_of(bodies: ModuleType) -> list[type[msgspec.Struct]]:
+    """The types that a module of bodies declares itself."""
+    found = [it for it in vars(bodies).values() if isinstance(it, type) and issubclass(it, msgspec.Struct)]
+    return [it for it in found if it.__module__ == bodies.__name__]
+
+
+def document(sections: Sequence[Section], version: str) -> dict[str, Any]:
     """The document of these routes; `version` is Hutong's."""
     config = OpenAPIConfig(
         title="Hutong 护通",
         version=version,
         description=_DESCRIPTION,
-        tags=[Tag(name, description) for name, description in _TAGS],
+        tags=[Tag(name, description) for section in sections for name, description in section.tags],
         security=[{"bearer": []}],
         components=Components(
             security_schemes={
@@ -71,30 +84,42 @@ def document(routes: Sequence[HTTPRouteHandler], version: str) -> dict[str, Any]
         ),
         render_plugins=[],
     )
-    app = Litestar(route_handlers=list(routes), openapi_config=config, logging_config=None)
+    routes = [route for section in sections for route in section.routes]
+    app = Litestar(route_handlers=routes, openapi_config=config, logging_config=None)
     schema: dict[str, Any] = app.openapi_schema.to_schema()
-    _use_own_types(schema)
+    _use_own_types(schema, [Problem, *(it for section in sections for it in section.bodies)])
     by_id = {handler.operation_id: handler for handler in routes}
     for path in schema["paths"].values():
         for operation in path.values():
             if isinstance(operation, dict) and "operationId" in operation:
                 _complete(operation, by_id[operation["operationId"]])
-    _describe_screening(schema["paths"]["/v1/calls/screen"]["post"])
-    _describe_import(schema["paths"]["/v1/lists/import"]["post"])
+    for section in sections:
+        if section.describe is not None:
+            section.describe(schema)
     return schema
 
 
-def _use_own_types(schema: dict[str, Any]) -> None:
-    """What `bodies` says of its types, which is more than their annotations alone."""
-    _, components = msgspec.json.schema_components(_STRUCTS, ref_template=_REF)
+def _use_own_types(schema: dict[str, Any], structs: Sequence[type[msgspec.Struct]]) -> None:
+    """What the bodies say of their types, which is more than their annotations alone."""
+    _, components = msgspec.json.schema_components(structs, ref_template=_REF)
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     schemas.clear()
     schemas.update(components)
-    schemas["ScreenedCalls"]["properties"]["calls"]["items"] = {"anyOf": [_ref("Screened"), _ref("Unscreened")]}
 
 
-def _ref(name: str) -> dict[str, str]:
+def ref(name: str) -> dict[str, str]:
+    """A reference to the schema of that type."""
     return {"$ref": _REF.format(name=name)}
+
+
+def describe_body(operation: dict[str, Any], content: dict[str, Any]) -> None:
+    """Say what a body is that is read as bytes, and what may be wrong with it.
+
+    Args:
+        content: media types and what they hold, as in OpenAPI.
+    """
+    operation["requestBody"] = {"required": True, "content": content}
+    operation["responses"] |= {str(code): _problem(code) for code in _WITH_BODY}
 
 
 def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
@@ -114,44 +139,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
 def _problem(code: int) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "description": _MEANING[code],
-        "content": {PROBLEM_JSON: {"schema": _ref("Problem")}},
+        "content": {PROBLEM_JSON: {"schema": ref("Problem")}},
     }
     if code in _LATER:
         answer["headers"] = {"Retry-After": {"description": "秒 / seconds", "schema": {"type": "integer"}}}
     return answer
-
-
-def _describe_screening(operation: dict[str, Any]) -> None:
-    """One call or several: two bodies and two answers."""
-    call = {
-        "call_id": "a84b4c76e66710@gw1",
-        "caller": "+8613800138000",
-        "callee": "02161230000",
-        "source": "198.51.100.7",
-    }
-    operation["requestBody"] = {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"oneOf": [_ref("Call"), _ref("Calls")]},
-                "examples": {"one": {"value": call}, "several": {"value": {"calls": [call]}}},
-            }
-        },
-    }
-    operation["responses"]["200"]["content"] = {
-        "application/json": {"schema": {"anyOf": [_ref("Screened"), _ref("ScreenedCalls")]}}
-    }
-    operation["responses"] |= {str(code): _problem(code) for code in _WITH_BODY}
-
-
-def _describe_import(operation: dict[str, Any]) -> None:
-    operation["requestBody"] = {
-        "required": True,
-        "content": {
-            "text/csv": {
-                "schema": {"type": "string"},
-                "example": "target,reason,list,expires\n13700001111,complaint 881,block,2027-03-01T00:00:00+08:00\n",
-            }
-        },
-    }
-    operation["responses"] |= {str(code): _problem(code) for code in _WITH_BODY}

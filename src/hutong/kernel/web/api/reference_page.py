@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litestar import MediaType, Request, Response, get
 
-from hutong.calls.api.document import PATH
+from hutong.kernel.web.api.document import PATH
 from hutong.kernel.web.guard import OPEN
 from hutong.kernel.web.texts import LANGUAGES, choose_language
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+import math
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 from litestar.params import HeaderParameter, QueryParameter
 
-from hutong.calls.api.screening import too_many
-from hutong.calls.stories.views import masked
 from hutong.kernel.errors import HutongError
+from hutong.kernel.reporter import masked
 from hutong.kernel.web.guard import demand, requires
 from hutong.kernel.web.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hutong.calls.api.limits import Buckets
-    from hutong.calls.api.meters import Meters
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.clock import Clock
+    from hutong.kernel.web.api.limits import Buckets
+    from hutong.kernel.web.api.meters import Meters
 
 AnyRequest = Request[Any, Any, Any]
 Result = TypeVar("Result")
@@ -149,6 +149,17 @@ def operation(
     }
 
 
+def too_many(wait_s: float, limit: str) -> Problem:
+    """The token asks too much: 429, and when to come back."""
+    return Problem(
+        429,
+        "/problems/too-many-requests",
+        "Too many requests",
+        f"This token's {limit} a second are used up. Come back in {wait_s:.2f} s.",
+        headers={"Retry-After": str(max(math.ceil(wait_s), 1))},
+    )
+
+
 def trail_unavailable() -> Problem:
     """503: what cannot be kept on the trail is not done."""
     return Problem(
@@ -223,8 +234,3 @@ def read_ms(text: str, name: str, missing: int) -> int:
     raise Problem(
         422, "/problems/refused", "Refused", f"{name} is no time with its offset, such as 2026-03-01T00:00:00+08:00."
     )
-
-
-def rfc3339_ms(time_ms: int) -> str:
-    """RFC 3339 in UTC."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
