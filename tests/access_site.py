@@ -43,9 +43,9 @@ HOST = "testserver.local"
 NOW_S = 1_800_000_000
 PASSWORD = "lamp harbour seventeen quilt"  # noqa: S105  # of made-up people
 NAV = (
-    NavItem("/people", "nav.people", "people.read", "p"),
-    NavItem("/trail", "nav.trail", "trail.read", "t"),
-    NavItem("/tokens", "nav.tokens", "tokens.own", "k"),
+    NavItem("system", "/people", "nav.people", "people.read", "p"),
+    NavItem("system", "/trail", "nav.trail", "trail.read", "t"),
+    NavItem("system", "/tokens", "nav.tokens", "tokens.own", "k"),
 )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hutong.kernel.clock import Clock
 
-NAV = (NavItem("/", "live.title", "live.read", "l"),)
+NAV = (NavItem("watch", "/", "live.title", "live.read", "l"),)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class Everybody:
         role, _, zone = self._people.get(cookie, cookie).partition(":")
         for known in ROLES:
             if role == known:
-                viewer = Viewer(role, role.title(), known, permissions_of(known), "session", "csrf", address)
+                viewer = Viewer(role, role.title(), known, permissions_of(known), None, "session", "csrf", address)
                 return viewer, Account(zone=zone)
         return None
 

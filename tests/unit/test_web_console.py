@@ -220,7 +220,20 @@ def test_people_get_a_page_that_says_what_to_do(analyst: Visitor, language: str)
 
 def test_a_navigation_of_unknown_permissions_ends_the_start(site: AccessSite) -> None:
     with pytest.raises(KeyError):
-        Console(Frame(), [NavItem("/x", "frame.menu", "moon.read")], "n", site.clock)
+        Console(Frame(), [NavItem("system", "/x", "frame.menu", "moon.read")], "n", site.clock)
+
+
+def test_no_page_and_no_key_stands_twice_in_the_navigation(site: AccessSite) -> None:
+    first = NavItem("watch", "/x", "frame.menu", "live.read", "x")
+    wrong = [
+        NavItem("system", "/x", "frame.menu", "live.read", "y"),
+        NavItem("system", "/y", "frame.menu", "live.read", "x"),
+        NavItem("system", "/y", "frame.menu", "live.read", "Y"),
+        NavItem("other", "/y", "frame.menu", "live.read", "y"),  # type: ignore[arg-type]
+    ]
+    for item in wrong:
+        with pytest.raises(ValueError, match=r"^The (navigation|key)"):
+            Console(Frame(), [first, item], "n", site.clock)
 
 
 def test_times_are_elements_in_a_zone() -> None:

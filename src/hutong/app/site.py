@@ -61,16 +61,16 @@ _MORE_PATIENCE_S: Final = 1.0
 _LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
 NAV: Final = (
-    NavItem("/", "nav.live", "live.read", "l"),
-    NavItem("/verdicts", "nav.verdicts", "verdicts.read", "v"),
-    NavItem("/alerts", "nav.alerts", "verdicts.read", "w"),
-    NavItem("/lists", "nav.lists", "lists.read", "i"),
-    NavItem("/rules", "nav.rules", "rules.read", "r"),
-    NavItem("/trunks", "nav.trunks", "trunks.read", "t"),
-    NavItem("/health", "nav.health", "health.read", "h"),
-    NavItem("/settings", "nav.settings", "settings.read", "s"),
-    NavItem("/trail", "nav.trail", "trail.read", "a"),
-    NavItem("/people", "nav.people", "people.read", "p"),
+    NavItem("watch", "/", "nav.live", "live.read", "l"),
+    NavItem("watch", "/verdicts", "nav.verdicts", "verdicts.read", "v"),
+    NavItem("watch", "/alerts", "nav.alerts", "verdicts.read", "w"),
+    NavItem("rules", "/lists", "nav.lists", "lists.read", "i"),
+    NavItem("rules", "/rules", "nav.rules", "rules.read", "r"),
+    NavItem("rules", "/trunks", "nav.trunks", "trunks.read", "t"),
+    NavItem("system", "/health", "nav.health", "health.read", "h"),
+    NavItem("system", "/settings", "nav.settings", "settings.read", "s"),
+    NavItem("system", "/trail", "nav.trail", "trail.read", "a"),
+    NavItem("system", "/people", "nav.people", "people.read", "p"),
 )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from hutong.kernel.web.frame import Frame
 
 Form = Literal["minute", "second", "milli", "time", "date"]
+Group = Literal["watch", "casework", "rules", "system"]
+GROUPS: Final[tuple[Group, ...]] = get_args(Group)
+"""Groups of the navigation, in their order."""
 
 ZONE_COOKIE: Final = "zone"
 THEMES: Final = ("auto", "light", "dark")
@@ -54,6 +58,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "Vary": "Accept-Language, Cookie
 class NavItem(msgspec.Struct, frozen=True):
     """A page in the navigation, shown to those who may see it. `key`: the letter that leads there after `g`."""
 
+    group: Group
     path: str
     text_key: str
     permission: str
@@ -76,7 +81,7 @@ class Console:
 
     Args:
         frame: with the folders of every system.
-        nav: in this order.
+        nav: in this order, within their groups.
         node: the node's name.
         clock: the time.
         zone: IANA name of the node's own zone.
@@ -90,8 +95,7 @@ class Console:
         self._nav = tuple(nav)
         self._clock = clock
         self._zone = zone
-        for item in self._nav:
-            PERMISSIONS[item.permission]  # a wrong name is a mistake of the programmer's, so it ends the start
+        _check_nav(self._nav)
 
     def now_ms(self) -> int:
         """Ms since 1970 UTC."""
@@ -179,7 +183,7 @@ class Console:
 
         return {
             "viewer": viewer,
-            "nav": [item for item in self._nav if viewer and viewer.can(item.permission)],
+            "nav": self._groups(viewer),
             "role_title": lambda role: ROLE_TITLES[role][language],
             "here": self._here(path),
             "page_path": path,
@@ -193,10 +197,36 @@ class Console:
             "language_links": {code: _with_language(request, code) for code in ("zh", "en")},
         }
 
+    def _groups(self, viewer: Viewer | None) -> list[tuple[Group, list[NavItem]]]:
+        """What a viewer may see of the navigation, by groups; none that is empty."""
+        seen = [item for item in self._nav if viewer and viewer.can(item.permission)]
+        groups = [(group, [item for item in seen if item.group == group]) for group in GROUPS]
+        return [(group, items) for group, items in groups if items]
+
     def _here(self, path: str) -> str:
         """The path of the navigation's item that a page belongs to: the longest that it lies under."""
         under = [it.path for it in self._nav if path == it.path or (it.path != "/" and path.startswith(f"{it.path}/"))]
         return max(under, key=len, default="")
+
+
+def _check_nav(nav: Sequence[NavItem]) -> None:
+    """A mistake in the navigation is a mistake of the programmer's, so it ends the start.
+
+    Raises:
+        KeyError: no such permission exists.
+        ValueError: a path or a key stands twice, a group is unknown, or a key is no small letter.
+    """
+    keys = [item.key for item in nav if item.key]
+    for what, given in (("path", [item.path for item in nav]), ("key", keys)):
+        twice = sorted({it for it in given if given.count(it) > 1})
+        if twice:
+            raise ValueError(f"The navigation has the {what} {', '.join(twice)} twice.")
+    for item in nav:
+        PERMISSIONS[item.permission]
+        if item.group not in GROUPS:
+            raise ValueError(f"The navigation has no group {item.group!r}.")
+        if item.key and item.key not in ascii_lowercase:
+            raise ValueError(f"The key {item.key!r} of {item.path} is no small letter.")
 
 
 def time_element(ms: int | None, zone: ZoneInfo, form: Form = "second") -> Markup:
