@@ -145,7 +145,9 @@ class Live:
     def replay(self, **terms: bool | int) -> Replay:
         """A replay that judges with what this run judged with."""
         tables, policy = self.bench.engine.tables, self.bench.engine.policy
-        consulted = Consulted(tables.numbering, tables.trunks, tables.lists, tables.roaming, tables.scores)
+        consulted = Consulted(
+            tables.numbering, tables.trunks, tables.lists, tables.roaming, tables.scores, tables.marks
+        )
         return Replay(self.ruleset, consulted, Terms(policy, self.capacity, salts=SALTS, **terms))  # type: ignore[arg-type]
 
 

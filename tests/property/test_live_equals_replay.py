@@ -16,6 +16,8 @@ from hutong.calls.identity import Parties
 from hutong.calls.model import FLAG_MIRRORED
 from hutong.calls.outcomes import PHASE_ANSWERED, PHASE_ENDED, PHASE_LOST
 from hutong.calls.replay.batch import BY_TIME, DERIVE
+from hutong.kernel.marks import no_marks
+from hutong.kernel.marks.table import Known, put, rows_for
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import Scores, build_rows
 from replayed import CAPACITY, Live, judged, part_of, rules_of
@@ -57,6 +59,8 @@ def touchy_rules() -> Ruleset:
         ("trunk.name == 'abroad' and caller.out_share_1h > 0.5", "warn", "observe"),
         ("caller.risk >= 0.5", "block", "block"),
         ("caller.risk_known and caller.risk < 0.5", "warn", "warn"),
+        ("caller.limited and caller.attempts_1h > caller.call_limit", "block", "block"),
+        ("caller.reported and caller.reporters_24h < caller.reporters_30d or caller.wrong_blocks >= 1", "warn", "warn"),
     )
 
 
@@ -118,6 +122,17 @@ def score_rows(scores: dict[str, float]) -> NDArray[np.int64]:
     return build_rows(Scores(keys, np.array([*scores.values()], dtype=np.float64), none, none))
 
 
+def mark_rows(limits: dict[str, int]) -> NDArray[np.int64]:
+    """Marks of numbers: limits that end in the evening of these tests, reports, a wrong block where no limit is."""
+    if not limits:
+        return no_marks()
+    rows = rows_for(len(limits))
+    for digits, calls in limits.items():
+        until = EVENING_NS // 10**9 + 600
+        put(rows, key_of_digits(digits), Known((calls, 2, 2), int(calls == 0), calls, calls, until))
+    return rows
+
+
 def live_run(live: Live, happened: list[tuple[int, tuple[object, ...]]]) -> None:
     """Let it all happen."""
     live.bench.now_ns = EVENING_NS
@@ -147,6 +162,7 @@ def live_run(live: Live, happened: list[tuple[int, tuple[object, ...]]]) -> None
     happened=events,
     entries=listed,
     scores=scored,
+    limits=st.dictionaries(st.sampled_from(SCORED), st.integers(0, 3), max_size=3),
     capacity=st.sampled_from([CAPACITY, CAPACITY, 5]),
     cuts=st.lists(st.integers(0, 60), max_size=3),
 )
@@ -156,6 +172,7 @@ def test_a_replay_of_its_records_gives_the_verdicts_of_the_live_run(
     happened: list[tuple[int, tuple[object, ...]]],
     entries: list[tuple[str, str]],
     scores: dict[str, float],
+    limits: dict[str, int],
     capacity: int,
     cuts: list[int],
 ) -> None:
@@ -163,6 +180,7 @@ def test_a_replay_of_its_records_gives_the_verdicts_of_the_live_run(
     for target, kind in entries:
         live.bench.list(target, kind)
     live.bench.engine.use_scores(score_rows(scores))
+    live.bench.engine.use_marks(mark_rows(limits))
     live_run(live, happened)
     batch, replay = live.batch(), live.replay()
     places = sorted({0, batch.n, *(min(cut, batch.n) for cut in cuts)})

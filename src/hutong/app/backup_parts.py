@@ -17,6 +17,7 @@ STORE_FILE: Final = "data.mdb"
 RECORDS: Final = "records"
 STAGES: Final = "stages.jsonl"
 PROPOSALS: Final = "proposals.jsonl"
+LIMITS: Final = "limits.jsonl"
 #: Folders of files that are written once and whole.
 FOLDERS: Final = ("rules", "rulesets", "alerts", "keys", "evidence", "labels", "attachments", "calendar", "case-types")
 
@@ -33,11 +34,12 @@ LEFT_OUT: Final = {
     "alerts.db": "a table of the journal's alerts, made again from it",
     "proposals.lock": "held while a stage is decided",
     "scores": "published anew by the next scoring run",
+    "marks": "a table of the records' marks, made again from them",
     "records.db": "held as rows, which either engine takes",
 }
 
 _NAMES: Final = re.compile(
-    rf"{JOURNAL}/\d{{20}}\.seg|{re.escape(WINDOWS)}|{STAGES}|{PROPOSALS}|(?:{'|'.join(STORES)})/{re.escape(STORE_FILE)}"
+    rf"{JOURNAL}/\d{{20}}\.seg|{re.escape(WINDOWS)}|{STAGES}|{PROPOSALS}|{LIMITS}|(?:{'|'.join(STORES)})/{re.escape(STORE_FILE)}"
     rf"|{RECORDS}/\w+\.jsonl|(?:{'|'.join(FOLDERS)})(?:/[^/\0]+)+"
 )
 
@@ -49,13 +51,13 @@ def belongs(name: str) -> bool:
 
 def is_known(name: str) -> bool:
     """Whether it is decided what becomes of this entry of a data folder."""
-    held = {JOURNAL, WINDOWS, STAGES, PROPOSALS, *STORES, *FOLDERS}
+    held = {JOURNAL, WINDOWS, STAGES, PROPOSALS, LIMITS, *STORES, *FOLDERS}
     return name in held or name in LEFT_OUT or name.removesuffix("-wal").removesuffix("-shm") in LEFT_OUT
 
 
 def plain_files(data: Path) -> Iterator[tuple[str, Path]]:
     """(name, file) of every file that is held as it is, in order."""
-    for name in (STAGES, PROPOSALS):
+    for name in (STAGES, PROPOSALS, LIMITS):
         if (data / name).is_file():
             yield name, data / name
     for folder in FOLDERS:

@@ -30,6 +30,7 @@ from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
 from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.marks import MARKS, MarkFile
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import load_ruleset, rule_files
 from hutong.kernel.scores import ScoreFile
@@ -170,10 +171,10 @@ def judges(
 ) -> tuple[Callable[[], Replay], TrunkTable]:
     """What makes a replay, anew for each reading of the files, and its trunks: configured ones, then the kinds.
 
-    No learned score is consulted: what was published since knows more than was known when the calls were set up.
+    No learned score and no mark is consulted: what is known since is more than was known when the calls were set up.
     """
     case = case_of(config, ruleset, options, stack)
-    case = case._replace(consulted=case.consulted._replace(scores=None))
+    case = case._replace(consulted=case.consulted._replace(scores=None, marks=None))
     return case.replay, case.consulted.trunks
 
 
@@ -196,7 +197,9 @@ def case_of(config: Config, ruleset: Ruleset, options: Options, stack: ExitStack
         as_if_promoted=options.as_if_promoted,
         salts=salts,
     )
-    return Case(ruleset, Consulted(numbering, trunks, lists, roaming, _scores(options.data)), terms)
+    return Case(
+        ruleset, Consulted(numbering, trunks, lists, roaming, _scores(options.data), _marks(options.data)), terms
+    )
 
 
 def _scores(data: Path | None) -> NDArray[np.int64] | None:
@@ -206,6 +209,15 @@ def _scores(data: Path | None) -> NDArray[np.int64] | None:
     published = ScoreFile(data / SCORES)
     published.refresh()
     return published.rows
+
+
+def _marks(data: Path | None) -> NDArray[np.int64] | None:
+    """The marks of a data folder as they are now."""
+    if data is None:
+        return None
+    kept = MarkFile(data / MARKS)
+    kept.refresh()
+    return kept.rows.copy()
 
 
 def _kept(data: Path | None, stack: ExitStack) -> tuple[ListArrays, ListArrays, tuple[int, int]]:

@@ -73,6 +73,7 @@ class Judge(NamedTuple):
 
     windows: handle of the table. calls: the call table (`mirror.table`), or `no_table()` where nothing is mirrored.
     scores: rows of published scores (`kernel.scores`), or `no_scores()`.
+    marks: rows of marks (`kernel.marks`), or `no_marks()`.
     use_table: 1 when the roaming table counts. look_up_roaming: 1 when somebody outside may be asked.
     """
 
@@ -85,6 +86,7 @@ class Judge(NamedTuple):
     program: Program
     rules: RuleArrays
     scores: NDArray[np.int64]
+    marks: NDArray[np.int64]
     use_table: int
     look_up_roaming: int
 

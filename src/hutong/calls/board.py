@@ -43,6 +43,10 @@ MIRROR_FOLLOWED, MIRROR_ANSWERED, MIRROR_ENDED, MIRROR_JUDGED, MIRROR_UNENDED, M
 ASK_REQUESTS, ASK_CALLS, ASK_REFUSED = 42, 43, 44
 #: Batches that the journal did not take; their calls were not answered.
 JOURNAL_REFUSED = 45
+#: The change up to which marks are in force (`kernel.marks`), as of the beat.
+MARKS = 46
+#: The last change of the lists that calls are judged by, and when it was taken up.
+LISTS, LISTS_NS = 47, 48
 SCALARS = 64
 
 MAX_RULES = 2048

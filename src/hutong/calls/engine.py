@@ -18,6 +18,7 @@ from hutong.calls.alerts import conditions as alert_conditions
 from hutong.calls.lane import requests as lane
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.model import FLAG_REFERENCE
+from hutong.kernel.marks import no_marks
 from hutong.kernel.numbering.codes import KEY
 from hutong.kernel.scores.table import no_scores
 from hutong.kernel.windows import handle_of
@@ -67,6 +68,7 @@ class Tables(NamedTuple):
     roaming: ListArrays
     calls: NDArray[np.int64] = mirror_calls.no_table()
     scores: NDArray[np.int64] = no_scores()
+    marks: NDArray[np.int64] = no_marks()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -128,6 +130,13 @@ class Engine:
         self.tables = self.tables._replace(scores=scores)
         self._assemble()
 
+    def use_marks(self, marks: NDArray[np.int64]) -> None:
+        """Consult these rows of marks from the next call on."""
+        self.tables = self.tables._replace(marks=marks)
+        # Where there are no marks, judging writes no feature of theirs.
+        self.scratch = attempt.new_scratch(len(self.ruleset.rules))
+        self._assemble()
+
     def _assemble(self) -> None:
         self.judge = attempt.Judge(
             plan=self.tables.numbering.arrays,
@@ -139,6 +148,7 @@ class Engine:
             program=self.ruleset.program,
             rules=attempt.rule_arrays(self.ruleset),
             scores=self.tables.scores,
+            marks=self.tables.marks,
             use_table=int(self.policy.use_roaming_table),
             look_up_roaming=int(self.policy.look_up_roaming),
         )

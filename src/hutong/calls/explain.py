@@ -21,6 +21,7 @@ from hutong.calls.rule_book import RULESETS
 from hutong.kernel.errors import HutongError, JournalError, RuleError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListStore
+from hutong.kernel.marks import MARKS, LimitRefs
 from hutong.kernel.numbering import trunk_key
 from hutong.kernel.rules import load_saved
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 _LIST_SIDES = (("caller", "block"), ("caller", "allow"), ("callee", "block"), ("callee", "allow"))
 
+_LIMIT_MARK = "caller.limit_mark"
 _OUTCOME_OF = struct.Struct("<qqqq")
 _LAST_CAUSE = 127
 _OUTCOME_KEYS = ("phase", "time_ms", "answered", "ring_ms", "talk_ms", "release", "status")
@@ -110,6 +112,7 @@ class Verdicts:
         self._journal = FileJournal(data / "journal")
         self._rulesets: dict[str, Ruleset | None] = {}
         self._lists = ListStore(data / "lists")
+        self._limits = LimitRefs(data / MARKS)
 
     def by_seq(self, seq: int) -> Verdict | None:
         """The verdict with this journal sequence number; None where it is no verdict or not kept."""
@@ -172,10 +175,19 @@ class Verdicts:
         ruleset = self._ruleset(verdict.ruleset)
         tell = self._fired if values else _named
         fired = [] if ruleset is None else [tell(ruleset, verdict, *one) for one in verdict.fired]
+        orders = [] if ruleset is None else list(self._orders(ruleset, verdict))
         lists = [
             hit for side, number in zip(_LIST_SIDES, verdict.lists, strict=True) for hit in self._hit(side, number)
         ]
-        return Story(verdict, fired, lists, {lang: _reason(verdict, fired, lists, lang) for lang in LANGUAGES})
+        return Story(verdict, fired, lists, {lang: _reason(verdict, fired, lists, orders, lang) for lang in LANGUAGES})
+
+    def _orders(self, ruleset: Ruleset, verdict: Verdict) -> Iterator[str]:
+        """The orders whose limits the deciding rule has read."""
+        for index, values in verdict.fired:
+            if index == verdict.rule:
+                for place, value in zip(ruleset.features_of(index), values, strict=False):
+                    if ruleset.vocabulary.features[place].name == _LIMIT_MARK:
+                        yield self._limits.order_of(int(value)) or f"#{int(value)}"
 
     def _fired(self, ruleset: Ruleset, verdict: Verdict, index: int, values: tuple[float, ...]) -> FiredRule:
         features = np.array(ruleset.vocabulary.defaults())
@@ -212,9 +224,10 @@ def _named(ruleset: Ruleset, verdict: Verdict, index: int, _values: tuple[float,
     )
 
 
-def _reason(verdict: Verdict, fired: list[FiredRule], lists: list[ListHit], lang: str) -> str:
+def _reason(verdict: Verdict, fired: list[FiredRule], lists: list[ListHit], orders: list[str], lang: str) -> str:
     """Why, in one line; empty for an ordinary passed call."""
     why = [rule.title[lang] for rule in fired if rule.decided]
+    why += [f"依据指令 {order}" if lang == "zh" else f"by order {order}" for order in orders]
     kind = "block" if verdict.action == "block" else "allow"
     why += [hit.reason for hit in lists if hit.list == kind and hit.reason]
     why += [_FLAG_WORDS[flag][lang] for flag in verdict.flags if flag in {"fail-open", "emergency", "allowed-by-list"}]

@@ -134,6 +134,33 @@ def window_features(side: str) -> Iterator[Feature]:
         )
 
 
+def _marks() -> Iterator[Feature]:
+    """What is known of the caller beside its calls (`kernel.marks`)."""
+    yield flag("caller.reported", "主叫 30 天内被举报过", "caller was reported in 30 days")
+    for span, zh, en in (("24h", "24 小时", "24 h"), ("7d", "7 天", "7 days"), ("30d", "30 天", "30 days")):
+        yield Feature(
+            f"caller.reporters_{span}",
+            "number",
+            {"zh": f"{zh}内举报主叫的不同人数", "en": f"distinct people who reported the caller in {en}"},
+            whole=True,
+            family="caller.reporters",
+        )
+    yield Feature(
+        "caller.wrong_blocks",
+        "number",
+        {"zh": "一年内经申诉确认的误拦次数", "en": "blocks of the caller found wrong in a year"},
+        whole=True,
+    )
+    yield flag("caller.limited", "主叫依令限呼", "an order limits the caller's calls")
+    yield Feature(
+        "caller.call_limit",
+        "number",
+        {"zh": "依令每小时可呼次数", "en": "calls an hour that an order allows"},
+        whole=True,
+    )
+    yield Feature("caller.limit_mark", "number", {"zh": "限呼标记编号", "en": "number of the limit's mark"}, whole=True)
+
+
 def _features() -> Iterator[Feature]:
     yield flag("call.night", "夜间呼叫", "call at night")
     yield flag("call.diverted", "前转呼叫", "diverted call")
@@ -158,6 +185,7 @@ def _features() -> Iterator[Feature]:
     yield flag("caller.listed_allow", "主叫在放行名单", "caller is on an allow list")
     yield Feature("caller.risk", "number", {"zh": "主叫风险评分", "en": "caller's risk score"}, high=1.0)
     yield flag("caller.risk_known", "主叫有风险评分", "caller has a risk score")
+    yield from _marks()
     yield from _number("callee")
     yield flag("callee.listed_block", "被叫在拦截名单", "callee is on a block list")
     yield flag("callee.listed_allow", "被叫在放行名单", "callee is on an allow list")

@@ -33,6 +33,7 @@ from hutong.kernel import windows
 from hutong.kernel.errors import JournalError, RuleError, StateError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.marks import MARKS, MarkFile
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import RuleWatcher, load_saved
 from hutong.kernel.scores import ScoreFile
@@ -105,6 +106,7 @@ class Node:
         self._board = Board(data / "board.bin")
         self._rules = RuleWatcher(VOCABULARY, rule_paths(data, settings.rule_folders), data / STAGES_FILE)
         self._scores = ScoreFile(data / "scores")
+        self._marks = MarkFile(data / MARKS)
         self._conditions = ConditionWatcher(data)
         self._fresh_rules: deque[Ruleset] = deque()
         self._fresh_conditions: deque[Conditions] = deque()
@@ -142,6 +144,7 @@ class Node:
         self._roaming.open()
         self._board.create(self._clock.wall())
         self._read_scores()
+        self._read_marks()
         numbering = Numbering(settings.home_area)
         ruleset = self._first_ruleset()
         tables = Tables(
@@ -152,6 +155,7 @@ class Node:
             roaming=self._roaming.arrays,
             calls=mirror_calls.no_table() if self._calls is None else self._calls.words,
             scores=self._scores.rows,
+            marks=self._marks.rows,
         )
         self.engine = Engine(settings.policy, tables, ruleset, self._board.cells, secrets.randbits(62))
         self._keep_ruleset(ruleset)
@@ -255,8 +259,11 @@ class Node:
             self._next_lists = 0
         if self._roaming.refresh() or changed:
             self.engine.use_lists(self._lists.arrays, self._roaming.arrays)
+        self._tell_lists()
         if self._read_scores():
             self.engine.use_scores(self._scores.rows)
+        if self._read_marks():
+            self.engine.use_marks(self._marks.rows)
         self._take_conditions()
         while self._fresh_rules:
             ruleset = self._fresh_rules[0]
@@ -269,12 +276,27 @@ class Node:
             self.engine.use_ruleset(ruleset)
             self._log.info("rules in force", digest=ruleset.digest[:16], rules=len(ruleset.rules))
 
+    def _tell_lists(self) -> None:
+        """Say up to which change of the lists calls are judged by now: who ordered one waits for that."""
+        cells = self._board.cells
+        if cells[cells_of.LISTS] != self._lists.change:
+            cells[cells_of.LISTS_NS] = self._clock.wall()
+            cells[cells_of.LISTS] = self._lists.change
+
     def _read_scores(self) -> bool:
         """Take up newly published scores; a file that is none leaves those before in use."""
         try:
             return self._scores.refresh()
         except StateError as error:
             self._log.error("scores refused, those before stay", errors=str(error))
+            return False
+
+    def _read_marks(self) -> bool:
+        """Take up a table of marks that is new or has grown; a file that is none leaves the one before in use."""
+        try:
+            return self._marks.refresh()
+        except StateError as error:
+            self._log.error("marks refused, those before stay", errors=str(error))
             return False
 
     def _take_conditions(self) -> None:
@@ -342,6 +364,7 @@ class Node:
         cells[cells_of.EVICTED] = windows.evicted(table)
         cells[cells_of.LIST_ENTRIES] = self._lists.entries
         cells[cells_of.JOURNAL_SEQ] = self.journal.last_seq
+        cells[cells_of.MARKS] = self._marks.version
         cells[cells_of.BEAT_NS] = now_ns
 
     def _keep_journal(self) -> None:

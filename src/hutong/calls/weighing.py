@@ -66,6 +66,7 @@ from hutong.calls.model import (
 from hutong.calls.trunks import KIND_INTERNATIONAL, in_own_ranges
 from hutong.kernel.compiled import compiled, inlined
 from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, allow_id, block_id, look_up, respond_of
+from hutong.kernel.marks import table as marks
 from hutong.kernel.numbering import COUNTRIES, key_count, key_kind, read_number
 from hutong.kernel.numbering.codes import (
     AREA,
@@ -127,6 +128,8 @@ _DIVERTER_OWN, _ROAMING = _at("caller.diverter_in_own_ranges"), _at("caller.roam
 _CALLER_BLOCKED, _CALLER_ALLOWED = _at("caller.listed_block"), _at("caller.listed_allow")
 _CALLEE_BLOCKED, _CALLEE_ALLOWED = _at("callee.listed_block"), _at("callee.listed_allow")
 _CALLER_RISK, _CALLER_RISK_KNOWN = _at("caller.risk"), _at("caller.risk_known")
+_REPORTED, _REPORTERS, _WRONG_BLOCKS = _at("caller.reported"), _at("caller.reporters_24h"), _at("caller.wrong_blocks")
+_LIMITED, _CALL_LIMIT, _LIMIT_MARK = _at("caller.limited"), _at("caller.call_limit"), _at("caller.limit_mark")
 _CALLEE_CLASS, _CALLEE_COUNTRY, _CALLEE_OPERATOR = (
     _at("callee.class"),
     _at("callee.country"),
@@ -227,6 +230,26 @@ def _consult_scores(judge: Judge, scratch: Scratch) -> None:
     found = score_at(judge.scores, scratch.caller[KEY])
     scratch.features[_CALLER_RISK_KNOWN] = 0.0 if found == NO_SCORE else 1.0
     scratch.features[_CALLER_RISK] = 0.0 if found == NO_SCORE else score_of(found)
+
+
+@compiled
+def _consult_marks(rows: NDArray[np.int64], key: int, now: int, f: NDArray[np.float64]) -> None:
+    """Write what is known of the caller beside its calls; where no table is, nothing is written at any time."""
+    row = marks.find_row(rows, key)
+    limit = 0
+    if row == marks.NO_ROW:
+        f[_REPORTERS : _REPORTERS + 3] = 0.0
+        f[_WRONG_BLOCKS] = 0.0
+    else:
+        f[_REPORTERS] = marks.reporters_24h(rows, row)
+        f[_REPORTERS + 1] = marks.reporters_7d(rows, row)
+        f[_REPORTERS + 2] = marks.reporters_30d(rows, row)
+        f[_WRONG_BLOCKS] = marks.wrong_blocks(rows, row)
+        # A limit ends by itself, whoever keeps the table.
+        limit = rows[row, marks.LIMIT] if now < rows[row, marks.UNTIL] else 0
+    f[_REPORTED] = 1.0 if f[_REPORTERS + 2] > 0 else 0.0
+    f[_CALL_LIMIT], f[_LIMIT_MARK] = marks.limit_of(limit), marks.limit_mark_of(limit)
+    f[_LIMITED] = 1.0 if f[_CALL_LIMIT] > 0 else 0.0
 
 
 @compiled
@@ -382,6 +405,8 @@ def weigh(it: Judge, call: NDArray[np.int64], scratch: Scratch) -> bool:
     _fill(it, call, scratch, flags)
     _consult_lists(it, scratch, now)
     _consult_scores(it, scratch)
+    if it.marks.shape[0] > 1:
+        _consult_marks(it.marks, scratch.caller[KEY], now, scratch.features)
     scratch.keys[0] = scratch.caller[KEY]
     scratch.keys[1] = scratch.callee[KEY]
     scratch.keys[2] = it.trunks.keys[call[TRUNK]]

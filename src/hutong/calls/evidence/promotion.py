@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _DAY_MS: Final = 86_400_000
 _READS_SCORE: Final = re.compile(r"\bcaller\.risk(?:_known)?\b")
+_READS_MARKS: Final = re.compile(r"\bcaller\.(?:reported|reporters_\w+|wrong_blocks|limited|call_limit|limit_mark)\b")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ def objections(rule: Rule, to: str, backtest: Backtest, limits: Limits, now_ms: 
                 f"This run did not test {rule.id} as it is now (v{rule.version}).",
             )
         ]
-    return [*_of_age(backtest, limits, now_ms), *_of_score(rule), *_of_figures(tested, to, limits)]
+    return [*_of_age(backtest, limits, now_ms), *_of_score(rule), *_of_marks(rule), *_of_figures(tested, to, limits)]
 
 
 def _of_score(rule: Rule) -> list[Objection]:
@@ -68,6 +69,20 @@ def _of_score(rule: Rule) -> list[Objection]:
             "该规则读取主叫风险评分,历史呼叫当时的评分没有留存,回测不能作证。",
             "This rule reads the caller's risk score, and the scores of the time of the calls are not kept: "
             "a backtest is no evidence about it.",
+        )
+    ]
+
+
+def _of_marks(rule: Rule) -> list[Objection]:
+    """Nor what was known of the caller beside its calls: reports, wrong blocks, limits."""
+    if not _READS_MARKS.search(rule.when):
+        return []
+    return [
+        Objection(
+            "marks",
+            "该规则读取举报、误拦或限呼标记,历史呼叫当时的标记没有留存,回测不能作证。",
+            "This rule reads what was known of the caller beside its calls (reports, wrong blocks, limits); what was "
+            "known at the time is not kept: a backtest is no evidence about it.",
         )
     ]
 

@@ -22,6 +22,7 @@ from hutong.calls.replay.core import Hours, Player, new_block, play
 from hutong.calls.replay.owed import MOST_PENDING, OWED, new_owed
 from hutong.calls.replay.pending import CHUNK, ENTRY, new_pending
 from hutong.kernel import windows
+from hutong.kernel.marks import no_marks
 from hutong.kernel.rules.gates import words_for
 from hutong.kernel.scores.table import no_scores
 
@@ -71,6 +72,7 @@ class Consulted(NamedTuple):
     """What a replay consults beside rules: as `engine.Tables`, without what is live.
 
     scores: rows of published scores (`kernel.scores`), for rules and as one more factor of a call's score.
+    marks: rows of marks (`kernel.marks`), for rules.
     """
 
     numbering: Numbering
@@ -78,6 +80,7 @@ class Consulted(NamedTuple):
     lists: ListArrays
     roaming: ListArrays
     scores: NDArray[np.int64] | None = None
+    marks: NDArray[np.int64] | None = None
 
 
 class Summary(NamedTuple):
@@ -168,6 +171,7 @@ class Replay:
             program=self._ruleset.program,
             rules=rules,
             scores=learned,
+            marks=no_marks() if it.marks is None else it.marks,
             use_table=int(terms.policy.use_roaming_table),
             look_up_roaming=int(terms.policy.look_up_roaming),
         )

@@ -48,6 +48,20 @@ accounts = Table(
     Column("theme", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("signed_in_ms", BigInteger),
+    Column("agency", Text, nullable=False, server_default=""),  # whose cases alone are seen; empty = no such bound
+)
+
+agencies = Table(
+    "agencies",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("zh", Text, nullable=False),
+    Column("en", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("units", Text, nullable=False),  # JSON
+    Column("contact", Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
 )
 
 sessions = Table(
@@ -73,6 +87,7 @@ tokens = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     Column("used_ms", BigInteger),
+    Column("agency", Text, nullable=False, server_default=""),  # as of accounts
 )
 
 #: Proofs that failed or passed, by a hash of the name: too coarse to find from it a password that was typed as a name.
@@ -279,4 +294,220 @@ case_views = Table(
     Column("owner", Text, ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("query", Text, nullable=False),  # JSON
+)
+
+#: What is known of numbers beside their calls (`kernel.marks`). `who` is a pseudonym.
+marks = Table(
+    "marks",
+    metadata,
+    Column("id", _ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("key", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False, index=True),
+    Column("value", BigInteger, nullable=False),
+    Column("dropped_ms", BigInteger, index=True),
+    Index("ix_marks_key", "key", "kind", "at_ms", "who"),
+    Index("ix_marks_kind_at_ms", "kind", "at_ms"),
+    Index("ix_marks_kind_ref", "kind", "ref"),
+    sqlite_autoincrement=True,
+)
+
+#: Which numbers' marks changed, in order; kept for a day.
+mark_changes = Table(
+    "mark_changes",
+    metadata,
+    Column("id", _ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("key", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+#: Calls of one day (of the node's zone), counted from the archive; what can be counted again replaces it.
+daily_figures = Table(
+    "daily_figures",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("day", Text, primary_key=True),  # 2026-11-20
+    Column("name", Text, primary_key=True),
+    Column("item", Text, primary_key=True),  # a rule's id; "" for all
+    Column("city", Text, primary_key=True),
+    Column("operator", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+#: Calls of one day that one rule blocked, by the block of 10,000 numbers that their callers are of.
+daily_campaigns = Table(
+    "daily_campaigns",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("block", Text, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("numbers", BigInteger, nullable=False),
+)
+
+#: Which days were counted, and how far.
+daily_counted = Table(
+    "daily_counted",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("counted_ms", BigInteger, nullable=False),
+)
+
+#: Fraud cases and losses (in fen) of a period, as an agency gave them last.
+losses = Table(
+    "losses",
+    metadata,
+    Column("agency", Text, primary_key=True),
+    Column("city", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("cases", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("given_ms", BigInteger, nullable=False),
+    Index(None, "period"),
+)
+
+#: Bulletins. Triggers refuse to change or delete what is signed.
+bulletins = Table(
+    "bulletins",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("issue", Integer, nullable=False),
+    Column("start_ms", BigInteger, nullable=False, index=True),
+    Column("provisional", Integer, nullable=False),  # 1 or 0
+    Column("body", Text, nullable=False),  # the whole value, JSON
+    Column("digest", Text, nullable=False),  # SHA-256 of the body
+    Column("made_ms", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("corrects", Text, nullable=False),
+    Column("signed_ms", BigInteger),
+    Column("signed_by", Text, nullable=False),
+    Column("files", Text, nullable=False),  # JSON: SHA-256 of each document, by its name
+    UniqueConstraint("node", "period", "issue"),
+)
+
+#: One-time codes of appeals, as hashes, and what was proven with them; kept for a day.
+appeal_codes = Table(
+    "appeal_codes",
+    metadata,
+    Column("ticket", Text, primary_key=True),  # SHA-256 of what the asker holds
+    Column("number", Text, nullable=False, index=True),  # a reference, see `access.refs`
+    Column("digest", Text, nullable=False),
+    Column("made_ms", BigInteger, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("proven_ms", BigInteger),
+    Column("appeal", Text, nullable=False),
+)
+
+#: Appeals against blocks; `id` is that of the case. `effect_ms` is null until a lifting has taken effect.
+appeals = Table(
+    "appeals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("receipt", Text, nullable=False, unique=True),
+    Column("number", Text, nullable=False, index=True),  # a reference; empty once forgotten
+    Column("city", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("blocks", Text, nullable=False),  # JSON
+    Column("words", Text, nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("found_ms", BigInteger, nullable=False, index=True),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("decided_ms", BigInteger, index=True),
+    Column("who", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("plan", Text, nullable=False),  # JSON
+    Column("effect_ms", BigInteger),
+    Index("ix_appeals_state", "state", "due_ms"),
+)
+
+#: People who are handed over to the dissuasion desk; `next_ms` is null once it has them.
+handoffs = Table(
+    "handoffs",
+    metadata,
+    Column("id", Text, primary_key=True),  # that of the first alert
+    Column("number", Text, nullable=False, index=True),  # a reference; empty once forgotten
+    Column("city", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("body", Text, nullable=False),  # JSON
+    Column("case", Text, nullable=False),
+    Column("found_ms", BigInteger, nullable=False, index=True),
+    Column("alerts", Integer, nullable=False),
+    Column("next_ms", BigInteger, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("trouble", Text, nullable=False),
+    Column("delivered_ms", BigInteger),
+    Column("answer", Text, nullable=False),
+    Column("answered_ms", BigInteger, index=True),
+    Column("answered_by", Text, nullable=False),
+    Column("saved", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+#: How far each node's alerts were handed over, in the transaction that took them.
+handoff_places = Table(
+    "handoff_places",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+#: Orders as their events have made them: a projection of `order_events`, kept in the same transaction.
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("document", Text(collation="C").with_variant(Text(), "sqlite"), nullable=False, index=True),
+    Column("requested_by", Text, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("case", Text, nullable=False),
+    Column("ends_ms", BigInteger, nullable=False),
+    Column("wake_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),  # the whole order, JSON
+    Index("ix_orders_state", "state", "changed_ms"),
+    Index("ix_orders_changed", "changed_ms"),
+    Index("ix_orders_ends", "state", "ends_ms"),
+    Index("ix_orders_key", "key"),
+    Index("ix_orders_case", "case"),
+    Index("ix_orders_agency", "agency", "changed_ms"),
+    Index("ix_orders_wake_ms", "wake_ms", sqlite_where=text("wake_ms > 0"), postgresql_where=text("wake_ms > 0")),
+    Index("ix_orders_last", "last", sqlite_where=text("last > 0"), postgresql_where=text("last > 0")),
+    Index("ix_orders_entry", "entry", sqlite_where=text("entry > 0"), postgresql_where=text("entry > 0")),
+)
+
+#: The truth about orders. Append-only: triggers refuse everything but INSERT. `key`: of the request that it answers.
+order_events = Table(
+    "order_events",
+    metadata,
+    Column("order", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("said", Text, nullable=False),  # JSON
+    Column("changes", Text, nullable=False),  # JSON
+    Column("key", Text, unique=True),
+    Column("digest", Text),
+    Index(None, "time_ms", "action"),
 )
