@@ -8,9 +8,9 @@ from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
 
-from hutong.calls.console.unmasking import PURPOSES, Form, Unmasking, put_on_trail, read_form
 from hutong.calls.console.verdict_table import VerdictDesk
 from hutong.kernel.web.guard import requires
+from hutong.kernel.web.unmasking import PURPOSES, Form, Unmasking, put_on_trail, read_form
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler

@@ -16,7 +16,6 @@ from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annota
 
 from hutong.calls.console.error_words import Said, say_error
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
-from hutong.calls.console.unmasking import PURPOSES, Unmasking
 from hutong.calls.list_targets import standing
 from hutong.kernel.errors import HutongError, ListError
 from hutong.kernel.lists import LISTS, RESPONSES, ROLES, Entry, draft
@@ -24,6 +23,7 @@ from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.lists.entries import LAST_SECOND
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
+from hutong.kernel.web.unmasking import PURPOSES, Unmasking
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler

@@ -19,7 +19,6 @@ from hutong.calls.console.list_changes import DONE, change_routes, entry_page
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk, Row
 from hutong.calls.console.list_import_pages import import_routes
 from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find
-from hutong.calls.console.unmasking import PURPOSES, Unmasking, put_on_trail, read_form
 from hutong.calls.list_targets import masked
 from hutong.kernel.errors import ListError
 from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe, read_target
@@ -30,6 +29,7 @@ from hutong.kernel.reporter import masked as masked_text
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import demand, requires
 from hutong.kernel.web.tables import Column, Filter, TableQuery, TableSpec, TableView, export_csv, read_query
+from hutong.kernel.web.unmasking import PURPOSES, Unmasking, put_on_trail, read_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

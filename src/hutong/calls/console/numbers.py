@@ -10,13 +10,13 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
-from hutong.calls.console.unmasking import PURPOSES, Form, Unmasking, put_on_trail, read_form
 from hutong.calls.console.verdict_table import ACTIONS, VerdictDesk
 from hutong.calls.stories.words import sentence
 from hutong.kernel.numbering import NO_KEY, label
 from hutong.kernel.web.charts import Chart, Mark, Series
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import demand, requires
+from hutong.kernel.web.unmasking import PURPOSES, Form, Unmasking, put_on_trail, read_form
 from hutong.kernel.windows.features import SPAN_NAMES
 
 if TYPE_CHECKING:
