@@ -22,6 +22,7 @@ from hutong.kernel.cases.fields import is_text, read_value
 from hutong.kernel.cases.model import OPEN_STATES, Actor, Finding, Request, State, case_id
 from hutong.kernel.cases.projection import CASES, WITHIN, Changes, case_of
 from hutong.kernel.records import tables
+from hutong.kernel.spreadsheet import bare, decode, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 #: Rows and bytes of a file.
 MOST_ROWS: Final = 100_000
 LARGEST: Final = 50_000_000
-ENCODINGS: Final = ("utf-8-sig", "gb18030")
 _TABLE = tables.case_registers
 _OWN: Final = {
     "title": "title",
@@ -50,7 +50,6 @@ _OWN: Final = {
     "责任人": "owner",
 }
 _PRIORITIES: Final = {"": 2, "1": 1, "2": 2, "3": 3, "高": 1, "中": 2, "低": 3}
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _AT_ONCE: Final = 500
 
 
@@ -164,7 +163,7 @@ class Registers:
         _check(actor, "cases.find")
         register = self.register(of)
         kind = self._cases.types[register.type]
-        text, encoding = decode(content)
+        text, encoding = _decode(content)
         rows, errors = read_rows(kind, text)
         with self._database.write() as connection:
             self._database.hold(connection, f"register:{of}")
@@ -242,12 +241,7 @@ class Registers:
         return count
 
 
-def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def decode(content: bytes) -> tuple[str, str]:
+def _decode(content: bytes) -> tuple[str, str]:
     """A file's text and the encoding that it was read with: UTF-8, otherwise GB 18030.
 
     Raises:
@@ -255,12 +249,10 @@ def decode(content: bytes) -> tuple[str, str]:
     """
     if len(content) > LARGEST:
         raise CaseRefused("field", f"The file is larger than {LARGEST // 1_000_000} MB.", where="file")
-    for encoding in ENCODINGS:
-        try:
-            return content.decode(encoding), encoding
-        except UnicodeDecodeError:
-            continue
-    raise CaseRefused("field", "The file is neither UTF-8 nor GB 18030.", where="file", fix="Save it as UTF-8.")
+    read = decode(content)
+    if read is None:
+        raise CaseRefused("field", "The file is neither UTF-8 nor GB 18030.", where="file", fix="Save it as UTF-8.")
+    return read
 
 
 def read_rows(kind: CaseType, text: str) -> tuple[list[tuple[int, Finding]], list[RowError]]:
@@ -321,27 +313,22 @@ def _row(kind: CaseType, columns: Sequence[str], values: Sequence[str], number: 
     fields: dict[str, Value] = {}
     for name, spec in kind.by_name.items():
         if given.get(name):
-            fields[name] = read_value(spec, _bare(given[name]))
+            fields[name] = read_value(spec, bare(given[name]))
     priority = _PRIORITIES.get(given.get("priority", ""))
     if priority is None:
         raise CaseRefused("field", "The priority is 1 to 3, or 高, 中, 低.", where="priority")
     return msgspec.convert(
         {
             "type": kind.id,
-            "title": _bare(given["title"]),
+            "title": bare(given["title"]),
             "fields": fields,
             "priority": priority,
-            "unit": _bare(given.get("unit", "")),
-            "owner": _bare(given.get("owner", "")),
-            "item": _bare(given.get("item", "")) or str(number),
+            "unit": bare(given.get("unit", "")),
+            "owner": bare(given.get("owner", "")),
+            "item": bare(given.get("item", "")) or str(number),
         },
         Finding,
     )
-
-
-def _bare(text: str) -> str:
-    """A text as it was before `harmless`."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
 def _whose(rules: Sequence[AssignRule], fields: Mapping[str, Value]) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 import msgspec
 from litestar.response import Stream
 
+from hutong.kernel.spreadsheet import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
@@ -25,7 +27,6 @@ LONGEST_VALUE: Final = 200
 """Characters of a filter that are read; the rest is cut off."""
 _LARGEST_PAGE: Final = 1_000_000
 _MOST_OTHERS: Final = 16
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _CSV_ROWS_AT_ONCE: Final = 500
 
 
@@ -320,9 +321,9 @@ def _csv_parts(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write("\ufeff")
-    writer.writerow([defused(it) for it in header])
+    writer.writerow([harmless(it) for it in header])
     for number, row in enumerate(rows, 1):
-        writer.writerow([defused(it) for it in row])
+        writer.writerow([harmless(it) for it in row])
         if number % _CSV_ROWS_AT_ONCE == 0:
             yield buffer.getvalue().encode()
             buffer.seek(0)
@@ -333,13 +334,3 @@ def _csv_parts(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
 def stamp(ms: int | None, zone: ZoneInfo) -> str:
     """A moment in an export: ISO 8601 in the reader's zone with its offset, so that nobody has to guess."""
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="seconds")
-
-
-def defused(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    if cell is None:
-        return ""
-    if isinstance(cell, bool | int | float):
-        return cell
-    text = str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
