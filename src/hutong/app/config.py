@@ -12,6 +12,7 @@ from msgspec import Meta
 from hutong.app import checks
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.kernel import addresses, settings
+from hutong.kernel.access.permissions import Role  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.settings import Doc, Problem
 
 if TYPE_CHECKING:
@@ -370,7 +371,7 @@ class OidcRoleConfig(msgspec.Struct, frozen=True):
     """The role that members of a provider's group get; the first that fits counts."""
 
     group: Annotated[str, Doc(zh="用户组", en="group", check=checks.not_empty)]
-    role: Annotated[Literal["viewer", "analyst", "operator", "auditor", "administrator"], Doc(zh="角色", en="role")]
+    role: Annotated[Role, Doc(zh="角色", en="role")]
 
 
 class ApiConfig(msgspec.Struct, frozen=True):

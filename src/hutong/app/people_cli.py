@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hutong.app.config import load_config
+from hutong.kernel.access.agencies import KIND_TITLES, Agencies, Agency, Kind, facts_of
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import ROLE_TITLES, Role
 from hutong.kernel.access.trail import Trail
@@ -46,7 +47,7 @@ class _Desk:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.people = People(database)
+        self.people, self.agencies = People(database), Agencies(database)
         self.now_ms = SystemClock().wall() // _NS_IN_MS
 
     def record(self, deed: str, target: str, before: object = None, after: object = None) -> None:
@@ -89,8 +90,7 @@ def list_(
     for account in accounts:
         signed_in = "" if account.signed_in_ms is None else rfc3339(account.signed_in_ms * _NS_IN_MS)[:19] + "Z"
         table.add_row(account.name, account.title, _role(account.role), _state(account), signed_in)
-    # In a pipe there is no window to fit into: nothing is wrapped or cut.
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False).print(table)
+    _print(table)
 
 
 @app.command
@@ -142,6 +142,23 @@ def set_role(
     sys.stdout.write(f"{account.name}: {_role(before.role)} → {_role(account.role)}\n")
 
 
+@app.command(name="set-agency")
+def set_agency(
+    name: Name,
+    agency: Annotated[str, Parameter(name="AGENCY", help="协作单位代号,空为不限 / id of an agency; empty = none")] = "",
+    /,
+    *,
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
+    """把账号绑定到协作单位,只见其案件 / Bind an account to an agency: it sees that agency's cases only."""
+    with _opened(config, data) as desk, desk.database.write():
+        before = desk.people.account(name)
+        account = desk.people.set_agency(name, agency)
+        desk.record("people.agency", account.name, before.agency, account.agency)
+    sys.stdout.write(f"{account.name}: {before.agency or '–'} → {account.agency or '–'}\n")
+
+
 @app.command
 def disable(name: Name, /, *, config: ConfigFile = None, data: DataFolder = None) -> None:
     """停用账号,结束其会话,吊销其令牌 / Disable an account, end its sessions, revoke its tokens."""
@@ -152,9 +169,68 @@ def disable(name: Name, /, *, config: ConfigFile = None, data: DataFolder = None
     sys.stdout.write(f"{account.name}: 已停用 / disabled\n")
 
 
+agency_app = App(name="agency", help="协作单位:查看、新增、停用 / Partner agencies")
+app.command(agency_app)
+
+
+@agency_app.command(name="list")
+def list_agencies(*, config: ConfigFile = None, data: DataFolder = None) -> None:
+    """列出协作单位 / Every partner agency."""
+    with _opened(config, data) as desk:
+        agencies = desk.agencies.all()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("代号 id", "名称 name", "类别 kind", "责任单位 units", "联系方式 contact", "状态 state"):
+        table.add_column(heading)
+    for it in agencies:
+        kind = f"{KIND_TITLES[it.kind]['zh']} {it.kind}"
+        state = "停用 disabled" if it.disabled else ""
+        table.add_row(it.id, f"{it.zh} {it.en}", kind, ", ".join(it.units), it.contact, state)
+    _print(table)
+
+
+@agency_app.command(name="add")
+def add_agency(
+    agency: Annotated[str, Parameter(name="ID", help="代号 / id")],
+    /,
+    *,
+    zh: Annotated[str, Parameter(help="中文名称 / Chinese name")],
+    en: Annotated[str, Parameter(help="英文名称 / English name")],
+    kind: Annotated[Kind, Parameter(help="类别 / kind")],
+    unit: Annotated[tuple[str, ...], Parameter(help="责任单位,可多次 / unit, may be repeated")],
+    contact: Annotated[str, Parameter(help="联系方式 / contact")] = "",
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
+    """新增协作单位 / Add a partner agency."""
+    with _opened(config, data) as desk, desk.database.write():
+        made = desk.agencies.add(Agency(agency, zh, en, kind, unit, contact), desk.now_ms)
+        desk.record("people.agency_add", made.id, after=facts_of(made))
+    sys.stdout.write(f"{made.id}: {', '.join(made.units)}\n")
+
+
+@agency_app.command(name="disable")
+def disable_agency(
+    agency: Annotated[str, Parameter(name="ID", help="代号 / id")],
+    /,
+    *,
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
+    """停用协作单位,其账号和令牌看不到任何案件 / Disable an agency: its accounts and tokens see no case."""
+    with _opened(config, data) as desk, desk.database.write():
+        made = desk.agencies.set_disabled(agency, disabled=True)
+        desk.record("people.agency_disable", made.id)
+    sys.stdout.write(f"{made.id}: 已停用 / disabled\n")
+
+
 def _hand_over(name: str, password: str) -> None:
     sys.stdout.write(f"{name}: 一次性口令 / one-time password: {password}\n")
     sys.stderr.write("只显示这一次,首次登录后须更换 / Shown this once; to be changed at the first sign-in.\n")
+
+
+def _print(table: Table) -> None:
+    # In a pipe there is no window to fit into: nothing is wrapped or cut.
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False).print(table)
 
 
 def _role(role: Role) -> str:

@@ -34,6 +34,7 @@ COLUMNS = (
     tables.accounts.c.theme,
     tables.accounts.c.created_ms,
     tables.accounts.c.signed_in_ms,
+    tables.accounts.c.agency,
 )
 
 
@@ -48,6 +49,7 @@ class Account(msgspec.Struct, frozen=True):
         external: signs in at an OpenID provider, which also says title and role.
         language, zone, theme: how this person wants pages; empty = as the browser says.
         created_ms: ms since 1970. signed_in_ms: the latest time of signing in; None = never.
+        agency: the partner agency whose cases alone are seen; empty = none.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Account(msgspec.Struct, frozen=True):
     theme: Theme
     created_ms: int
     signed_in_ms: int | None
+    agency: str
 
 
 def account_of(row: Row[Any]) -> Account:

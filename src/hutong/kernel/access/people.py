@@ -24,6 +24,7 @@ from hutong.kernel.access.account import (
     read_name,
     read_title,
 )
+from hutong.kernel.access.agencies import check_agency
 from hutong.kernel.access.errors import AccessError, OidcRefused, SignInRefused, Throttled
 from hutong.kernel.access.passwords import NOBODY, Passwords, check_password, one_time_password
 from hutong.kernel.access.permissions import ROLES
@@ -227,6 +228,19 @@ class People:
                 _keep_an_administrator(connection, account)
             _end_sessions(connection, account.name)
             return _update(connection, account.name, role=role)
+
+    def set_agency(self, name: str, agency: str) -> Account:
+        """Bind an account to a partner agency, or to none, and end its sessions; returns it as it is now.
+
+        Raises:
+            AccessError: no such account or agency.
+        """
+        with self._changing(name) as (connection, account):
+            agency = check_agency(connection, agency)
+            if account.agency == agency:
+                return account
+            _end_sessions(connection, account.name)
+            return _update(connection, account.name, agency=agency)
 
     def set_title(self, name: str, title: str) -> Account:
         """Change the person's name as shown; returns the account as it is now.

@@ -9,8 +9,10 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-Role = Literal["viewer", "analyst", "operator", "auditor", "administrator"]
+Role = Literal["viewer", "analyst", "operator", "auditor", "administrator", "partner"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
+#: People of this house; partners are of other agencies, and are shown what is theirs.
+_HOUSE: Final[tuple[Role, ...]] = tuple(role for role in ROLES if role != "partner")
 
 ROLE_TITLES: Final[dict[Role, dict[str, str]]] = {
     "viewer": {"zh": "观察员", "en": "Viewer"},
@@ -18,6 +20,7 @@ ROLE_TITLES: Final[dict[Role, dict[str, str]]] = {
     "operator": {"zh": "值班员", "en": "Operator"},
     "auditor": {"zh": "审计员", "en": "Auditor"},
     "administrator": {"zh": "管理员", "en": "Administrator"},
+    "partner": {"zh": "协作单位", "en": "Partner"},
 }
 
 
@@ -42,11 +45,11 @@ def _of(name: str, zh: str, en: str, *roles: Role) -> Permission:
 PERMISSIONS: Final[dict[str, Permission]] = {
     it.name: it
     for it in (
-        _of("live.read", "看实况", "see the live wall", *ROLES),
-        _of("health.read", "看系统状况", "see the system's health", *ROLES),
-        _of("metrics.read", "读指标", "read metrics", *ROLES),
-        _of("rules.read", "看规则", "see rules", *ROLES),
-        _of("trunks.read", "看中继", "see trunks", *ROLES),
+        _of("live.read", "看实况", "see the live wall", *_HOUSE),
+        _of("health.read", "看系统状况", "see the system's health", *_HOUSE),
+        _of("metrics.read", "读指标", "read metrics", *_HOUSE),
+        _of("rules.read", "看规则", "see rules", *_HOUSE),
+        _of("trunks.read", "看中继", "see trunks", *_HOUSE),
         _of("account.own", "管理自己的账号", "manage one's own account", *ROLES),
         _of("verdicts.read", "看判决(号码已掩码)", "see verdicts, numbers masked", "analyst", "operator", "auditor"),
         _of("numbers.read", "查询号码与呼叫", "look up numbers and calls", "analyst", "operator"),
@@ -58,9 +61,9 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         _of("rules.demote", "降级规则", "demote rules", "operator"),
         _of("calls.screen", "经接口筛查呼叫", "screen calls over HTTP", "operator"),
         _of("tables.export", "导出表格", "export tables", "analyst", "operator", "auditor"),
-        _of("cases.read", "看案件与台账", "see cases and registers", "analyst", "operator", "auditor"),
+        _of("cases.read", "看案件与台账", "see cases and registers", "analyst", "operator", "auditor", "partner"),
         _of("cases.find", "立案、导入台账", "open cases, import registers", "analyst", "operator"),
-        _of("cases.work", "办理案件", "work on cases", "analyst", "operator"),
+        _of("cases.work", "办理案件", "work on cases", "analyst", "operator", "partner"),
         _of("cases.assign", "派发、转办、并案、督办", "assign, transfer, merge and supervise cases", "operator"),
         _of("cases.verify", "核验他人的处置", "verify what others did", "analyst", "operator"),
         _of("cases.close", "销号、暂受风险", "close cases, accept risks", "operator"),
@@ -68,12 +71,22 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         _of("appeals.decide", "裁定申诉", "decide appeals", "operator"),
         _of("handoffs.read", "看劝阻移交", "see hand-offs to the dissuasion desk", "analyst", "operator", "auditor"),
         _of("handoffs.answer", "回填劝阻结果", "say what became of hand-offs", "analyst", "operator"),
+        _of("bulletins.read", "看通报", "see bulletins", "viewer", "analyst", "operator", "auditor"),
+        _of("bulletins.make", "拟通报、导入损失数据", "make bulletins, import losses", "analyst", "operator"),
+        _of("bulletins.sign", "签发通报", "sign bulletins", "operator"),
         _of("settings.read", "看配置", "see settings", "operator", "auditor", "administrator"),
         _of("trail.read", "看操作记录", "see the trail", "auditor"),
         _of("people.read", "看账号", "see accounts", "auditor", "administrator"),
         _of("people.change", "管理账号", "manage accounts", "administrator"),
         _of(
-            "tokens.own", "管理自己的令牌", "manage one's own tokens", "analyst", "operator", "auditor", "administrator"
+            "tokens.own",
+            "管理自己的令牌",
+            "manage one's own tokens",
+            "analyst",
+            "operator",
+            "auditor",
+            "administrator",
+            "partner",
         ),
         _of("tokens.change", "吊销他人的令牌", "revoke anybody's tokens", "administrator"),
     )

@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hutong.kernel.access.account import COLUMNS, Account, account_of
+from hutong.kernel.access.agencies import units_of
 from hutong.kernel.access.errors import SignInRefused
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.access.recent import Recent
@@ -113,6 +114,7 @@ class Sessions:
                 .join_from(_SESSIONS, tables.accounts, _SESSIONS.c.account == tables.accounts.c.name)
                 .where(_SESSIONS.c.id == name)
             ).first()
+            units = None if row is None else units_of(connection, row.role, [row.agency])
         if row is None or now_ms >= row.ends_ms or row.disabled:
             return None
         ends_ms = self._note_use(name, row, now_ms)
@@ -122,6 +124,7 @@ class Sessions:
             title=account.title,
             role=account.role,
             permissions=permissions_of(account.role),
+            units=units,
             via="session",
             csrf=_csrf(cookie),
         )

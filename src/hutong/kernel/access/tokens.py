@@ -17,6 +17,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hutong.kernel.access.account import is_name, normal_name
+from hutong.kernel.access.agencies import check_agency, units_of
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.access.recent import Recent
@@ -44,7 +45,8 @@ class Token(msgspec.Struct, frozen=True):
 
     Attributes:
         id: part of the secret that everybody may see. owner: name of the account.
-        scopes: names of permissions. Times are ms since 1970; None = not so far.
+        scopes: names of permissions. agency: whose cases alone it sees, beside its owner's own bound; empty = none.
+        Times are ms since 1970; None = not so far.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Token(msgspec.Struct, frozen=True):
     expires_ms: int
     revoked_ms: int | None
     used_ms: int | None
+    agency: str = ""
 
     def is_live(self, now_ms: int) -> bool:
         """Whether it still opens anything."""
@@ -75,13 +78,13 @@ class Tokens:
         self._recent: Recent[Viewer] = Recent()
 
     def make(  # a token's own parts
-        self, owner: str, title: str, scopes: Collection[str], expires_ms: int, now_ms: int
+        self, owner: str, title: str, scopes: Collection[str], expires_ms: int, now_ms: int, agency: str = ""
     ) -> tuple[Token, str]:
         """Make a token; returns it and its secret, this once.
 
         Raises:
-            AccessError: no such enabled account, no title, no scopes or some beyond the owner's role, or a time that is
-                over or too far.
+            AccessError: no such enabled account or agency, no title, no scopes or some beyond the owner's role, or a
+                time that is over or too far.
         """
         owner, title = normal_name(owner), " ".join(title.split())
         if not title or len(title) > _LONGEST_TITLE or not title.isprintable():
@@ -93,6 +96,7 @@ class Tokens:
         rest = secrets.token_urlsafe(_SECRET_BYTES)
         with self._database.write() as connection:
             _check_scopes(connection, owner, frozenset(scopes))
+            agency = check_agency(connection, agency)
             connection.execute(
                 sa.insert(_TOKENS).values(
                     id=name,
@@ -102,9 +106,10 @@ class Tokens:
                     digest=_digest(rest),
                     created_ms=now_ms,
                     expires_ms=expires_ms,
+                    agency=agency,
                 )
             )
-        token = Token(name, owner, title, frozenset(scopes), now_ms, expires_ms, None, None)
+        token = Token(name, owner, title, frozenset(scopes), now_ms, expires_ms, None, None, agency)
         return token, f"hut_{name}_{rest}"
 
     def viewer(self, secret: str, address: str, now_ms: int) -> Viewer | None:
@@ -127,10 +132,16 @@ class Tokens:
     def _look_up(self, known: str, name: str, rest: str, now_ms: int) -> Viewer | None:
         with self._database.read() as connection:
             row = connection.execute(
-                sa.select(_TOKENS, _ACCOUNTS.c.title.label("person"), _ACCOUNTS.c.role)
+                sa.select(
+                    _TOKENS,
+                    _ACCOUNTS.c.title.label("person"),
+                    _ACCOUNTS.c.role,
+                    _ACCOUNTS.c.agency.label("owner_agency"),
+                )
                 .join_from(_TOKENS, _ACCOUNTS, _TOKENS.c.owner == _ACCOUNTS.c.name)
                 .where(_TOKENS.c.id == name, ~_ACCOUNTS.c.disabled)
             ).first()
+            units = None if row is None else units_of(connection, row.role, [row.owner_agency, row.agency])
         if row is None or not hmac.compare_digest(row.digest, _digest(rest)) or not _token_of(row).is_live(now_ms):
             return None
         if row.used_ms is None or now_ms - row.used_ms >= _USE_MS:
@@ -142,6 +153,7 @@ class Tokens:
             title=row.person,
             role=row.role,
             permissions=_token_of(row).scopes & permissions_of(row.role),
+            units=units,
             via="token",
         )
         self._recent.put(known, viewer, now_ms, row.expires_ms)
@@ -207,6 +219,7 @@ def _token_of(row: sa.Row[Any]) -> Token:
         expires_ms=row.expires_ms,
         revoked_ms=row.revoked_ms,
         used_ms=row.used_ms,
+        agency=row.agency,
     )
 
 

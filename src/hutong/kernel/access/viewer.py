@@ -17,6 +17,7 @@ class Viewer(msgspec.Struct, frozen=True):
         title: the person's name as shown.
         role: the account's role.
         permissions: what may be done now: the role's, or a token's scopes that the role still has.
+        units: whose cases alone are seen, by the agency that the account or token is bound to; None = everybody's.
         via: how it was proven. csrf: what a form must send back; empty for a token.
         address: where the request came from.
     """
@@ -25,6 +26,7 @@ class Viewer(msgspec.Struct, frozen=True):
     title: str
     role: Role
     permissions: frozenset[str]
+    units: frozenset[str] | None
     via: Literal["session", "token"]
     csrf: str = ""
     address: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hutong.kernel.access.pages import account, people, signin, tokens, trail
+from hutong.kernel.access.pages import account, agencies, people, signin, tokens, trail
 from hutong.kernel.access.pages.desk import Desk
 
 if TYPE_CHECKING:
@@ -37,5 +37,6 @@ def access_routes(console: Console, desk: Desk, provider: ProviderPort | None = 
         *account.routes(console, desk),
         *tokens.routes(console, desk),
         *people.routes(console, desk),
+        *agencies.routes(console, desk),
         *trail.routes(console, desk),
     ]

@@ -13,6 +13,7 @@ from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
 
+from hutong.kernel.access.agencies import Agencies
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.pages.desk import Fields, status_of, text_of, words_for
 from hutong.kernel.access.pages.tokens import state_of
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 _READ: Final = requires("people.read")
 _CHANGE: Final = requires("people.change")
-_DONE: Final = frozenset({"role", "disabled", "enabled"})
+_DONE: Final = frozenset({"role", "agency", "disabled", "enabled"})
 _STATES: Final = ("enabled", "one_time", "disabled")
 
 TABLE: Final = TableSpec(
@@ -118,7 +119,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
             return page(request, status=status_of(error), wrong=wrong, name=name, title=title, role=role)
         return page(request, added=account.name, password=password)
 
-    return [people, add, *_person(console, desk)]
+    return [people, add, *_person(console, desk), _binding(console, desk)]
 
 
 def _person(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
@@ -164,6 +165,20 @@ def _person(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
     return [person, set_role, set_standing, reset]
 
 
+def _binding(console: Console, desk: Desk) -> HTTPRouteHandler:
+    @post("/people/{name:str}/agency", status_code=200, sync_to_thread=True, opt=_CHANGE)
+    def set_agency(request: Request[Any, Any, Any], name: FromPath[str], data: Fields) -> Response[str]:
+        def change(before: Account) -> str:
+            after = desk.people.set_agency(before.name, text_of(data, "agency"))
+            if before.agency != after.agency:
+                desk.record(request, "people.agency", before.name, before.agency, after.agency)
+            return "agency"
+
+        return _changed(console, desk, request, name, change)
+
+    return set_agency
+
+
 def _person_page(
     console: Console, desk: Desk, request: Request[Any, Any, Any], name: str, *, status: int = 200, **values: str
 ) -> Response[str]:
@@ -179,6 +194,7 @@ def _person_page(
         state_of=lambda token: state_of(token, now_ms),
         permissions=[it for it in PERMISSIONS.values() if account.role in it.roles],
         roles=ROLES,
+        agencies=Agencies(desk.database).all(),
         **shown,
     )
 

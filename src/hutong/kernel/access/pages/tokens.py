@@ -9,6 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
 
+from hutong.kernel.access.agencies import Agencies
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.pages.desk import Fields, status_of, text_of, texts_of, words_for
 from hutong.kernel.access.permissions import PERMISSIONS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
     from litestar.response import Stream
 
+    from hutong.kernel.access.agencies import Agency
     from hutong.kernel.access.pages.desk import Desk
     from hutong.kernel.access.tokens import Token
     from hutong.kernel.access.viewer import Viewer
@@ -91,6 +93,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
             revoked=request.query_params.get("done") == "revoked",
             scopes=scopes_of(request.user),
             lives=lives,
+            agencies=[it for it in Agencies(desk.database).all() if _may_name(request, it)],
             permissions=PERMISSIONS,
             **shown,
         )
@@ -109,7 +112,7 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         try:
             with desk.database.write():
                 token, secret = desk.tokens.make(
-                    request.user.name, title, set(picked) - _PAGES_ONLY, expires_ms, now_ms
+                    request.user.name, title, set(picked) - _PAGES_ONLY, expires_ms, now_ms, text_of(data, "agency")
                 )
                 desk.record(request, "tokens.make", token.id, None, _facts(token))
         except AccessError as error:
@@ -128,6 +131,12 @@ def routes(console: Console, desk: Desk) -> list[HTTPRouteHandler]:
         return see_other("/tokens?done=revoked")
 
     return [tokens, make, revoke]
+
+
+def _may_name(request: Request[Any, Any, Any], agency: Agency) -> bool:
+    """Who sees the cases of some units alone is not told who else there is."""
+    units = request.user.units
+    return not agency.disabled and (units is None or units.issuperset(agency.units))
 
 
 def _tokens(desk: Desk, viewer: Viewer) -> list[Token]:
@@ -149,6 +158,7 @@ def _facts(token: Token) -> dict[str, object]:
         "owner": token.owner,
         "title": token.title,
         "scopes": sorted(token.scopes),
+        "agency": token.agency or None,
         "expires": stamp(token.expires_ms, _UTC),
         "revoked": stamp(token.revoked_ms, _UTC) or None,
     }
