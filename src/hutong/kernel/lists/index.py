@@ -361,6 +361,11 @@ class ListIndex:
         """How many entries the index holds."""
         return self._state.count + len(self._state.ranges)
 
+    @property
+    def change(self) -> int:
+        """Number of the last change of the store that `arrays` show."""
+        return self._state.last
+
     def load(self) -> None:
         """Read the whole store: about 0.7 s for each million entries."""
         self._state = self._read_all()

@@ -157,6 +157,10 @@ class ListStore:
         """A number that is higher after every change by any process; costs about a microsecond."""
         return int(self._env.info()["last_txnid"])
 
+    def last_change(self) -> int:
+        """Number of the last change; see `changes`."""
+        return self._read(lambda txn: int.from_bytes(txn.get(b"change", b"", db=self._meta), "big"))
+
     def count(self) -> int:
         """How many entries have effect (expired ones included)."""
         return self._read(lambda txn: int(txn.stat(self._entries)["entries"]))
@@ -335,6 +339,22 @@ class ListStore:
         txn.delete(_id(old.id), db=self._entries)
         txn.put(_id(old.id), encode_entry(buried), db=self._removed)
         return buried
+
+    def exchange(self, old: Entry, new: Entry | None, now: int, *, who: str, why: str) -> bool:
+        """Put `new` in the place of an entry, or take that off its list; False where it no longer has effect.
+
+        For who must undo what they did and nothing that others did since.
+        """
+
+        def work(txn: Transaction) -> bool:
+            if txn.get(_target_of(old), db=self._targets) != _id(old.id):
+                return False
+            self._remove(txn, [_target_of(old)], now, who, why)
+            if new is not None:
+                self._add(txn, new, now)
+            return True
+
+        return self._write(work)
 
     def forget(self, before: int, most: int = 5000) -> int:
         """Delete for good at most so many entries that were removed before second `before`; returns how many."""

@@ -1,0 +1,261 @@
+"""Orders take effect: list entries and marks that follow from the records, put there and taken away exactly once.
+
+The records say what must be; this makes it so, in small steps of which each is recorded before the next. Whoever is
+killed between two of them leaves a state from which `run` goes on: it looks at what is there rather than assume.
+
+An order's entry takes the place of one with the same list, scope and role; that one is kept in the order and comes
+back when the order ends. An unblock order adds an allow entry, which wins over every block entry and rule: what others
+put on the block list stays as it is, and stands again when the order is over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from hutong.kernel.key_files import make_folder
+from hutong.kernel.marks import LIMIT, Mark
+from hutong.orders.bases import bases
+from hutong.orders.errors import OrderRefused
+from hutong.orders.machine import end_of
+from hutong.orders.model import KEEPER, Deed, Order
+from hutong.orders.protection import entry_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hutong.kernel.lists import Entry, ListStore
+    from hutong.kernel.marks import Marks
+    from hutong.kernel.records import Database
+    from hutong.orders.store import Orders
+
+#: Who put an order's entry on its list, and takes it off again.
+WHO: Final = "hutong orders"
+_EXPIRED: Final = "expired"
+_CHANGES: Final = 2000
+_SECOND_MS: Final = 1000
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Up to which change something is in force in the screening process, and when it was taken up (ms since 1970)."""
+
+    change: int = 0
+    at_ms: int = 0
+
+
+class Screening(Protocol):
+    """What the screening process says of itself."""
+
+    def lists(self) -> Taken:
+        """Up to which change of the lists calls are judged by; nothing where it does not run."""
+
+    def marks(self) -> Taken:
+        """Up to which change of the marks."""
+
+
+class Effects:
+    """Makes the lists and marks follow the orders. Safe in several processes at once: they take turns.
+
+    Args:
+        database: open. orders: of the same records. lists: open. marks: of the same records.
+        screening: what acknowledges. lock: a file; who holds its lock acts.
+    """
+
+    def __init__(  # the things that an order touches, one argument each
+        self, database: Database, orders: Orders, lists: ListStore, marks: Marks, screening: Screening, lock: Path
+    ) -> None:
+        self._database, self._orders, self._lists, self._marks = database, orders, lists, marks
+        self._screening, self._lock = screening, lock
+        self._seen = -1
+
+    def run(self, now_ms: int) -> list[Order]:
+        """Everything that is due now; gives the orders that were acknowledged."""
+        with self._alone():
+            self._notice(now_ms)
+            waking = sorted(self._orders.waking(now_ms), key=lambda it: it.effect != "clearing")
+            done = [self._advance(order, now_ms) for order in waking]
+        self._marks.publish(now_ms)
+        return [order for order in done if order.state == "in-force" and order.in_force_ms]
+
+    def apply(self, of: str, now_ms: int) -> Order:
+        """What is due for one order, at once; `run` does the rest."""
+        with self._alone():
+            waiting = [it for it in self._orders.waking(now_ms) if it.effect == "clearing" and it.id != of]
+            for other in waiting:
+                self._advance(other, now_ms)
+            order = self._orders.order(of)
+            if order.is_standing or order.effect == "clearing":
+                order = self._advance(order, now_ms)
+        self._marks.publish(now_ms)
+        return order
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        make_folder(self._lock.parent, 0o750)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _advance(self, order: Order, now_ms: int) -> Order:
+        """One order, as far as it goes now."""
+        try:
+            if order.effect == "clearing":
+                return self._clear(order, now_ms)
+            if now_ms >= end_of(order, self._orders.bounds):
+                after = self._do(order, Deed("expire"), now_ms)
+                return self._clear(after, now_ms) if after.effect == "clearing" else after
+            if order.state != "approved" or now_ms < order.starts_ms:
+                return order
+            if order.effect == "pending":
+                order = self._begin(order, now_ms)
+            if order.effect == "placing":
+                order = self._place(order, now_ms)
+            return self._acknowledge(order, now_ms) if order.effect == "placed" else order
+        except OrderRefused as refused:
+            if refused.reason not in {"changed-meanwhile", "not-from-here"}:
+                raise
+            return self._orders.order(order.id)  # somebody decided meanwhile: the next turn sees it as it is
+
+    # Taking effect
+
+    def _begin(self, order: Order, now_ms: int) -> Order:
+        former = self._former(order) if order.list else None
+        return self._do(order, Deed("begin", former=former, change=self._lists.last_change()), now_ms)
+
+    def _former(self, order: Order) -> Entry | None:
+        """The entry whose place an order takes; of an order that is over, the one that it had taken the place of."""
+        there = self._there(order)
+        if there is None or not there.source.startswith("order:"):
+            return there
+        return next((it.former for it in self._orders.of_entries([there.id]) if it.id != order.id), None)
+
+    def _there(self, order: Order) -> Entry | None:
+        about = (order.list, order.target, order.key, order.last, order.role)
+        found = self._lists.matching(order.key)
+        return next((it for it in found if (it.list, it.kind, it.key, it.last, it.role) == about), None)
+
+    def _place(self, order: Order, now_ms: int) -> Order:
+        if not order.list:
+            with self._database.write() as connection:
+                mark = Mark(
+                    key=order.key,
+                    kind=LIMIT,
+                    ref=order.id,
+                    at_ms=order.starts_ms,
+                    until_ms=order.ends_ms,
+                    value=order.per_hour,
+                )
+                change = self._marks.add(connection, mark, now_ms)
+                placed = self._do(order, Deed("place", change=change), now_ms)
+            self._marks.publish(now_ms)
+            return placed
+        there = self._there(order)
+        if there is None or there.source != order.source:
+            gone = self._removed_before_it_was_known(order)
+            if gone is not None:
+                return self._lifted(order, gone, now_ms)
+            (there,) = self._lists.add([entry_of(order, WHO, reason_of(order))], now_ms // _SECOND_MS)
+        return self._do(order, Deed("place", entry=there.id, change=self._lists.last_change()), now_ms)
+
+    def _removed_before_it_was_known(self, order: Order) -> Entry | None:
+        """The order's entry, where it was put on its list by a process that was killed, and taken off by somebody."""
+        after = order.change
+        while (found := self._lists.changes(after, _CHANGES)) is not None and len(found.rows):
+            for number in found.rows["id"][found.rows["removed"] != 0].tolist():
+                entry = self._lists.entry(number)
+                if entry is not None and entry.source == order.source:
+                    return entry
+            after = found.last
+        return None
+
+    def _acknowledge(self, order: Order, now_ms: int) -> Order:
+        if order.list:
+            gone = self._gone(order)
+            if gone is not None:
+                return self._lifted(order, gone, now_ms)
+        taken = self._screening.lists() if order.list else self._screening.marks()
+        if taken.change < order.change:
+            return order
+        since = max(order.decided_ms, order.starts_ms)
+        return self._do(order, Deed("acknowledge", delay_ms=max(min(taken.at_ms, now_ms) - since, 0)), now_ms)
+
+    # What others do to the lists
+
+    def _notice(self, now_ms: int) -> None:
+        """Entries of orders that somebody else took off their lists, or replaced: these orders are over."""
+        while self._seen >= 0 and (found := self._lists.changes(self._seen, _CHANGES)) is not None:
+            if not len(found.rows):
+                return
+            # An entry that was replaced is not among the changes: the one that took its place is.
+            gone = found.rows["removed"] != 0
+            numbers, keys = found.rows["id"][gone].tolist(), found.rows["key"][~gone].tolist()
+            for order in self._orders.of_entries(numbers, keys):
+                self._look_at(order, now_ms)
+            self._seen = found.last
+        self._seen = self._lists.last_change()
+        after = ""
+        while page := self._orders.placed(after):
+            for order in page:
+                self._look_at(order, now_ms)
+            after = page[-1].id
+
+    def _look_at(self, order: Order, now_ms: int) -> None:
+        if not order.is_standing or order.effect != "placed" or now_ms >= order.ends_ms:
+            return
+        gone = self._gone(order)
+        if gone is not None:
+            self._lifted(order, gone, now_ms)
+
+    def _gone(self, order: Order) -> Entry | None:
+        """The order's entry, where it no longer has effect."""
+        entry = self._lists.entry(order.entry)
+        if entry is None:  # removed so long ago that it was forgotten
+            return entry_of(order, WHO, "")
+        return entry if entry.removed else None
+
+    def _lifted(self, order: Order, gone: Entry, now_ms: int) -> Order:
+        deed = Deed("notice", reason=gone.removed_why or "?", who=gone.removed_by or "?")
+        return self._do(order, deed, now_ms)
+
+    # Taking it back
+
+    def _clear(self, order: Order, now_ms: int) -> Order:
+        if not order.list:
+            with self._database.write() as connection:
+                self._marks.drop(connection, LIMIT, order.id, now_ms)
+                return self._do(order, Deed("clear"), now_ms)
+        seconds = now_ms // _SECOND_MS
+        former = order.former
+        if former is not None and former.expires and former.expires <= seconds:
+            former = None
+        there = self._there(order)
+        if there is not None and there.source == order.source:
+            self._lists.exchange(there, former, seconds, who=WHO, why=f"{order.source} {order.state}")
+        elif there is None and former is not None and self._expired_by_itself(order):
+            self._lists.add([former], seconds)
+        return self._do(order, Deed("clear"), now_ms)
+
+    def _expired_by_itself(self, order: Order) -> bool:
+        """Whether the entry went because its time was over, rather than by somebody's will."""
+        entry = self._lists.entry(order.entry)
+        return entry is not None and entry.removed_why == _EXPIRED
+
+    def _do(self, order: Order, deed: Deed, now_ms: int) -> Order:
+        self._orders.do(order.id, deed, KEEPER, now_ms, version=order.version)
+        return self._orders.order(order.id)
+
+
+def reason_of(order: Order) -> str:
+    """What a list entry says of its order: agency, document and legal basis."""
+    known = bases()
+    cited = "、".join(known[it].cite for it in order.basis if it in known)
+    words = f"（{order.basis_text}）" if order.basis_text else ""
+    return f"{order.agency} {order.document}；{cited}{words}"
