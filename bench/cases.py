@@ -27,6 +27,7 @@ from hutong.kernel.cases.fields import keys_of
 from hutong.kernel.cases.lint import load_types
 from hutong.kernel.cases.model import Actor, Case, Finding, Proof, Request, State, case_id
 from hutong.kernel.cases.projection import COUNTS, KEYS, count_keys, row_of
+from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.query import CaseQuery
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.cases.types import SHIPPED
@@ -205,7 +206,7 @@ def main() -> None:
         size = (Path(name) / "records.db").stat().st_size if database.is_sqlite else 0
         print(f"filled in {time.perf_counter() - begun:.0f} s, {size / 1e6:.0f} MB", flush=True)
         types = load_types(SHIPPED, permissions=PERMISSIONS)
-        cases = Cases(database, types, load_calendar(), "node1")
+        cases = Cases(database, types, load_calendar(), "node1", WHOLE)
         print(table(("question", "p50 ms", "p95 ms"), latencies(cases)), flush=True)
         print(f"transitions: {transitions(cases, arguments.transitions):.0f}/s", flush=True)
         database.close()

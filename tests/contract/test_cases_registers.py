@@ -13,6 +13,7 @@ from hutong.kernel.cases.delivery import FIRST_WAIT_MS, KEPT_MS, deliver, forget
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.model import Actor, Proof, Request
 from hutong.kernel.cases.notices import MemoryNotices, NoticeError
+from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.query import CaseQuery
 from hutong.kernel.cases.registers import AssignRule, Registers
 from hutong.kernel.cases.store import Cases
@@ -38,7 +39,7 @@ SHEET = """序号,标题,整治对象,problem,city,发现日期,count
 
 @pytest.fixture
 def cases(database: Database) -> Cases:
-    return Cases(database, TYPES, CALENDAR, "node1")
+    return Cases(database, TYPES, CALENDAR, "node1", WHOLE)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from hutong.kernel.access.trail import Trail, TrailQuery
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.machine import WATCH
 from hutong.kernel.cases.model import Actor, Finding, Part, Request, fold_all
+from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.query import CaseQuery
 from hutong.kernel.cases.store import REMEMBERED_MS, Cases
 from hutong.kernel.cases.types import ActionSpec, Types
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cases(database: Database) -> Cases:
-    return Cases(database, TYPES, CALENDAR, "node1")
+    return Cases(database, TYPES, CALENDAR, "node1", WHOLE)
 
 
 def closed(cases: Cases, finding: Finding | None = None) -> str:
@@ -191,7 +192,7 @@ def test_what_a_second_person_agrees_to_is_done_as_it_was_asked_for(database: Da
     shipped = TYPES["fraud-number"]
     asked = {name: ActionSpec("cases.assign", countersign=True) for name in ("split", "merge")}
     both = Types([msgspec.structs.replace(shipped, actions={**shipped.actions, **asked})])
-    cases = Cases(database, both, CALENDAR, "node1")
+    cases = Cases(database, both, CALENDAR, "node1", WHOLE)
     one, two = (cases.find(number_case(), DUTY, MONDAY).case for _ in range(2))
     cases.do(one, Request("split", "two", parts=(Part("a"), Part("b"))), DUTY, MONDAY)
     assert cases.case(one).children == ()
@@ -294,7 +295,7 @@ def test_counters_and_rows_that_were_tampered_with_are_found_and_counters_put_ri
 
 def test_cases_of_several_nodes_stand_side_by_side(cases: Cases, database: Database) -> None:
     here = cases.find(number_case(), DUTY, MONDAY).case
-    there = Cases(database, TYPES, CALENDAR, "node-2").find(number_case(), DUTY, MONDAY).case
+    there = Cases(database, TYPES, CALENDAR, "node-2", WHOLE).find(number_case(), DUTY, MONDAY).case
     assert here.startswith("node1-")
     assert there.startswith("node-2-")
     assert cases.case(there).node == "node-2"

@@ -16,6 +16,7 @@ from case_samples import CALENDAR, CHECKER, CHIEF, DAY, DUTY, HOUR, MONDAY, TYPE
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.machine import WATCH
 from hutong.kernel.cases.model import SHOWING, Actor, Finding, Part, Proof, Request, fold_all
+from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.cases.table import ASKED
 from hutong.kernel.records import Database, database_url
@@ -70,7 +71,7 @@ class Stories(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=FOLDERS))
         self.database = Database(database_url("", self.folder))
         self.database.open()
-        self.store = Cases(self.database, TYPES, CALENDAR, "node1")
+        self.store = Cases(self.database, TYPES, CALENDAR, "node1", WHOLE)
         self.now = MONDAY
         self.found: dict[str, int] = {}
         self.effects = 0

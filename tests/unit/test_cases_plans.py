@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from case_samples import CALENDAR, CHECKER, DUTY, MONDAY, ORDER, RETEST, TYPES, WORKER, number_case
 from hutong.kernel.cases.model import Part, Request
+from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.query import CaseQuery
 from hutong.kernel.cases.registers import Registers
 from hutong.kernel.cases.store import Cases
@@ -75,7 +76,7 @@ def plans(database: Database, asked: list[tuple[str, Any]]) -> str:
     ids=str,
 )
 def test_no_list_looks_at_every_case(database: Database, asked: list[tuple[str, Any]], query: CaseQuery) -> None:
-    cases = Cases(database, TYPES, CALENDAR, "node1")
+    cases = Cases(database, TYPES, CALENDAR, "node1", WHOLE)
     cases.listing(query)
     plan = plans(database, asked)
     assert "SEARCH cases" in plan or "USING INDEX ix_cases_changed" in plan
@@ -86,7 +87,7 @@ def test_no_list_looks_at_every_case(database: Database, asked: list[tuple[str, 
 
 
 def test_neither_the_watch_nor_work_looks_at_every_case(database: Database, asked: list[tuple[str, Any]]) -> None:
-    cases = Cases(database, TYPES, CALENDAR, "node1")
+    cases = Cases(database, TYPES, CALENDAR, "node1", WHOLE)
     cases.waking(MONDAY)
     cases.late(MONDAY)
     of = cases.find(number_case(), DUTY, MONDAY).case

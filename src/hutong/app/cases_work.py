@@ -13,6 +13,7 @@ from hutong.kernel.cases.delivery import deliver, forget_notices
 from hutong.kernel.cases.lint import load_types
 from hutong.kernel.cases.model import OPEN_STATES
 from hutong.kernel.cases.notices import FileNotices, Mailbox, MailNotices, WebhookNotices
+from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.cases.types import SHIPPED
 from hutong.kernel.metrics import CASES_LATE, CASES_OPEN, NOTICES_FAILED
@@ -43,7 +44,7 @@ def open_cases(config: Config, database: Database) -> Cases:
         CaseError: a type or a year is wrong; says which and why.
     """
     types = load_types(SHIPPED, config.data / TYPES, permissions=PERMISSIONS)
-    return Cases(database, types, load_calendar(config.data / CALENDAR), config.node.name)
+    return Cases(database, types, load_calendar(config.data / CALENDAR), config.node.name, WHOLE)
 
 
 class CaseWork:

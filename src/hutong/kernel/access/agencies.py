@@ -125,6 +125,14 @@ def units_of(connection: Connection, role: Role, agencies: Collection[str]) -> f
     return frozenset.intersection(*found) if len(found) == len(bound) else frozenset()
 
 
+def sees(connection: Connection, account: str, unit: str) -> bool:
+    """Whether an account sees cases of a unit; what is no account of this node is not bound."""
+    mine = sa.select(tables.accounts.c.role, tables.accounts.c.agency).where(tables.accounts.c.name == account)
+    row = connection.execute(mine).first()
+    units = None if row is None else units_of(connection, row.role, [row.agency])
+    return units is None or unit in units
+
+
 def check_agency(connection: Connection, of: str) -> str:
     """The id of an agency that somebody may be bound to; an empty text stays.
 

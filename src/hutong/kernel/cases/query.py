@@ -14,11 +14,12 @@ import sqlalchemy as sa
 
 from hutong.kernel.cases.fields import key_of
 from hutong.kernel.cases.model import OPEN_STATES, STATES, Case, State
-from hutong.kernel.cases.projection import CASES, COUNTS, IS_PART, KEYS, WAKES, case_of
+from hutong.kernel.cases.projection import CASES, COUNTS, IS_PART, KEYS, WAKES, WITHIN, case_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from hutong.kernel.cases.purview import Purview
     from hutong.kernel.records import Connection, Database
 
 #: A count goes no further, and pages do not either.
@@ -27,6 +28,8 @@ COUNTED: Final = 10_000
 SEARCHED: Final = 10_000
 _MOST_FOUND: Final = 1000
 _MOST_TITLES: Final = 200
+#: The counters of units that those of a scope are the sum of.
+_OF_UNITS: Final = {"all": "unit", "register": "register-unit"}
 _LAST_LETTER: Final = "\U0010ffff"
 
 Sort = Literal["due", "changed"]
@@ -66,44 +69,65 @@ class CaseReader:
 
     Args:
         database: opened by whoever made it.
+        purview: the cases that are read; the others are as if they were not there.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, purview: Purview) -> None:
+        self._database, self.purview = database, purview
 
     def page(self, query: CaseQuery, limit: int = 50, offset: int = 0) -> list[Case]:
         """Cases that the query is about; there is none beyond `COUNTED`."""
         with self._database.read() as connection:
-            return _page(connection, query, _conditions(connection, query), limit, offset)
+            return _page(connection, query, _conditions(connection, query, self.purview), limit, offset)
 
     def listing(self, query: CaseQuery, limit: int = 50, offset: int = 0) -> tuple[list[Case], int]:
         """What `page` and `count` say, of one moment and for one search."""
         with self._database.read() as connection:
-            conditions = _conditions(connection, query)
+            conditions = _conditions(connection, query, self.purview)
             return _page(connection, query, conditions, limit, offset), _count(connection, conditions)
 
     def count(self, query: CaseQuery) -> int:
         """How many cases the query is about; `COUNTED` + 1 stands for more."""
         with self._database.read() as connection:
-            return _count(connection, _conditions(connection, query))
+            return _count(connection, _conditions(connection, query, self.purview))
 
     def figures(self, scope: Scope, name: str = "") -> dict[State, int]:
         """How many cases of a scope are in each state."""
-        found = sa.select(COUNTS.c.state, COUNTS.c.count).where(COUNTS.c.scope == scope, COUNTS.c.name == name)
+        found = dict.fromkeys(STATES, 0)
         with self._database.read() as connection:
-            counts = {state: int(count) for state, count in connection.execute(found)}
-        return {state: counts.get(state, 0) for state in STATES}
+            for _, state, count in self._counts(connection, scope, COUNTS.c.name == name, name):
+                found[state] += count
+        return found
 
     def board(self, scope: Scope, begins: str = "") -> dict[str, dict[State, int]]:
         """The figures of every name of a scope, e.g. of all units; of names that begin so."""
-        found = sa.select(COUNTS.c.name, COUNTS.c.state, COUNTS.c.count).where(COUNTS.c.scope == scope)
-        if begins:
-            found = found.where(COUNTS.c.name.startswith(begins, autoescape=True))
+        within = COUNTS.c.name.startswith(begins, autoescape=True)
         board: dict[str, dict[State, int]] = {}
         with self._database.read() as connection:
-            for name, state, count in connection.execute(found.order_by(COUNTS.c.name)):
-                board.setdefault(name, dict.fromkeys(STATES, 0))[state] = int(count)
+            for name, state, count in self._counts(connection, scope, within):
+                if name.startswith(begins):
+                    board.setdefault(name, dict.fromkeys(STATES, 0))[state] += count
         return board
+
+    def _counts(
+        self, connection: Connection, scope: Scope, which: sa.ColumnElement[bool], name: str | None = None
+    ) -> Iterator[tuple[str, State, int]]:
+        """Counters in the order of their names; within a purview made of those of its units, or counted anew."""
+        kept = sa.select(COUNTS.c.name, COUNTS.c.state, COUNTS.c.count).order_by(COUNTS.c.name)
+        units = self.purview.units
+        if units is None or scope in {"unit", "register-unit"}:
+            rows = connection.execute(kept.where(COUNTS.c.scope == scope, which))
+            yield from ((at, state, n) for at, state, n in rows if units is None or at.rpartition(WITHIN)[2] in units)
+        elif scope in {"all", "register"}:
+            for at, state, n in connection.execute(kept.where(COUNTS.c.scope == _OF_UNITS[scope])):
+                whose, _, unit = at.rpartition(WITHIN)
+                if unit in units and name in {None, whose}:
+                    yield whose, state, n
+        else:
+            column = CASES.c[scope]
+            chosen = sa.select(column, CASES.c.state, sa.func.count()).where(column != "", *self.purview.conditions())
+            counted = chosen if name is None else chosen.where(column == name)
+            yield from connection.execute(counted.group_by(column, CASES.c.state).order_by(column)).tuples()
 
     def lateness(self, now_ms: int) -> list[Late]:
         """Of each unit with open cases how many are late, the most first."""
@@ -121,12 +145,13 @@ class CaseReader:
     def late(self, now_ms: int) -> int:
         """How many open cases are late."""
         late = sa.select(sa.func.count()).where(CASES.c.is_open == 1, CASES.c.next_due_ms < now_ms)
+        late = late.where(*self.purview.conditions())
         with self._database.read() as connection:
             return int(connection.execute(late).scalar_one())
 
     def waking(self, now_ms: int, limit: int = 1000) -> list[Case]:
         """Cases that the watch must look at by now, the longest waiting first."""
-        due = (WAKES, CASES.c.wake_ms <= now_ms)
+        due = (WAKES, CASES.c.wake_ms <= now_ms, *self.purview.conditions())
         chosen = sa.select(CASES.c.body).where(*due).order_by(CASES.c.wake_ms).limit(limit)
         with self._database.read() as connection:
             return [case_of(body) for body in connection.execute(chosen).scalars()]
@@ -154,10 +179,10 @@ def _count(connection: Connection, conditions: Sequence[sa.ColumnElement[bool]])
     return int(connection.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())
 
 
-def _conditions(connection: Connection, query: CaseQuery) -> list[sa.ColumnElement[bool]]:
+def _conditions(connection: Connection, query: CaseQuery, purview: Purview) -> list[sa.ColumnElement[bool]]:
     states = query.states or (OPEN_STATES if query.sort == "due" else ())
     text = query.text.strip()
-    found = _narrowed(query)
+    found = _narrowed(query, purview)
     alone = not found and query.sort == "changed" and len(states) == 1
     # What was found by its text, or is narrowed already, must not be looked for by its state.
     is_open = sa.func.coalesce(CASES.c.is_open, 0) if text else CASES.c.is_open
@@ -169,11 +194,11 @@ def _conditions(connection: Connection, query: CaseQuery) -> list[sa.ColumnEleme
     if query.late_ms:
         found += [is_open == 1, CASES.c.next_due_ms < query.late_ms]
     if text:
-        found.append(CASES.c.id.in_(_found(connection, text, states or STATES)))
+        found.append(CASES.c.id.in_(_found(connection, text, states or STATES, purview)))
     return found
 
 
-def _narrowed(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
+def _narrowed(query: CaseQuery, purview: Purview) -> list[sa.ColumnElement[bool]]:
     """Whose and where, the fewest first. The others stand in a form that no index knows: SQLite would guess wrong."""
     names = ("parent", "owner", "register", "unit", "type")
     equal = [(CASES.c[name], value) for name in names if (value := getattr(query, name))]
@@ -181,10 +206,13 @@ def _narrowed(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
         column == value if at == 0 else sa.func.coalesce(column, "") == value
         for at, (column, value) in enumerate(equal)
     ]
+    if purview.units is not None:
+        unit = sa.func.coalesce(CASES.c.unit, "") if found else CASES.c.unit
+        found.append(unit.in_(sorted(purview.units)))
     return [*found, IS_PART] if query.parent else found
 
 
-def _found(connection: Connection, text: str, states: Sequence[State]) -> list[str]:
+def _found(connection: Connection, text: str, states: Sequence[State], purview: Purview) -> list[str]:
     """Ids of the cases that a text finds: at most 1000 by their fields, and 200 by title in each state."""
     text = text.replace("\0", "")
     if not text:
@@ -193,17 +221,20 @@ def _found(connection: Connection, text: str, states: Sequence[State]) -> list[s
     ids = {text}
     if key:
         known = sa.select(KEYS.c.case).where(KEYS.c.key >= key, KEYS.c.key < key + _LAST_LETTER)
+        if not purview.whole:
+            known = known.where(KEYS.c.case.in_(sa.select(CASES.c.id).where(*purview.conditions())))
         ids |= set(connection.execute(known.limit(_MOST_FOUND)).scalars())
     if not key.isdecimal():
         for state in states:
-            ids |= set(connection.execute(_titles(connection, text, state)).scalars())
+            ids |= set(connection.execute(_titles(connection, text, state, purview)).scalars())
     return sorted(ids)
 
 
-def _titles(connection: Connection, text: str, state: State) -> sa.Select[str]:
+def _titles(connection: Connection, text: str, state: State, purview: Purview) -> sa.Select[str]:
     # Where LIKE must look at every letter, both engines compare bytes: a tenth of the time.
     within = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
     chosen = sa.select(CASES.c.id).where(CASES.c.state == state, within(CASES.c.title, text) > 0)
+    chosen = chosen.where(*purview.conditions())
     if state not in OPEN_STATES:
         newest = sa.select(CASES.c.changed_ms).where(CASES.c.state == state).order_by(CASES.c.changed_ms.desc())
         since = connection.execute(newest.limit(1).offset(SEARCHED)).scalar()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hutong.kernel.cases.model import Case, Value
+    from hutong.kernel.cases.purview import Purview
     from hutong.kernel.cases.store import Cases
     from hutong.kernel.cases.types import CaseType
     from hutong.kernel.records import Connection, Database
@@ -107,8 +108,10 @@ class Progress(msgspec.Struct, frozen=True):
 class Registers:
     """The registers of a node.
 
+    Whoever sees the cases of some units alone sees those that have items of theirs, without the rules.
+
     Args:
-        database: opened by whoever made it.
+        database: opened by whoever made it. cases: those that are seen.
     """
 
     def __init__(self, database: Database, cases: Cases) -> None:
@@ -121,7 +124,7 @@ class Registers:
         Raises:
             CaseRefused: not allowed, no such type, or a rule names a field that the type has not.
         """
-        _check(actor, "cases.find")
+        self._check(actor, "cases.find")
         fields = self._cases.types[kind].by_name
         title = title.strip()
         if not title or len(title) > 200 or not is_text(title):  # noqa: PLR2004  # as of a case
@@ -140,7 +143,11 @@ class Registers:
     def all(self) -> list[Register]:
         """Every register, the newest first."""
         with self._database.read() as connection:
-            return [_register(row) for row in connection.execute(sa.select(_TABLE).order_by(_TABLE.c.id.desc()))]
+            found = [_register(row) for row in connection.execute(sa.select(_TABLE).order_by(_TABLE.c.id.desc()))]
+        if self._cases.purview.whole:
+            return found
+        seen = {of for of, figures in self._cases.board("register").items() if any(figures.values())}
+        return [msgspec.structs.replace(it, rules=()) for it in found if it.id in seen]
 
     def register(self, of: str) -> Register:
         """The register of that id.
@@ -150,9 +157,10 @@ class Registers:
         """
         with self._database.read() as connection:
             row = connection.execute(sa.select(_TABLE).where(_TABLE.c.id == of.replace("\0", ""))).one_or_none()
-        if row is None:
+        whole = self._cases.purview.whole
+        if row is None or not (whole or any(self._cases.figures("register", row.id).values())):
             raise CaseRefused("no-register", f"There is no register {of[:80]!r}.")
-        return _register(row)
+        return _register(row) if whole else msgspec.structs.replace(_register(row), rules=())
 
     def take_in(self, of: str, content: bytes, actor: Actor, now_ms: int) -> Imported:
         """Take items in from a CSV file, all that are right in one transaction.
@@ -160,7 +168,7 @@ class Registers:
         Raises:
             CaseRefused: not allowed; the file is too large, in no encoding that is read, or its header is wrong.
         """
-        _check(actor, "cases.find")
+        self._check(actor, "cases.find")
         register = self.register(of)
         kind = self._cases.types[register.type]
         text, encoding = _decode(content)
@@ -173,7 +181,7 @@ class Registers:
                 if finding.item in known:
                     errors.append(RowError(number, "item", f"{finding.item} is in the register already"))
                     continue
-                error = self._take(changes, register, finding, actor, now_ms)
+                error = self._take(connection, changes, register, finding, actor, now_ms)
                 if error is not None:
                     errors.append(RowError(number, error.where, error.what))
                     continue
@@ -184,8 +192,14 @@ class Registers:
             self._trail.record(actor.name, actor.address, "cases.import", of, None, said, now_ms=now_ms)
         return Imported(taken + len(errors), taken, encoding, tuple(sorted(errors, key=lambda it: it.row)))
 
-    def _take(
-        self, changes: Changes, register: Register, finding: Finding, actor: Actor, now_ms: int
+    def _take(  # what an item rests on
+        self,
+        connection: Connection,
+        changes: Changes,
+        register: Register,
+        finding: Finding,
+        actor: Actor,
+        now_ms: int,
     ) -> CaseRefused | None:
         unit, owner = finding.unit, finding.owner
         if not unit and not owner:
@@ -194,6 +208,7 @@ class Registers:
             finding, unit=unit, owner=owner, register=register.id, source=f"register:{register.id}"
         )
         try:
+            self._cases.check_owner(connection, owner, unit)
             self._cases.add_found(changes, placed, actor, now_ms)
         except CaseRefused as refused:
             return refused
@@ -224,7 +239,8 @@ class Registers:
         Raises:
             CaseRefused: not allowed, or there is no such register.
         """
-        _check(actor, "tables.export")
+        if "tables.export" not in actor.permissions:
+            raise _not_allowed("tables.export")
         register = self.register(of)
         kind = self._cases.types[register.type]
         self._trail.record(actor.name, actor.address, "cases.export", of, now_ms=now_ms)
@@ -233,12 +249,18 @@ class Registers:
         writer.writerow(("id", "item", "title", "state", "unit", "owner", "priority", "due_ms", *names))
         count = 0
         with self._database.read() as connection:
-            for case in _items(connection, of):
+            for case in _items(connection, of, self._cases.purview):
                 values = (case.id, case.item or "", case.title, case.state, case.unit, case.owner)
                 more = (case.priority, case.due_ms, *(case.fields.get(name, "") for name in names))
                 writer.writerow([harmless(str(value)) for value in (*values, *more)])
                 count += 1
         return count
+
+    def _check(self, actor: Actor, permission: str) -> None:
+        if permission not in actor.permissions:
+            raise _not_allowed(permission)
+        if not self._cases.purview.whole:
+            raise CaseRefused("not-allowed", "Only who sees every case keeps registers.")
 
 
 def _decode(content: bytes) -> tuple[str, str]:
@@ -345,10 +367,11 @@ def _progress(figures: Mapping[State, int]) -> Progress:
     )
 
 
-def _items(connection: Connection, of: str) -> Iterator[Case]:
+def _items(connection: Connection, of: str, purview: Purview) -> Iterator[Case]:
     last = ""
     while True:
         chosen = sa.select(CASES.c.id, CASES.c.body).where(CASES.c.register == of, CASES.c.id > last)
+        chosen = chosen.where(*purview.conditions())
         rows = connection.execute(chosen.order_by(CASES.c.id).limit(_AT_ONCE)).all()
         yield from (case_of(row.body) for row in rows)
         if len(rows) < _AT_ONCE:
@@ -356,9 +379,8 @@ def _items(connection: Connection, of: str) -> Iterator[Case]:
         last = rows[-1].id
 
 
-def _check(actor: Actor, permission: str) -> None:
-    if permission not in actor.permissions:
-        raise CaseRefused("not-allowed", f"This needs the permission {permission}.")
+def _not_allowed(permission: str) -> CaseRefused:
+    return CaseRefused("not-allowed", f"This needs the permission {permission}.")
 
 
 def _register(row: sa.Row[tuple[object, ...]]) -> Register:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from hutong.kernel.access.agencies import sees
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.machine import Facts, decide, find
@@ -34,12 +35,14 @@ from hutong.kernel.cases.projection import (
     count_keys,
     event_of,
 )
+from hutong.kernel.cases.purview import Purview, purview_of
 from hutong.kernel.cases.query import CaseReader
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.cases.calendar import WorkingCalendar
     from hutong.kernel.cases.types import Types
     from hutong.kernel.records import Connection, Database
@@ -83,12 +86,19 @@ class Cases(CaseReader):
     Args:
         database: opened by whoever made it.
         types: those in force. calendar: what deadlines follow. node: this node's name, the beginning of new ids.
+        purview: the cases that are seen and worked on.
     """
 
-    def __init__(self, database: Database, types: Types, calendar: WorkingCalendar, node: str) -> None:
-        super().__init__(database)
+    def __init__(  # what cases rest on
+        self, database: Database, types: Types, calendar: WorkingCalendar, node: str, purview: Purview
+    ) -> None:
+        super().__init__(database, purview)
         self.types, self.calendar, self.node = types, calendar, node
         self._trail = Trail(database)
+
+    def seen_by(self, viewer: Viewer) -> Cases:
+        """The cases of a person or a token: what pages and the API work with."""
+        return Cases(self._database, self.types, self.calendar, self.node, purview_of(viewer))
 
     # Reading
 
@@ -99,16 +109,22 @@ class Cases(CaseReader):
             CaseRefused: "no-case".
         """
         with self._database.read() as connection:
-            body = connection.execute(sa.select(CASES.c.body).where(CASES.c.id == of.replace("\0", ""))).scalar()
-        if body is None:
-            raise CaseRefused("no-case", f"There is no case {of[:80]!r}.")
-        return case_of(body)
+            return self.purview.shown(connection, self._read(connection, of))
 
     def events(self, of: str) -> list[CaseEvent]:
         """What happened to a case, the first event first."""
         chosen = sa.select(EVENTS).where(EVENTS.c.case == of).order_by(EVENTS.c.seq)
         with self._database.read() as connection:
-            return [event_of(row) for row in connection.execute(chosen)]
+            if not self.purview.whole and not self.purview.known(connection, [of]):
+                return []
+            return [self.purview.told(event_of(row)) for row in connection.execute(chosen)]
+
+    def _read(self, connection: Connection, of: str) -> Case:
+        chosen = sa.select(CASES.c.body).where(CASES.c.id == of.replace("\0", ""), *self.purview.conditions())
+        body = connection.execute(chosen).scalar()
+        if body is None:
+            raise _no_case(of)
+        return case_of(body)
 
     # Writing
 
@@ -130,6 +146,8 @@ class Cases(CaseReader):
                 return known
             changes = Changes()
             case = self.add_found(changes, finding, actor, now_ms)
+            self._check_bound(None, case)
+            self.check_owner(connection, case.owner, case.unit)
             changes.write(connection)
             self._record(actor, "find", case, now_ms, None, finding.source)
             return self._remember(connection, key, digest, Answer(case.id, case.version, case.state), now_ms)
@@ -171,6 +189,8 @@ class Cases(CaseReader):
                 raise changed_meanwhile(case.id)
             changes = Changes()
             after, parts = self._decide(changes, case, request, actor, max(now_ms, case.changed_ms), facts)
+            if (after.owner, after.unit) != (case.owner, case.unit):
+                self.check_owner(connection, after.owner, after.unit)
             changes.write(connection)
             self._record(actor, request.action, after, now_ms, case, request.reason)
             return self._remember(connection, key, digest, Answer(after.id, after.version, after.state, parts), now_ms)
@@ -201,23 +221,40 @@ class Cases(CaseReader):
         kind = self.types[case.type]
         decision = decide(kind, case, request, actor, now_ms, self.calendar, facts)
         after = changes.add(kind, case, decision.case, request.action, request, actor.name, now_ms)
+        self._check_bound(case, after)
         for id_, finding in decision.parts:
-            self.add_found(changes, finding, actor, now_ms, id_, case.due_ms)
+            self._check_bound(case, self.add_found(changes, finding, actor, now_ms, id_, case.due_ms))
         if decision.into is not None and facts.into is not None:
             said = Request("absorb", request.reason, into=case.id)
             changes.add(kind, facts.into, decision.into, "absorb", said, actor.name, now_ms)
         return after, tuple(id_ for id_, _ in decision.parts)
 
+    def _check_bound(self, before: Case | None, after: Case) -> None:
+        """Whoever has a purview brings nothing about outside of it; sending a case back is no bringing about."""
+        if not self.purview.holds(after.unit) and (after.unit or before is None):
+            raise CaseRefused("not-allowed", "The unit is not one of yours.", where="unit")
+        if before is None and not self.purview.whole and (after.parent or after.register):
+            raise CaseRefused("not-allowed", "Parts and items of registers are not found one by one.")
+
+    def check_owner(self, connection: Connection, owner: str, unit: str) -> None:
+        """An account that is bound to an agency is given no case that it would not see.
+
+        Raises:
+            CaseRefused: "not-allowed".
+        """
+        if owner and not sees(connection, owner, unit):
+            raise CaseRefused("not-allowed", f"{owner} does not see cases of this unit.", where="owner")
+
     def _look(self, connection: Connection, of: str, request: Request, now_ms: int) -> tuple[Case, Facts]:
         """The case and what a decision needs beside it, held until the transaction ends."""
         wanted = {of, request.into} - {""}
         if request.action in {"countersign", "reopen"}:
-            seen = self.case(of)
+            seen = self._read(connection, of)
             wanted |= {seen.parent, seen.pending.request.into if seen.pending else ""} - {""}
         held = self._hold(connection, wanted)
         case = held.get(of)
-        if case is None:
-            raise CaseRefused("no-case", f"There is no case {of[:80]!r}.")
+        if case is None or not self.purview.holds(case.unit):
+            raise _no_case(of)
         whole = held.get(case.parent)
         if request.action == "reopen" and whole is not None and not whole.is_open:
             raise CaseRefused("not-from-here", "Its whole is closed.", where=whole.id, fix="Open that again first.")
@@ -225,7 +262,8 @@ class Cases(CaseReader):
         open_parts = int(connection.execute(parts).scalar_one()) if case.children else 0
         asked = case.pending.request if request.action == "countersign" and case.pending else request
         ids = tuple(self.new_id(now_ms) for _ in asked.parts)
-        return case, Facts(open_parts, held.get(asked.into) if asked.into else None, ids)
+        into = held.get(asked.into) if asked.into else None
+        return case, Facts(open_parts, into if into is not None and self.purview.holds(into.unit) else None, ids)
 
     def _hold(self, connection: Connection, ids: set[str]) -> dict[str, Case]:
         chosen = sa.select(CASES.c.body).where(CASES.c.id.in_([it.replace("\0", "") for it in ids]))
@@ -266,7 +304,12 @@ class Cases(CaseReader):
 
         Args:
             repair: also put the counters right.
+
+        Raises:
+            CaseRefused: "not-allowed", for whoever does not see every case.
         """
+        if not self.purview.whole:
+            raise CaseRefused("not-allowed", "Only who sees every case can recount them.")
         found: list[Difference] = []
         counts: Counter[tuple[str, str, str]] = Counter()
         with self._database.write() if repair else self._database.read() as connection:
@@ -304,6 +347,10 @@ class Cases(CaseReader):
                 if follows != hashlib.sha256(body.encode()).digest():
                     yield Difference(f"case {of}", body, "other" if follows else "nothing")
         yield from (Difference(f"case {of}", "nothing", "a case") for of in sorted(rows))
+
+
+def _no_case(of: str) -> CaseRefused:
+    return CaseRefused("no-case", f"There is no case {of[:80]!r}.")
 
 
 def _made(events: list[CaseEvent]) -> Case:
