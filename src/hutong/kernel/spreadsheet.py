@@ -10,7 +10,7 @@ ENCODINGS: Final = ("utf-8-sig", "gb18030")
 
 
 def harmless(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula: an apostrophe before what looks like one. Figures stay figures."""
+    """A cell that no spreadsheet takes for a formula: an apostrophe stands before what looks like one."""
     if cell is None:
         return ""
     if isinstance(cell, bool | int | float):
