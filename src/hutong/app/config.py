@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from hutong.app import checks
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
+from hutong.app.orders_config import OrdersConfig
 from hutong.kernel import addresses, settings
 from hutong.kernel.access.permissions import Role  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.settings import Doc, Problem
@@ -470,6 +471,7 @@ class Config(msgspec.Struct, frozen=True):
     evidence: EvidenceConfig = EvidenceConfig()
     cases: CasesConfig = CasesConfig()
     case_contacts: tuple[CaseContactConfig, ...] = ()
+    orders: OrdersConfig = OrdersConfig()
     risk: RiskConfig = RiskConfig()
     log: LogConfig = LogConfig()
 

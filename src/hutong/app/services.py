@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hutong.app.orders_work import order_desk
 from hutong.app.stage_desk import promotion_desk
 from hutong.calls.alerts.views import AlertViews
 from hutong.calls.evidence.asking import BacktestDesk
@@ -65,6 +66,7 @@ class Services:
         self.lists = ListStore(config.data / "lists")
         self.rules = RuleShelf(config.data, (Path(config.calls.rules_dir),) if config.calls.rules_dir else ())
         self.promotion = promotion_desk(config, self.rules, self.trail, self.people)
+        self.orders = order_desk(config, self.database, self.lists, self.refs)
         self.backtests = BacktestDesk(config.data, self.rules, self.trail)
         self.index = VerdictIndex(config.data)
         self.history = History(self.database, config.node.name)

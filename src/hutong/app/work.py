@@ -13,6 +13,7 @@ from hutong.app.audit_work import AuditWork
 from hutong.app.backtest_work import BacktestWork
 from hutong.app.cases_work import CaseWork
 from hutong.app.config import load_config
+from hutong.app.orders_work import OrderWork
 from hutong.app.retention import (
     carry_over,
     count_calls,
@@ -154,6 +155,7 @@ def work(
         jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs(), *backtests.jobs()]
         jobs += AuditWork(settings, reporter).jobs()
         jobs += CaseWork(settings, SystemClock(), reporter).jobs()
+        jobs += OrderWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
         backtests.stop()

@@ -21,7 +21,7 @@ class OrderDesk:
     """
 
     def __init__(self, orders: Orders, effects: Effects, lists: ListStore) -> None:
-        self.orders, self._effects, self._lists = orders, effects, lists
+        self.orders, self.effects, self._lists = orders, effects, lists
 
     def request(self, wish: Wish, actor: Actor, now_ms: int, *, key: str = "") -> Answer:
         """Ask for an order.
@@ -41,7 +41,7 @@ class OrderDesk:
             self._check_allowed(self.orders.order(of), now_ms)
         answer = self.orders.do(of, deed, actor, now_ms, version=version, key=key)
         if deed.action in {"approve", "lift"}:
-            self._effects.apply(of, now_ms)
+            self.effects.apply(of, now_ms)
         return answer
 
     def _check_allowed(self, order: Order, now_ms: int) -> None:
