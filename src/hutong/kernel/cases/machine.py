@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hutong.kernel.cases.calendar import WorkingCalendar
+    from hutong.kernel.cases.errors import Reason
     from hutong.kernel.cases.model import Action
     from hutong.kernel.cases.types import CaseType
 
@@ -147,6 +148,26 @@ def decide(  # what a decision rests on
     return _done(scene)
 
 
+def possible(kind: CaseType, case: Case, action: Action, actor: Actor, calendar: WorkingCalendar) -> Reason | None:
+    """Why somebody cannot do something with a case as it is, whatever they would say; None where they can."""
+    scene = Scene(kind, case, Request(action), actor, case.changed_ms, calendar, Facts())
+    try:
+        _check_allowed(scene)
+        if action in {"countersign", "decline"}:
+            pending = case.pending
+            if pending is None:
+                return "not-waiting"
+            if action == "countersign" and actor.name == pending.who:
+                return "same-person"
+            if action == "countersign":
+                _check_permission(scene, kind.action(pending.request.action).who)
+        elif _judges(scene) and actor.name == case.acted_by:
+            return "same-person"
+    except CaseRefused as refused:
+        return refused.reason
+    return None
+
+
 def _done(scene: Scene) -> Decision:
     decision = _effect(scene)
     return replace(decision, case=_waking(scene.kind, decision.case, scene.now_ms, scene.calendar))
@@ -236,9 +257,13 @@ def _check_duties(scene: Scene) -> None:
     missing = [kind for kind in scene.kind.action(request.action).proof if kind not in given]
     if missing:
         raise CaseRefused("no-proof", f"{request.action} needs a proof: {', '.join(missing)}.", where="proofs")
-    judges = request.action == "verify" or (request.action == "close" and "verified" not in scene.path)
-    if judges and scene.actor.name == case.acted_by:
+    if _judges(scene) and scene.actor.name == case.acted_by:
         raise CaseRefused("same-person", "Who acted cannot judge it.", fix="Somebody else must.")
+
+
+def _judges(scene: Scene) -> bool:
+    action = scene.request.action
+    return action == "verify" or (action == "close" and "verified" not in scene.path)
 
 
 # Effects

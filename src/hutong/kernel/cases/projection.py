@@ -29,6 +29,8 @@ CASES, EVENTS, COUNTS, KEYS = tables.cases, tables.case_events, tables.case_coun
 #: As the partial indexes have them: SQLite uses these only where it sees the same words, not bound values.
 IS_PART: Final = CASES.c.parent != sa.literal_column("''")
 WAKES: Final = CASES.c.wake_ms > sa.literal_column("0")
+WAITS: Final = CASES.c.waits != sa.literal_column("''")
+IS_OPEN: Final = CASES.c.is_open == sa.literal_column("1")
 #: Divides a register's id from a unit in the name of a counter.
 WITHIN: Final = "\n"
 _CountKey = tuple[str, str, str]
@@ -152,6 +154,8 @@ def row_of(case: Case) -> dict[str, Any]:
         "type": case.type,
         "state": case.state,
         "is_open": int(case.is_open),
+        "level": case.level,
+        "waits": "" if case.pending is None else case.pending.request.action,
         "priority": case.priority,
         "owner": case.owner,
         "unit": case.unit,

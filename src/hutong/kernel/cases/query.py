@@ -42,7 +42,7 @@ class CaseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         states: of these. late_ms: something should have been done before then.
         text: an id, the beginning of a searched field, or part of a title as it is written; digits alone are a number.
-        sort: "due": what must be done first stands first; "changed": what changed last.
+        sort: "due": what must be done first stands first; "changed": what changed last. turned: the other way round.
     """
 
     states: tuple[State, ...] = ()
@@ -54,6 +54,7 @@ class CaseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late_ms: int = 0
     text: str = ""
     sort: Sort = "due"
+    turned: bool = False
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -167,7 +168,7 @@ def _page(
     chosen = (
         sa.select(CASES.c.body)
         .where(*conditions)
-        .order_by(order if query.sort == "due" else order.desc())
+        .order_by(order.desc() if (query.sort == "due") == query.turned else order)
         .limit(limit)
         .offset(offset)
     )

@@ -25,7 +25,7 @@ from hutong.kernel.records import tables
 from hutong.kernel.spreadsheet import bare, decode, harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hutong.kernel.cases.model import Case, Value
     from hutong.kernel.cases.purview import Purview
@@ -168,29 +168,43 @@ class Registers:
         Raises:
             CaseRefused: not allowed; the file is too large, in no encoding that is read, or its header is wrong.
         """
-        self._check(actor, "cases.find")
-        register = self.register(of)
-        kind = self._cases.types[register.type]
-        text, encoding = _decode(content)
-        rows, errors = read_rows(kind, text)
         with self._database.write() as connection:
             self._database.hold(connection, f"register:{of}")
-            known = set(connection.execute(sa.select(CASES.c.item).where(CASES.c.register == of)).scalars())
-            changes, taken = Changes(), 0
-            for number, finding in rows:
-                if finding.item in known:
-                    errors.append(RowError(number, "item", f"{finding.item} is in the register already"))
-                    continue
-                error = self._take(connection, changes, register, finding, actor, now_ms)
-                if error is not None:
-                    errors.append(RowError(number, error.where, error.what))
-                    continue
-                known.add(finding.item)
-                taken += 1
+            changes, done = self._gather(connection, of, content, actor, now_ms)
             changes.write(connection)
-            said = {"taken": taken, "refused": len(errors)}
+            said = {"taken": done.taken, "refused": len(done.errors)}
             self._trail.record(actor.name, actor.address, "cases.import", of, None, said, now_ms=now_ms)
-        return Imported(taken + len(errors), taken, encoding, tuple(sorted(errors, key=lambda it: it.row)))
+        return done
+
+    def try_in(self, of: str, content: bytes, actor: Actor, now_ms: int) -> Imported:
+        """What `take_in` would do now; nothing is written.
+
+        Raises:
+            CaseRefused: as `take_in`.
+        """
+        with self._database.read() as connection:
+            return self._gather(connection, of, content, actor, now_ms)[1]
+
+    def _gather(
+        self, connection: Connection, of: str, content: bytes, actor: Actor, now_ms: int
+    ) -> tuple[Changes, Imported]:
+        self._check(actor, "cases.find")
+        register = self.register(of)
+        text, encoding = _decode(content)
+        rows, errors = read_rows(self._cases.types[register.type], text)
+        known = set(connection.execute(sa.select(CASES.c.item).where(CASES.c.register == of)).scalars())
+        changes, taken = Changes(), 0
+        for number, finding in rows:
+            if finding.item in known:
+                errors.append(RowError(number, "item", f"{finding.item} is in the register already"))
+                continue
+            error = self._take(connection, changes, register, finding, actor, now_ms)
+            if error is not None:
+                errors.append(RowError(number, error.where, error.what))
+                continue
+            known.add(finding.item)
+            taken += 1
+        return changes, Imported(taken + len(errors), taken, encoding, tuple(sorted(errors, key=lambda it: it.row)))
 
     def _take(  # what an item rests on
         self,
@@ -233,8 +247,13 @@ class Registers:
         board = self._cases.board("register-unit", of + WITHIN)
         return {name.partition(WITHIN)[2]: _progress(figures) for name, figures in board.items()}
 
-    def export(self, of: str, out: TextIO, actor: Actor, now_ms: int) -> int:
-        """Write every item as CSV; returns how many. Numbers stand whole, so that it is on the trail.
+    def export(
+        self, of: str, out: TextIO, actor: Actor, now_ms: int, show: Callable[[str], str] = lambda text: text
+    ) -> int:
+        """Write every item as CSV; returns how many. That it was done is on the trail.
+
+        Args:
+            show: makes of a title or a field's value what is written; by default numbers stand whole.
 
         Raises:
             CaseRefused: not allowed, or there is no such register.
@@ -250,8 +269,8 @@ class Registers:
         count = 0
         with self._database.read() as connection:
             for case in _items(connection, of, self._cases.purview):
-                values = (case.id, case.item or "", case.title, case.state, case.unit, case.owner)
-                more = (case.priority, case.due_ms, *(case.fields.get(name, "") for name in names))
+                values = (case.id, case.item or "", show(case.title), case.state, case.unit, case.owner)
+                more = (case.priority, case.due_ms, *(_shown(case.fields.get(name, ""), show) for name in names))
                 writer.writerow([harmless(str(value)) for value in (*values, *more)])
                 count += 1
         return count
@@ -261,6 +280,10 @@ class Registers:
             raise _not_allowed(permission)
         if not self._cases.purview.whole:
             raise CaseRefused("not-allowed", "Only who sees every case keeps registers.")
+
+
+def _shown(value: Value, show: Callable[[str], str]) -> Value:
+    return show(value) if isinstance(value, str) else value
 
 
 def _decode(content: bytes) -> tuple[str, str]:

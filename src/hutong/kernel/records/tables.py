@@ -48,7 +48,7 @@ accounts = Table(
     Column("theme", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("signed_in_ms", BigInteger),
-    Column("agency", Text, nullable=False, server_default=""),  # whose cases alone are seen; empty = no such bound
+    Column("agency", Text, nullable=False, server_default=text("''")),  # whose cases alone are seen; empty = no such bound
 )
 
 agencies = Table(
@@ -87,7 +87,7 @@ tokens = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     Column("used_ms", BigInteger),
-    Column("agency", Text, nullable=False, server_default=""),  # as of accounts
+    Column("agency", Text, nullable=False, server_default=text("''")),  # as of accounts
 )
 
 #: Proofs that failed or passed, by a hash of the name: too coarse to find from it a password that was typed as a name.
@@ -176,6 +176,8 @@ cases = Table(
     Column("type", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("is_open", Integer, nullable=False),  # 1 or 0
+    Column("level", Integer, nullable=False, server_default=text("0")),  # steps of the chain that supervise it
+    Column("waits", Text, nullable=False, server_default=text("''")),  # the action that waits for a second person
     Column("priority", Integer, nullable=False),
     Column("owner", Text, nullable=False),
     Column("unit", Text, nullable=False),
@@ -204,6 +206,13 @@ cases = Table(
     Index("ix_cases_type_changed", "type", "changed_ms", "state"),
     Index("ix_cases_register_changed", "register", "changed_ms", "state", "unit", "owner"),
     Index("ix_cases_parent", "parent", sqlite_where=text("parent <> ''"), postgresql_where=text("parent <> ''")),
+    Index(
+        "ix_cases_late",
+        *("next_due_ms", "unit", "level", "owner"),
+        sqlite_where=text("is_open = 1"),
+        postgresql_where=text("is_open = 1"),
+    ),
+    Index("ix_cases_waits", "next_due_ms", sqlite_where=text("waits <> ''"), postgresql_where=text("waits <> ''")),
     Index("ix_cases_wake_ms", "wake_ms", sqlite_where=text("wake_ms > 0"), postgresql_where=text("wake_ms > 0")),
 )
 
