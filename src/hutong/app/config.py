@@ -12,6 +12,7 @@ from msgspec import Meta
 from hutong.app import checks
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.app.orders_config import OrdersConfig
+from hutong.app.reports_config import ReportsConfig
 from hutong.kernel import addresses, settings
 from hutong.kernel.access.permissions import Role  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.settings import Doc, Problem
@@ -472,6 +473,7 @@ class Config(msgspec.Struct, frozen=True):
     cases: CasesConfig = CasesConfig()
     case_contacts: tuple[CaseContactConfig, ...] = ()
     orders: OrdersConfig = OrdersConfig()
+    reports: ReportsConfig = ReportsConfig()
     risk: RiskConfig = RiskConfig()
     log: LogConfig = LogConfig()
 

@@ -14,6 +14,7 @@ from hutong.app.backtest_work import BacktestWork
 from hutong.app.cases_work import CaseWork
 from hutong.app.config import load_config
 from hutong.app.orders_work import OrderWork
+from hutong.app.reports_work import ReportWork
 from hutong.app.retention import (
     carry_over,
     count_calls,
@@ -156,6 +157,7 @@ def work(
         jobs += AuditWork(settings, reporter).jobs()
         jobs += CaseWork(settings, SystemClock(), reporter).jobs()
         jobs += OrderWork(settings, reporter).jobs()
+        jobs += ReportWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
         backtests.stop()
