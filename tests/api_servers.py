@@ -15,6 +15,7 @@ import uvloop
 from litestar import Litestar
 
 from ask_servers import until
+from case_samples import CALENDAR, TYPES
 from hutong.calls import console
 from hutong.calls.api import Api, ApiLimits, ApiParts
 from hutong.calls.evidence.desk import PromotionDesk
@@ -23,11 +24,15 @@ from hutong.calls.evidence.store import EvidenceStore
 from hutong.calls.index import VerdictIndex
 from hutong.calls.rule_book import RuleShelf
 from hutong.kernel.access.people import People
-from hutong.kernel.access.permissions import permissions_of
+from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.cases.api import CaseParts, case_section
+from hutong.kernel.cases.attachments import Attachments
+from hutong.kernel.cases.purview import WHOLE
+from hutong.kernel.cases.store import Cases
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.lists import ListStore
 from hutong.kernel.metrics import Metrics
@@ -101,7 +106,11 @@ class ApiServer:
                 patience_s=patience_s,
             )
         )
-        self.api = WholeApi([self.calls.section], "0", meters, Frame([console.HOME], console.TEXTS))
+        self.cases = Cases(self.database, TYPES, CALENDAR, "node1", WHOLE)
+        parts = CaseParts(lambda: self.cases, self.database, Attachments(data, self.database))
+        self.api = WholeApi(
+            [self.calls.section, case_section(parts, desk)], "0", meters, Frame([console.HOME], console.TEXTS)
+        )
         guard = Guard(
             Sessions(self.database, 12, 60),
             self.tokens,
@@ -146,8 +155,8 @@ class ApiServer:
         self.data.mkdir(parents=True, exist_ok=True)
         self.database.open()
         self.lists.open()
-        for role in ("viewer", "analyst", "operator", "auditor", "administrator"):
-            self.people.add(role, role.title(), role, self.now_ms)  # type: ignore[arg-type]
+        for role in ROLES:
+            self.people.add(role, role.title(), role, self.now_ms)
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(listener.getsockname()[1])
         config = uvicorn.Config(

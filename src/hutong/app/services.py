@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hutong.app.cases_work import open_cases
 from hutong.app.orders_work import order_desk
 from hutong.app.stage_desk import promotion_desk
 from hutong.calls.alerts.views import AlertViews
@@ -23,6 +25,7 @@ from hutong.kernel.access.refs import Refs
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.cases.attachments import Attachments
 from hutong.kernel.errors import HutongError
 from hutong.kernel.lists import ListStore
 from hutong.kernel.numbering import Numbering
@@ -31,6 +34,7 @@ from hutong.kernel.records.database import Database, database_url
 if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.calls.live.feed import SnapshotSource
+    from hutong.kernel.cases.store import Cases
     from hutong.kernel.clock import Clock
     from hutong.kernel.reporter import Reporter
 
@@ -57,6 +61,7 @@ class Services:
         self.config, self.clock, self.reporter, self.file = config, clock, reporter, file
         self.live = source or LiveSource(config.data)
         self.database = Database(database_url(config.records.url, config.data))
+        self.attachments = Attachments(config.data, self.database)
         self.people = People(self.database)
         self.sessions = Sessions(self.database, config.access.session_hours, config.access.idle_minutes)
         self.tokens = Tokens(self.database, config.access.token_days)
@@ -75,6 +80,15 @@ class Services:
         self.duty = DutyReader(self.alerts, self.rules, clock)
         self.provider = _provider(config)
         self.card = RedressCard(config.data / "keys", config.node.name, config.sip.redress_url, clock)
+
+    @cached_property
+    def cases(self) -> Cases:
+        """Every case, once somebody asks: a wrong type in the data folder must not keep the other pages away.
+
+        Raises:
+            CaseError: a type or a year of the calendar is wrong.
+        """
+        return open_cases(self.config, self.database)
 
     def open(self) -> None:
         """Open what needs it.

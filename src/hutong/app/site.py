@@ -29,6 +29,7 @@ from hutong.calls.live.duty import REFRESH_S
 from hutong.calls.live.feed import LiveFeed
 from hutong.kernel.access import pages as access
 from hutong.kernel.audit.standing import read_standing
+from hutong.kernel.cases.api import CaseParts, case_section
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web import frame as web
 from hutong.kernel.web.api.desk import Desk as ApiDesk
@@ -95,7 +96,17 @@ class Site:
         asked = Buckets(config.api.requests_per_second)
         self._api_desk = ApiDesk(services.trail, services.clock, asked, self._meters)
         self._calls_api = self._calls_api_of()
-        self._api = WholeApi([self._calls_api.section], version("hutong"), self._meters, self._frame)
+        self._api = WholeApi(
+            [
+                self._calls_api.section,
+                case_section(
+                    CaseParts(lambda: services.cases, services.database, services.attachments), self._api_desk
+                ),
+            ],
+            version("hutong"),
+            self._meters,
+            self._frame,
+        )
         self.console = self._private()
         self.public = self._open_to_all()
 

@@ -96,7 +96,7 @@ class CaseReader:
         """How many cases of a scope are in each state."""
         found = dict.fromkeys(STATES, 0)
         with self._database.read() as connection:
-            for _, state, count in self._counts(connection, scope, COUNTS.c.name == name, name):
+            for _, state, count in self._counts(connection, scope, COUNTS.c.name == name.replace("\0", "\ufffd"), name):
                 found[state] += count
         return found
 
@@ -202,7 +202,7 @@ def _conditions(connection: Connection, query: CaseQuery, purview: Purview) -> l
 def _narrowed(query: CaseQuery, purview: Purview) -> list[sa.ColumnElement[bool]]:
     """Whose and where, the fewest first. The others stand in a form that no index knows: SQLite would guess wrong."""
     names = ("parent", "owner", "register", "unit", "type")
-    equal = [(CASES.c[name], value) for name in names if (value := getattr(query, name))]
+    equal = [(CASES.c[name], value) for name in names if (value := getattr(query, name).replace("\0", "\ufffd"))]
     found = [
         column == value if at == 0 else sa.func.coalesce(column, "") == value
         for at, (column, value) in enumerate(equal)

@@ -114,7 +114,13 @@ class Desk:
         except HutongError as error:
             raise trail_unavailable() from error
 
-    def unmask(self, request: AnyRequest, purpose: str, **what: Any) -> None:  # noqa: ANN401  # as above
+    def unmask(
+        self,
+        request: AnyRequest,
+        purpose: str,
+        permission: str = "numbers.unmask",
+        **what: Any,  # noqa: ANN401  # as above
+    ) -> None:
         """Record that whole numbers will be shown; `purpose` is the header's value.
 
         Raises:
@@ -122,7 +128,7 @@ class Desk:
             Problem: 422 without a purpose, 503 where it cannot be recorded.
         """
         viewer: Viewer = request.user
-        demand(viewer, "numbers.unmask")
+        demand(viewer, permission)
         self.record(request, "numbers.unmask", purpose=read_purpose(purpose), **what)
         self._meters.unmasked()
 
@@ -172,24 +178,34 @@ def trail_unavailable() -> Problem:
 
 
 def read_purpose(header: str) -> str:
-    """What for, from the value of the header PURPOSE: UTF-8, percent-encoded, because headers hold no other scripts.
+    """What for, from the value of the header PURPOSE.
 
     Raises:
-        Problem: 422, it says nothing, too much, or is not encoded so.
+        Problem: 422, it says nothing, or what `read_header` raises.
     """
-    try:
-        said = unquote_to_bytes(header.encode("ascii")).decode().strip()
-    except ValueError:
-        raise Problem(
-            422, "/problems/purpose-unreadable", "Purpose unreadable", f"{PURPOSE} is not percent-encoded UTF-8."
-        ) from None
+    said = read_header(header, PURPOSE)
     if not said:
         raise Problem(
             422, "/problems/purpose-missing", "No purpose", f"Say in the header {PURPOSE} what the purpose of this is."
         )
+    return said
+
+
+def read_header(header: str, name: str) -> str:
+    """The text of a header: UTF-8, percent-encoded, because headers hold no other scripts.
+
+    Raises:
+        Problem: 422, it says too much, or is not encoded so.
+    """
+    kind, title = ("purpose", "Purpose") if name == PURPOSE else ("header", "Header")
+    try:
+        said = unquote_to_bytes(header.encode("ascii")).decode().strip()
+    except ValueError:
+        detail = f"{name} is not percent-encoded UTF-8."
+        raise Problem(422, f"/problems/{kind}-unreadable", f"{title} unreadable", detail) from None
     if len(said) > LONGEST_PURPOSE:
-        detail = f"{PURPOSE} has more than {LONGEST_PURPOSE} characters."
-        raise Problem(422, "/problems/purpose-unreadable", "Purpose unreadable", detail)
+        detail = f"{name} has more than {LONGEST_PURPOSE} characters."
+        raise Problem(422, f"/problems/{kind}-unreadable", f"{title} unreadable", detail)
     return said
 
 
