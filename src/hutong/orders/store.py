@@ -56,7 +56,7 @@ class Orders(OrderReader):
     ) -> None:
         super().__init__(database)
         self.numbering, self.bounds, self.node = numbering, bounds, node
-        self._name = name
+        self.name = name
         self._trail = Trail(database)
 
     def request(self, wish: Wish, actor: Actor, now_ms: int, *, key: str = "") -> Answer:
@@ -194,7 +194,7 @@ class Orders(OrderReader):
 
     def _scope(self, order: Order) -> str:
         """A scope on the trail and in events: numbers by their references."""
-        return f"{order.target}:{self._name(order.key)}" + (f"-{self._name(order.last)}" if order.last else "")
+        return f"{order.target}:{self.name(order.key)}" + (f"-{self.name(order.last)}" if order.last else "")
 
     def _shown(self, order: Order) -> dict[str, Any]:
         """What the trail says of an order."""
