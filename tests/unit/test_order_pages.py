@@ -1,0 +1,151 @@
+"""The pages of orders: what waits stands first, two persons decide, numbers are whole only for a purpose."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from console_pages import NOW, ConsoleSite
+from hutong import orders as package
+from hutong.orders import pages
+from hutong.orders.model import Actor
+from order_samples import EVERYTHING, Station, wish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from httpx import Response
+
+HOME = Path(package.__file__).parent
+NUMBER = "13900001111"
+FORM = {
+    "kind": "block",
+    "target": NUMBER,
+    "role": "caller",
+    "agency": "示例市公安局",
+    "document": "示公〔2027〕1号",
+    "basis": "fraud-act-11",
+    "reason": f"涉案号码 {NUMBER}",
+    "days": "30",
+    "key": "k1",
+}
+
+
+class Packs:
+    """Makes packs of nothing."""
+
+    def of_order(self, of: str, purpose: str, actor: Actor, now_ms: int) -> bytes:
+        return f"{of} {purpose} {actor.name} {now_ms}".encode()
+
+
+class Site(ConsoleSite):
+    """With orders."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data, texts=[], folders=[HOME])
+        self.station = Station(self.database, data)
+        self.station.told.at_ms = NOW * 1000
+        self.build(
+            pages.routes(self.console, desk=self.station.desk, trail=self.trail, evidence=Packs)  # type: ignore[arg-type]
+        )
+
+    def asked(self, **fields: object) -> str:
+        by = Actor("analyst-1", EVERYTHING)
+        return self.station.desk.request(wish(target=NUMBER, **fields), by, NOW * 1000).order
+
+
+@pytest.fixture
+def site(data_folder: Path) -> Iterator[Site]:
+    one = Site(data_folder)
+    yield one
+    one.station.lists.close()
+    one.close()
+
+
+def text_of(response: Response) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.text)))
+
+
+def test_an_order_is_asked_for_approved_by_another_and_lifted(site: Site) -> None:
+    analyst, operator = site.browser("analyst"), site.browser("operator")
+    assert analyst.get("/orders/new", lang="en").status_code == 200
+    asked = analyst.post("/orders/new", **FORM)
+    assert asked.status_code == 303
+    place = asked.headers["location"].partition("?")[0]
+    assert analyst.post("/orders/new", **FORM).headers["location"].startswith(place)  # sent twice: one order
+    first = text_of(operator.get("/orders", lang="en"))
+    assert "1 orders wait for approval" in first
+    assert NUMBER not in first
+    assert analyst.post(f"{place}/approve").status_code == 403
+    assert operator.post(f"{place}/approve", version="1").status_code == 303
+    told = text_of(operator.get(place, lang="en"))
+    assert "in force after 0 ms" in told
+    assert "Art. 11" in told or "art. 11" in told
+    assert operator.post(f"{place}/lift", reason="").status_code == 422
+    assert operator.post(f"{place}/lift", reason=f"误封 {NUMBER}").status_code == 303
+    ended = operator.get(f"{place}?done=lifted", lang="zh")
+    assert "已解除" in text_of(ended)
+    assert NUMBER not in ended.text
+    assert operator.post(f"{place}/lift", reason="再次").status_code == 409
+    assert site.station.lists.count() == 0
+    assert site.errors == []
+
+
+def test_what_is_wrong_is_said_and_what_was_written_stays(site: Site) -> None:
+    operator = site.browser("operator")
+    for change, status, words in (
+        ({"target": "110", "role": "callee"}, 422, "must always be reached"),
+        ({"target": "95588"}, 422, "confirm it"),
+        ({"days": "4000"}, 422, "beyond what is allowed"),
+        ({"basis": ""}, 422, "Choose a legal basis"),
+        ({"kind": "nothing"}, 422, "missing or wrong"),
+        ({"begins": "2027-13-99"}, 422, "within 90 days"),
+    ):
+        answer = operator.post("/orders/new", **{**FORM, **change})
+        assert (answer.status_code, words in text_of(answer)) == (status, True), change
+        assert "示公〔2027〕1号" in answer.text
+    mine = site.station.desk.request(wish(target=NUMBER), Actor("operator-1", EVERYTHING), NOW * 1000).order
+    assert "Another person must approve it" in text_of(operator.get(f"/orders/{mine}", lang="en"))
+    answer = operator.post(f"/orders/{mine}/approve")
+    assert (answer.status_code, "Nobody decides" in text_of(answer)) == (422, True)
+    assert operator.get("/orders/none").status_code == 404
+
+
+def test_numbers_are_whole_only_for_a_purpose_that_is_on_the_trail(site: Site) -> None:
+    of = site.asked(reason=f"涉案 {NUMBER}")
+    operator = site.browser("operator")
+    assert NUMBER not in operator.get(f"/orders/{of}").text
+    assert operator.post(f"/orders/{of}", purpose="police").status_code == 422
+    whole = operator.post(f"/orders/{of}", purpose="police", detail="示公〔2027〕1号")
+    assert NUMBER in whole.text
+    assert site.trail.page()[0].deed == "numbers.unmask"
+    found = operator.post("/orders/search", number=NUMBER)
+    assert of in found.text
+    assert NUMBER not in found.text
+    assert operator.post("/orders/search", number="nothing").status_code == 422
+    auditor = site.browser("auditor")
+    assert auditor.get(f"/orders/{of}").status_code == 200
+    assert auditor.post(f"/orders/{of}", purpose="police", detail="abcdef").status_code == 403
+
+
+def test_a_pack_is_a_download_for_a_purpose(site: Site) -> None:
+    of = site.asked()
+    made = site.browser("operator").post(f"/orders/{of}/pack", purpose="配合侦查")
+    assert made.headers["content-disposition"] == f'attachment; filename="evidence-{of}.zip"'
+    assert "配合侦查 operator-1" in made.content.decode()
+    assert site.browser("analyst").post(f"/orders/{of}/pack", purpose="配合侦查").status_code == 403
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_table_filters_and_pages_in_both_languages(site: Site, lang: str) -> None:
+    site.asked(document="甲1")
+    site.asked(document="乙2", kind="limit", per_hour=5)
+    page = site.browser("analyst").get("/orders?kind=limit&state=requested&sort=ends&text=乙", lang=lang)
+    assert page.status_code == 200
+    region = page.text[page.text.index('id="orders"') :]
+    assert "乙2" in region
+    assert "甲1" not in region
