@@ -128,7 +128,8 @@ class CaseReader:
             column = CASES.c[scope]
             chosen = sa.select(column, CASES.c.state, sa.func.count()).where(column != "", *self.purview.conditions())
             counted = chosen if name is None else chosen.where(column == name)
-            yield from connection.execute(counted.group_by(column, CASES.c.state).order_by(column)).tuples()
+            for at, state, n in connection.execute(counted.group_by(column, CASES.c.state).order_by(column)):
+                yield at, state, n
 
     def lateness(self, now_ms: int) -> list[Late]:
         """Of each unit with open cases how many are late, the most first."""
