@@ -58,7 +58,7 @@ class AppealDesk:
         self.refs = Refs(data / "keys" / "refs.key")
         self.cases = Cases(database, TYPES, CALENDAR, "node1", WHOLE)
         self.codes = Codes(database, self.refs, data / "keys" / "codes.key", Postbox(self.sent, lambda *_: None, 0))
-        self.store = AppealStore(database, self.cases, self.refs, self.numbering, 180)
+        self.store = AppealStore(database, lambda: self.cases, self.refs, self.numbering, 180)
         self.lists = ListStore(data / "lists")
         self.lists.open()
         self.marks = Marks(database, data / "marks")

@@ -15,7 +15,7 @@ from hutong.appeals.codes import CODE_MS, KEPT_MS, PROOF_MS, TRIES, TooManyCodes
 from hutong.appeals.effect import Lifting
 from hutong.appeals.figures import figures
 from hutong.appeals.model import AppealRefused
-from hutong.appeals.store import AppealQuery
+from hutong.appeals.store import AppealQuery, wrongly_blocked
 from hutong.kernel.access.trail import Trail, TrailQuery
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.records import tables
@@ -194,7 +194,7 @@ def test_lifting_is_done_once_wherever_it_is_killed(desk: AppealDesk, database: 
         desk.lifting.run(MONDAY + HOUR + 1000)
         assert desk.lifting.run(MONDAY + HOUR + 2000) == 0
         check_lifted(desk, database, appeal, desk.key(number))
-    assert {key for key, _ in desk.store.wrong()} == {desk.key(f"1380013800{n}") for n in range(len(KILLED_AT))}
+    assert {key for key, _ in wrongly_blocked(database, desk.refs)} == {desk.key(f"1380013800{n}") for n in range(len(KILLED_AT))}
 
 
 def check_lifted(desk: AppealDesk, database: Database, appeal: Appeal, key: int) -> None:
@@ -235,4 +235,4 @@ def test_figures_and_forgetting(desk: AppealDesk, database: Database) -> None:
     with database.read() as connection:
         kept = connection.execute(sa.select(tables.appeals).where(tables.appeals.c.decided_ms.is_not(None))).all()
     assert all((it.number, it.words, it.contact, it.reasons, it.blocks) == ("", "", "", "", "[]") for it in kept)
-    assert desk.store.wrong() == []
+    assert wrongly_blocked(database, desk.refs) == []

@@ -42,7 +42,7 @@ def victim(seq: int, callee: str = CALLEE) -> Victim:
 @pytest.fixture
 def handoffs(database: Database, tmp_path: Path) -> Handoffs:
     cases = Cases(database, TYPES, CALENDAR, "node1", WHOLE)
-    return Handoffs(database, cases, Refs(tmp_path / "refs.key"), NUMBERING, "node1", 60 * MINUTE)
+    return Handoffs(database, lambda: cases, Refs(tmp_path / "refs.key"), NUMBERING, "node1", 60 * MINUTE)
 
 
 def nothing(*_said: str) -> None:

@@ -49,6 +49,8 @@ PLACES = (
     Place("/alerts", "verdicts.read"),
     Place("/numbers/{ref}", "numbers.read"),
     Place("/search", "numbers.read"),
+    Place("/appeals", "appeals.read"),
+    Place("/handoffs", "handoffs.read"),
     Place("/lists", "lists.read"),
     Place("/lists/new", "lists.change"),
     Place("/lists/import", "lists.change"),

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from hutong.app import checks
+from hutong.app.appeals_config import AppealsConfig, HandoffConfig
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.app.orders_config import OrdersConfig
 from hutong.app.reports_config import ReportsConfig
@@ -473,6 +474,8 @@ class Config(msgspec.Struct, frozen=True):
     cases: CasesConfig = CasesConfig()
     case_contacts: tuple[CaseContactConfig, ...] = ()
     orders: OrdersConfig = OrdersConfig()
+    appeals: AppealsConfig = AppealsConfig()
+    handoff: HandoffConfig = HandoffConfig()
     reports: ReportsConfig = ReportsConfig()
     risk: RiskConfig = RiskConfig()
     log: LogConfig = LogConfig()
@@ -533,11 +536,14 @@ def check_config(config: Config) -> Iterator[Problem]:
 
 def _told(config: Config) -> Iterator[Problem]:
     """A webhook comes with its secret, letters with a sender."""
-    for section in ("alerts", "cases"):
+    for section in ("alerts", "cases", "handoff"):
         told = getattr(config, section)
         if told.webhook_url and not told.webhook_secret:
             fix = f"Set {section}.webhook_secret too."
             yield Problem((section, "webhook_secret"), "the webhook has no secret.", fix)
+    if config.appeals.code_webhook_url and not config.appeals.code_webhook_secret:
+        fix = "Set appeals.code_webhook_secret too."
+        yield Problem(("appeals", "code_webhook_secret"), "the gateway for codes has no secret.", fix)
     if config.cases.smtp_server and not config.cases.smtp_sender:
         yield Problem(("cases", "smtp_sender"), "letters have no sender.", "Set cases.smtp_sender too.")
 

@@ -23,7 +23,7 @@ from hutong.kernel.metrics import Metric
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SYSTEMS = ("calls", "orders", "risk", "simulation")
+SYSTEMS = ("appeals", "calls", "handoff", "orders", "risk", "simulation")
 
 _SOURCE = Path(__file__).resolve().parents[1]
 _MEANINGS = Path(__file__).with_name("log_events.toml")

@@ -7,8 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hutong.app.appeals_work import appeal_desk, codes_of
 from hutong.app.cases_work import open_cases
+from hutong.app.handoff_work import handoffs_of
 from hutong.app.orders_work import order_desk
+from hutong.app.reports_work import open_reports
 from hutong.app.stage_desk import promotion_desk
 from hutong.calls.alerts.views import AlertViews
 from hutong.calls.evidence.asking import BacktestDesk
@@ -33,10 +36,14 @@ from hutong.kernel.records.database import Database, database_url
 
 if TYPE_CHECKING:
     from hutong.app.config import Config
+    from hutong.appeals.codes import Codes
+    from hutong.appeals.desk import AppealDesk
     from hutong.calls.live.feed import SnapshotSource
+    from hutong.handoff.store import Handoffs
     from hutong.kernel.cases.store import Cases
     from hutong.kernel.clock import Clock
     from hutong.kernel.reporter import Reporter
+    from hutong.reports.store import Reports
 
 
 class Services:
@@ -90,6 +97,30 @@ class Services:
         """
         return open_cases(self.config, self.database)
 
+    @cached_property
+    def appeals(self) -> AppealDesk:
+        """Where people decide appeals."""
+        return appeal_desk(self)
+
+    @cached_property
+    def codes(self) -> Codes:
+        """One-time codes of appeals."""
+        return codes_of(self.config, self.database, self.refs, self.clock, self.reporter)
+
+    @cached_property
+    def handoffs(self) -> Handoffs:
+        """Hand-offs to the dissuasion desk."""
+        return handoffs_of(self.config, self.database, lambda: self.cases, self.refs)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Reports from people, once somebody asks.
+
+        Raises:
+            CaseError: a case type is wrong. RuleError: a rule of opening is wrong.
+        """
+        return open_reports(self.config, self.database)
+
     def open(self) -> None:
         """Open what needs it.
 
@@ -113,6 +144,7 @@ class Services:
         """Let go of everything."""
         if self.provider is not None:
             self.provider.close()
+        self.codes.postbox.close()
         self.lists.close()
         self.database.close()
 

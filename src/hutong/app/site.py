@@ -15,11 +15,18 @@ from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
 from hutong.app import console as app_console
+from hutong.app import reports_site
+from hutong.app.appeals_work import public_desk
 from hutong.app.console import health, settings
 from hutong.app.console.health_facts import HealthSource
 from hutong.app.console.metrics_files import merged_metrics
+from hutong.app.handoff_work import desks_of
 from hutong.app.screen import trunks_of
 from hutong.app.up import processes_of
+from hutong.appeals import api as appeals_api
+from hutong.appeals import pages as appeals_pages
+from hutong.appeals import public_api as appeals_public_api
+from hutong.appeals import public_pages as appeals_public_pages
 from hutong.calls import console as calls_console
 from hutong.calls import metrics, redress_pages
 from hutong.calls.api import Api, ApiLimits, ApiParts
@@ -27,6 +34,8 @@ from hutong.calls.console import alerts, backtests, call, lists, live, numbers, 
 from hutong.calls.console.rule_stages import StageViews
 from hutong.calls.live.duty import REFRESH_S
 from hutong.calls.live.feed import LiveFeed
+from hutong.handoff import api as handoff_api
+from hutong.handoff import pages as handoff_pages
 from hutong.kernel.access import pages as access
 from hutong.kernel.audit.standing import read_standing
 from hutong.kernel.cases.api import CaseParts, case_section
@@ -61,10 +70,14 @@ _MORE_PATIENCE_S: Final = 1.0
 #: Bytes of a request; who takes files says so. What nobody has signed in for must not fill the memory.
 _LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
+_HOMES: Final = (appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME)
 NAV: Final = (
     NavItem("watch", "/", "nav.live", "live.read", "l"),
     NavItem("watch", "/verdicts", "nav.verdicts", "verdicts.read", "v"),
     NavItem("watch", "/alerts", "nav.alerts", "verdicts.read", "w"),
+    NavItem("casework", "/appeals", "nav.appeals", "appeals.read", "e"),
+    NavItem("casework", "/handoffs", "nav.handoffs", "handoffs.read", "d"),
+    NavItem("casework", "/reports", "nav.reports", "reports.read", "o"),
     NavItem("rules", "/lists", "nav.lists", "lists.read", "i"),
     NavItem("rules", "/rules", "nav.rules", "rules.read", "r"),
     NavItem("rules", "/trunks", "nav.trunks", "trunks.read", "t"),
@@ -87,7 +100,9 @@ class Site:
         self._services = services
         self._public_port = public_port
         config = services.config
-        self._frame = web.Frame([access.HOME, calls_console.HOME, app_console.HOME], [*calls_console.TEXTS, _TEXTS])
+        self._frame = web.Frame(
+            [access.HOME, calls_console.HOME, app_console.HOME, *_HOMES], [*calls_console.TEXTS, _TEXTS]
+        )
         self._console = Console(self._frame, NAV, config.node.name, services.clock, config.calls.time_zone)
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
         self._wall = live.Wall(self._frame, facts, lambda: services.duty.now)
@@ -99,9 +114,12 @@ class Site:
         self._api = WholeApi(
             [
                 self._calls_api.section,
+                reports_site.section(services, self._api_desk),
                 case_section(
                     CaseParts(lambda: services.cases, services.database, services.attachments), self._api_desk
                 ),
+                appeals_api.section(services.appeals, self._api_desk),
+                handoff_api.section(services.handoffs, services.numbering, self._api_desk),
             ],
             version("hutong"),
             self._meters,
@@ -138,6 +156,8 @@ class Site:
                 *access.access_routes(self._console, self._desk(), services.provider),
                 *self._calls_pages(),
                 *self._node_pages(),
+                *reports_site.console_pages(services, self._console),
+                *self._redress_pages(),
                 *self._api.routes,
                 *_for_machines(self.feed, services),
                 _static(),
@@ -216,6 +236,12 @@ class Site:
             ),
         ]
 
+    def _redress_pages(self) -> list[Any]:
+        it, console = self._services, self._console
+        enabled = bool(desks_of(it.config, it.clock))
+        handed = handoff_pages.Pages(console, it.handoffs, it.numbering, it.trail, enabled=enabled)
+        return [*appeals_pages.routes(console, desk=it.appeals, trail=it.trail), *handoff_pages.routes(handed)]
+
     def _calls_api_of(self) -> Api:
         it, config = self._services, self._services.config
         limits = config.api
@@ -252,18 +278,24 @@ class Site:
         )
 
     def _open_to_all(self) -> ASGIApp:
-        services = self._services
+        services, node = self._services, self._services.config.node.name
+        desk = public_desk(services, services.appeals, services.codes, self._frame)
+        appeals = appeals_public_pages.PublicPages(self._frame, desk, node, self.guard.address_of)
         litestar = Litestar(
             route_handlers=[
-                *redress_pages.routes(self._frame, services.card, services.config.node.name),
+                *redress_pages.routes(self._frame, services.card, node),
+                *reports_site.public_routes(services, self._frame, self.guard.address_of),
+                *appeals_public_pages.routes(appeals),
+                *appeals_public_api.routes(desk, self.guard.address_of),
                 _static(),
             ],
             exception_handlers=error_handlers(public_page(self._frame)),
             after_exception=[self._went_wrong],
+            request_max_body_size=_LONGEST_BODY,
             openapi_config=None,
             logging_config=None,
         )
-        return with_security_headers(litestar)
+        return with_security_headers(reports_site.gated(litestar, services, self.guard.address_of))
 
     @contextlib.asynccontextmanager
     async def _life(self, _application: Litestar) -> AsyncIterator[None]:
@@ -315,7 +347,7 @@ class Site:
 def _static() -> Any:  # noqa: ANN401  # what Litestar takes
     return create_static_files_router(
         path="/static",
-        directories=[web.STATIC, access.STATIC, calls_console.STATIC],
+        directories=[web.STATIC, access.STATIC, calls_console.STATIC, appeals_public_pages.STATIC, reports_site.STATIC],
         cache_control=None,
         opt=OPEN,
     )

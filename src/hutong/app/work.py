@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from hutong.app.alert_work import AlertWork
+from hutong.app.appeals_work import AppealWork
 from hutong.app.audit_work import AuditWork
 from hutong.app.backtest_work import BacktestWork
 from hutong.app.cases_work import CaseWork
 from hutong.app.config import load_config
+from hutong.app.handoff_work import HandoffWork
 from hutong.app.orders_work import OrderWork
 from hutong.app.reports_work import ReportWork
 from hutong.app.retention import (
@@ -151,15 +153,19 @@ def work(
     alerts = AlertWork(settings, SystemClock(), reporter)
     scoring = ScoringWork(settings, config)
     backtests = BacktestWork(settings, config, SystemClock())
+    handoffs = HandoffWork(settings, SystemClock(), reporter)
     alerts.start()
+    handoffs.start()
     try:
         jobs = [*jobs_of(settings), *alerts.jobs(reporter.metrics), *scoring.jobs(), *backtests.jobs()]
         jobs += AuditWork(settings, reporter).jobs()
         jobs += CaseWork(settings, SystemClock(), reporter).jobs()
         jobs += OrderWork(settings, reporter).jobs()
+        jobs += [*AppealWork(settings, SystemClock(), reporter).jobs(), *handoffs.jobs()]
         jobs += ReportWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
         backtests.stop()
         scoring.stop()
+        handoffs.stop()
         alerts.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 from litestar import get, post
-from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from hutong.appeals import bodies
 from hutong.appeals.bodies import AppealPage, AppealTold, Decision
@@ -57,11 +57,11 @@ def _routes(appeals: AppealDesk, desk: Desk) -> list[HTTPRouteHandler]:
         "Open ones first, those due first before the others; numbers are masked.",
     )
     def page(
-        state: FromQuery[Literal["", "open", "upheld", "lifted"]] = "",
+        state_: Annotated[Literal["", "open", "upheld", "lifted"], QueryParameter(name="state")] = "",
         limit: Annotated[int, QueryParameter(ge=1, le=500, description="最多条数 / at most so many")] = 50,
         offset: Annotated[int, QueryParameter(ge=0, le=1_000_000, description="跳过条数 / skip so many")] = 0,
     ) -> AppealPage:
-        query = AppealQuery(state)
+        query = AppealQuery(state_)
         return _done(
             lambda: AppealPage(
                 [appeal_told(it, appeals.number(it)) for it in store.page(query, limit, offset)], store.count(query)

@@ -25,7 +25,7 @@ class AppealDesk:
     """
 
     def __init__(self, store: AppealStore, blocks: BlockPort, lifting: Lifting, numbering: Numbering) -> None:
-        self.store, self._blocks, self._lifting, self._numbering = store, blocks, lifting, numbering
+        self.store, self.blocks, self._lifting, self._numbering = store, blocks, lifting, numbering
 
     def number(self, appeal: Appeal) -> str:
         """The number, masked; empty once it is forgotten."""
@@ -35,7 +35,7 @@ class AppealDesk:
     def now(self, appeal: Appeal, now_ms: int) -> tuple[Block, ...]:
         """What blocks the number now."""
         key = self.store.key_of(appeal)
-        return () if key is None else self._blocks.blocks(key, now_ms)
+        return () if key is None else self.blocks.blocks(key, now_ms)
 
     def events(self, appeal: Appeal) -> list[CaseEvent]:
         """What happened to its case."""

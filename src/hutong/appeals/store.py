@@ -28,7 +28,7 @@ from hutong.kernel.cases.model import Actor, Finding, Proof, Request
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hutong.appeals.codes import Codes, Proven
     from hutong.appeals.model import Reason, State, Verdict
@@ -57,14 +57,25 @@ class AppealStore:
     """Appeals.
 
     Args:
-        database: opened by whoever made it. cases: where their cases are. refs: names numbers.
+        database: opened by whoever made it. cases: gives where their cases are, once it is asked. refs: names numbers.
         numbering: says whose a number is. days: for how long a number is allowed that more than its own entry blocked.
     """
 
-    def __init__(self, database: Database, cases: Cases, refs: Refs, numbering: Numbering, days: int) -> None:
-        self._database, self.cases, self._refs, self._numbering = database, cases, refs, numbering
+    def __init__(
+        self, database: Database, cases: Callable[[], Cases], refs: Refs, numbering: Numbering, days: int
+    ) -> None:
+        self._database, self._cases, self._refs, self._numbering = database, cases, refs, numbering
         self._trail = Trail(database)
         self._days = days
+
+    @property
+    def cases(self) -> Cases:
+        """Where the cases are.
+
+        Raises:
+            CaseError: a type of cases is wrong.
+        """
+        return self._cases()
 
     # Reading
 
@@ -105,6 +116,12 @@ class AppealStore:
         with self._database.read() as connection:
             return int(connection.execute(chosen).scalar_one())
 
+    def waiting(self) -> int:
+        """How many decided liftings have yet to take effect."""
+        chosen = sa.select(sa.func.count()).where(_ROWS.c.state == "lifted", _ROWS.c.effect_ms.is_(None))
+        with self._database.read() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
     def states(self) -> dict[State, int]:
         """How many appeals there are in each state."""
         chosen = sa.select(_ROWS.c.state, sa.func.count()).group_by(_ROWS.c.state)
@@ -119,14 +136,6 @@ class AppealStore:
     def open_of(self, key: int) -> Appeal | None:
         """The appeal about a number that is not decided yet."""
         return next(iter(self.page(AppealQuery("open", self._refs.ref(key)), 1)), None)
-
-    def wrong(self) -> list[tuple[int, Appeal]]:
-        """Keys of numbers that were blocked by mistake, as far as they are kept, each with its latest such appeal."""
-        chosen = sa.select(_ROWS).where(_ROWS.c.state == "lifted", _ROWS.c.number != "").order_by(_ROWS.c.decided_ms)
-        with self._database.read() as connection:
-            rows = [appeal_of(row) for row in connection.execute(chosen)]
-        latest = {appeal.number: appeal for appeal in rows}
-        return [(key, it) for ref, it in latest.items() if (key := self._refs.key(ref)) is not None]
 
     # Taking in
 
@@ -248,6 +257,15 @@ class AppealStore:
         done = sa.or_(_ROWS.c.state == "upheld", _ROWS.c.effect_ms.is_not(None))
         with self._database.write() as connection:
             return connection.execute(sa.update(_ROWS).where(old, done).values(gone)).rowcount
+
+
+def wrongly_blocked(database: Database, refs: Refs) -> list[tuple[int, Appeal]]:
+    """Keys of numbers that were blocked by mistake, as far as they are kept, each with its latest such appeal."""
+    chosen = sa.select(_ROWS).where(_ROWS.c.state == "lifted", _ROWS.c.number != "").order_by(_ROWS.c.decided_ms)
+    with database.read() as connection:
+        rows = [appeal_of(row) for row in connection.execute(chosen)]
+    latest = {appeal.number: appeal for appeal in rows}
+    return [(key, it) for ref, it in latest.items() if (key := refs.key(ref)) is not None]
 
 
 def _conditions(query: AppealQuery) -> list[sa.ColumnElement[bool]]:

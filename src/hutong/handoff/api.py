@@ -15,7 +15,7 @@ from hutong.kernel.web.api.desk import AnyRequest, Desk, answered, operation, re
 from hutong.kernel.web.api.document import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from litestar.handlers import HTTPRouteHandler
 
@@ -46,6 +46,11 @@ def _done(work: Callable[[], Result]) -> Result:
             raise refused(error, 409) from error
 
     return answered(done)
+
+
+def handoff_told(found: Sequence[Handoff], handoffs: Handoffs, numbering: Numbering) -> list[HandoffTold]:
+    """Hand-offs as others than the desk are told of them: numbers masked."""
+    return [_told(it, handoffs.key_of(it), numbering) for it in found]
 
 
 def _told(handoff: Handoff, key: int | None, numbering: Numbering) -> HandoffTold:
@@ -81,7 +86,9 @@ def _routes(handoffs: Handoffs, numbering: Numbering, desk: Desk) -> list[HTTPRo
     ) -> HandoffPage:
         """新的在前;号码已掩码,完整号码只送劝阻席 / Newest first; whole numbers go to the desk alone."""
         return _done(
-            lambda: HandoffPage([told(it) for it in handoffs.page(answer, limit, offset)], handoffs.count(answer))
+            lambda: HandoffPage(
+                handoff_told(handoffs.page(answer, limit, offset), handoffs, numbering), handoffs.count(answer)
+            )
         )
 
     @get("/v1/handoffs/{id_:str}", **operation(desk, "handoffs", read, "handoff", "readHandoff", "一件移交 / One", 404))

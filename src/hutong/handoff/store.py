@@ -46,17 +46,26 @@ class Handoffs:
     """Hand-offs of a node.
 
     Args:
-        database: opened by whoever made it. cases: where their cases are. refs: names numbers.
+        database: opened by whoever made it. cases: gives where their cases are, once it is asked. refs: names numbers.
         numbering: says whose a number is. node: this node's name.
         again_ms: for how long further alerts about a person are the same hand-off.
     """
 
     def __init__(
-        self, database: Database, cases: Cases, refs: Refs, numbering: Numbering, node: str, again_ms: int
+        self, database: Database, cases: Callable[[], Cases], refs: Refs, numbering: Numbering, node: str, again_ms: int
     ) -> None:
-        self._database, self.cases, self._refs, self._numbering = database, cases, refs, numbering
+        self._database, self._cases, self._refs, self._numbering = database, cases, refs, numbering
         self._node, self._again_ms = node, again_ms
         self._trail = Trail(database)
+
+    @property
+    def cases(self) -> Cases:
+        """Where the cases are.
+
+        Raises:
+            CaseError: a type of cases is wrong.
+        """
+        return self._cases()
 
     # From alerts
 
@@ -140,11 +149,17 @@ class Handoffs:
         chosen = sa.select(_ROWS).where(_ROWS.c.next_ms <= now_ms).order_by(_ROWS.c.found_ms.desc()).limit(limit)
         with self._database.read() as connection:
             waiting = connection.execute(chosen).all()
-        return sum(self._bring(row, ports, now_ms, note) for row in waiting)
+        done = 0
+        for row in waiting:
+            result = self._bring(row, ports, now_ms, note)
+            done += result == "delivered"
+            if result == "failed":
+                break  # a desk that is away takes its time to say so; what is new must not wait for all the others
+        return done
 
     def _bring(
         self, row: sa.Row[Any], ports: Sequence[HandoffPort], now_ms: int, note: Callable[[str, str], None]
-    ) -> bool:
+    ) -> str:
         values: dict[str, Any] = {"tries": row.tries + 1, "next_ms": None, "trouble": ""}
         result = "delivered"
         try:
@@ -162,7 +177,7 @@ class Handoffs:
         with self._database.write() as connection:
             connection.execute(sa.update(_ROWS).where(_ROWS.c.id == row.id).values(values))
         note(result, values["trouble"])
-        return result == "delivered"
+        return result
 
     def _told(self, row: sa.Row[Any]) -> Told:
         handoff = handoff_of(row)
@@ -212,6 +227,12 @@ class Handoffs:
     def count(self, answer: str = "") -> int:
         """How many there are."""
         chosen = sa.select(sa.func.count()).select_from(_ROWS).where(*_answered(answer))
+        with self._database.read() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
+    def waiting(self) -> int:
+        """How many the desk has yet to get."""
+        chosen = sa.select(sa.func.count()).where(_ROWS.c.next_ms.is_not(None))
         with self._database.read() as connection:
             return int(connection.execute(chosen).scalar_one())
 

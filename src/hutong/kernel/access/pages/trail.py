@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     from hutong.kernel.access.trail import Sort, TrailEntry
     from hutong.kernel.web.console import Console
 
-_GROUPS: Final = ("session", "account", "people", "tokens", "lists", "rules", "numbers", "tables")
+_GROUPS: Final = (
+    "session",
+    "account",
+    "people",
+    "tokens",
+    "lists",
+    "rules",
+    "appeals",
+    "handoffs",
+    "numbers",
+    "tables",
+)
 
 TABLE: Final = TableSpec(
     id="trail",
