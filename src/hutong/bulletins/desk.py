@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hutong.bulletins.model import Bulletin
     from hutong.bulletins.periods import Period
     from hutong.bulletins.store import Kept
+    from hutong.bulletins.wording import Say
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.figures import FigureSource
     from hutong.kernel.records import Connection, Database
@@ -153,13 +154,17 @@ class Desk:
 
     def document(self, kept: Kept, bulletin: Bulletin, lang: str, signature: Signature | None = None) -> Document:
         """A bulletin in a language."""
+        if signature is None and kept.signed_ms is not None:
+            signature = Signature(kept.signed_by, kept.signed_ms)
+        return compose(bulletin, self.definitions, lang, self.sayer(lang), signature)
+
+    def sayer(self, lang: str) -> Say:
+        """Says texts in a language."""
 
         def say(key: str, /, **places: object) -> str:
             return self._texts.say(key, lang, **places)
 
-        if signature is None and kept.signed_ms is not None:
-            signature = Signature(kept.signed_by, kept.signed_ms)
-        return compose(bulletin, self.definitions, lang, say, signature)
+        return say
 
     def file(self, of: str, lang: str, form: str) -> bytes:
         """A document: of a signed bulletin the one that was signed, of a draft a fresh one.

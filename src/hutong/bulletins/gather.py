@@ -179,7 +179,7 @@ class _Gathering:
         if it.source == "calls":
             full = full and not self.missing(period)
         if counts is None:
-            return Of(full=full), []
+            return Of(), []
         if it.source == "cases" and when == "now":
             self.by_unit[it.id] = {unit: value for (_, unit), value in counts.items()}
         parts: dict[tuple[str, str], int] = defaultdict(int)

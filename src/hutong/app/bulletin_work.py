@@ -1,0 +1,79 @@
+"""Bulletins in the `work` process: days are counted, and a draft is made after the end of each day, week and month."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from hutong.app.bulletin_desk import bulletin_desk, daily_calls
+from hutong.app.schedule import Job
+from hutong.bulletins.desk import Doer
+from hutong.bulletins.metrics import DAYS, MADE, WAITING
+from hutong.bulletins.periods import KINDS, day_at, period_of
+from hutong.kernel.records import Database, database_url
+
+if TYPE_CHECKING:
+    from hutong.app.config import Config
+    from hutong.bulletins.desk import Desk
+    from hutong.bulletins.periods import Period
+    from hutong.calls.daily import DailyCalls
+    from hutong.kernel.reporter import Reporter
+
+_MS: Final = 1_000_000
+_MINUTE: Final = 60_000_000_000
+#: Days that are counted in one run: a node that was away catches up without keeping other jobs waiting.
+_DAYS_AT_ONCE: Final = 3
+#: Where calls of a period cannot be counted, its bulletin says so rather than never being made.
+_PATIENCE_MS: Final = 6 * 3_600_000
+
+
+class BulletinWork:
+    """What `work` does for bulletins.
+
+    Args:
+        config: the node's settings.
+        reporter: logs and figures.
+    """
+
+    def __init__(self, config: Config, reporter: Reporter) -> None:
+        self._config, self._reporter = config, reporter
+        self._database = Database(database_url(config.records.url, config.data))
+        self._desk: Desk | None = None
+        self._days: DailyCalls | None = None
+
+    def jobs(self) -> list[Job]:
+        """The jobs."""
+        return [
+            Job("bulletin-days", 10 * _MINUTE, lambda now: self.count(now // _MS)),
+            Job("bulletin-drafts", 10 * _MINUTE, lambda now: self.draft(now // _MS)),
+        ]
+
+    def count(self, now_ms: int) -> int:
+        """Count days that ended; returns how many."""
+        if self._days is None:
+            self._database.open()
+            self._days = daily_calls(self._config, self._database)
+        done = self._days.run(now_ms, _DAYS_AT_ONCE)
+        self._reporter.metrics.add(DAYS, done)
+        return done
+
+    def draft(self, now_ms: int) -> int:
+        """Make drafts of the periods that ended last; returns how many."""
+        if self._desk is None:
+            self._database.open()
+            self._desk = bulletin_desk(self._config, self._database)
+        desk, done = self._desk, 0
+        for period in desk.due(ended(desk, now_ms)):
+            if desk.counted(period) or now_ms >= period.bounds(desk.zone)[1] + _PATIENCE_MS:
+                desk.make(period, Doer("work"), now_ms)
+                done += 1
+        self._reporter.metrics.add(MADE, done)
+        waiting = sum(it.signed_ms is None and not it.provisional for it in desk.store.all())
+        self._reporter.metrics.set(WAITING, waiting)
+        return done
+
+
+def ended(desk: Desk, now_ms: int) -> list[Period]:
+    """The day, the week and the month that ended last."""
+    today = day_at(now_ms, desk.zone)
+    return [period_of(kind, period_of(kind, today).first - timedelta(days=1)) for kind in KINDS]
