@@ -313,6 +313,16 @@ class Reports:
             chosen = sa.select(table).where(_R.id.in_(mine)).order_by(_R.received_ms.desc(), _R.id)
             return [report_from(row) for row in connection.execute(chosen)]
 
+    def known(self, matter: Matter, now_ms: int) -> list[tuple[str, int]]:
+        """What rules read of a matter's number, by the name of the feature; empty where it has none."""
+        if not matter.key:
+            return []
+        with self._database.read() as connection:
+            it = self._it.marks.known(connection, matter.key, now_ms)
+        named = zip(("24h", "7d", "30d"), it.reporters, strict=True)
+        counts = [(f"caller.reporters_{span}", count) for span, count in named]
+        return [*counts, ("caller.wrong_blocks", it.wrong), ("caller.call_limit", it.limit)]
+
     # Keys and forgetting
 
     def _known(self, connection: Connection, key: str, digest: str) -> Taken | None:

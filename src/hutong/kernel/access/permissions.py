@@ -87,6 +87,8 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         _of("bulletins.read", "看通报", "see bulletins", "viewer", "analyst", "operator", "auditor"),
         _of("bulletins.make", "拟通报、导入损失数据", "make bulletins, import losses", "analyst", "operator"),
         _of("bulletins.sign", "签发通报", "sign bulletins", "operator"),
+        _of("reports.read", "看群众举报(号码已掩码)", "see reports, numbers masked", "analyst", "operator", "auditor"),
+        _of("reports.take", "受理群众举报", "take reports from people in", "analyst", "operator"),
         _of("settings.read", "看配置", "see settings", "operator", "auditor", "administrator"),
         _of("trail.read", "看操作记录", "see the trail", "auditor"),
         _of("people.read", "看账号", "see accounts", "auditor", "administrator"),
