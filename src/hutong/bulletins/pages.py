@@ -27,7 +27,6 @@ from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export, export_rows
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import Column, Filter, TableSpec, page_of, read_query
-from hutong.kernel.web.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -135,8 +134,7 @@ class BulletinPages:
             it=kept,
             document=document,
             draw=draw,
-            link=lambda figure: f"/bulletins/{quote(of)}/figures/{figure}",
-            languages=LANGUAGES,
+            figure_link=lambda figure: f"/bulletins/{quote(of)}/figures/{figure}",
             forms=tuple(MEDIA),
             wrong=wrong,
         )
