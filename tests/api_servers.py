@@ -16,6 +16,8 @@ from litestar import Litestar
 
 from ask_servers import until
 from case_samples import CALENDAR, TYPES
+from hutong.app.config import load_config
+from hutong.app.evidence_calls import evidence_desk
 from hutong.calls import console
 from hutong.calls.api import Api, ApiLimits, ApiParts
 from hutong.calls.evidence.desk import PromotionDesk
@@ -23,6 +25,7 @@ from hutong.calls.evidence.promotion import Limits
 from hutong.calls.evidence.store import EvidenceStore
 from hutong.calls.index import VerdictIndex
 from hutong.calls.rule_book import RuleShelf
+from hutong.calls.stories.stories import Stories
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.access.refs import Refs
@@ -47,6 +50,11 @@ from hutong.kernel.web.frame import Frame
 from hutong.kernel.web.guard import Guard
 from hutong.kernel.web.port import BoundedHttp, Connections
 from hutong.kernel.web.problems import error_handlers, problem_response
+from hutong.orders import api as orders_api
+from hutong.reports.api import ReportsDesk
+from hutong.reports.api import section as reports_section
+from order_samples import Station
+from report_nodes import reports_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,6 +63,7 @@ if TYPE_CHECKING:
     from hutong.kernel.access.permissions import Role
     from hutong.kernel.access.trail import TrailEntry
     from hutong.kernel.clock import Clock
+    from hutong.orders.evidence.gathering import EvidenceDesk
 
 LIMITS = ApiLimits(max_calls=1000, calls_per_second=100_000)
 _DAY_MS = 86_400_000
@@ -107,9 +116,20 @@ class ApiServer:
             )
         )
         self.cases = Cases(self.database, TYPES, CALENDAR, "node1", WHOLE)
+        self.orders = Station(self.database, data, self.lists)
         parts = CaseParts(lambda: self.cases, self.database, Attachments(data, self.database))
+        self.reports, _ = reports_on(self.database, data)
+        reports = ReportsDesk(lambda: self.reports, self.database, self.trail, self.metrics)
         self.api = WholeApi(
-            [self.calls.section, case_section(parts, desk)], "0", meters, Frame([console.HOME], console.TEXTS)
+            [
+                self.calls.section,
+                case_section(parts, desk),
+                reports_section(reports, desk),
+                orders_api.section(self.orders.desk, self._packs, desk),
+            ],
+            "0",
+            meters,
+            Frame([console.HOME], console.TEXTS),
         )
         guard = Guard(
             Sessions(self.database, 12, 60),
@@ -130,6 +150,11 @@ class ApiServer:
         self._http = partial(BoundedHttp, connections=Connections(proxies, self.metrics, most_connections))
         self._server: uvicorn.Server | None = None
         self._secrets: dict[tuple[str, frozenset[str]], str] = {}
+
+    def _packs(self) -> EvidenceDesk:
+        config, index = load_config(None, data=self.data, environ={}), VerdictIndex(self.data)
+        stories = Stories(self.data, index, self.refs.ref)
+        return evidence_desk(config, self.database, self.orders.orders, self.cases, index, stories, self.lists)
 
     @property
     def now_ms(self) -> int:

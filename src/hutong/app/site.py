@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
 from hutong.app import console as app_console
-from hutong.app import reports_site
+from hutong.app import orders_site, reports_site
 from hutong.app.appeals_work import public_desk
 from hutong.app.console import health, settings
 from hutong.app.console.health_facts import HealthSource
@@ -70,11 +70,12 @@ _MORE_PATIENCE_S: Final = 1.0
 #: Bytes of a request; who takes files says so. What nobody has signed in for must not fill the memory.
 _LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
-_HOMES: Final = (appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME)
+_HOMES: Final = (appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME, orders_site.HOME)
 NAV: Final = (
     NavItem("watch", "/", "nav.live", "live.read", "l"),
     NavItem("watch", "/verdicts", "nav.verdicts", "verdicts.read", "v"),
     NavItem("watch", "/alerts", "nav.alerts", "verdicts.read", "w"),
+    orders_site.NAV,
     NavItem("casework", "/appeals", "nav.appeals", "appeals.read", "e"),
     NavItem("casework", "/handoffs", "nav.handoffs", "handoffs.read", "d"),
     NavItem("casework", "/reports", "nav.reports", "reports.read", "o"),
@@ -115,6 +116,7 @@ class Site:
             [
                 self._calls_api.section,
                 reports_site.section(services, self._api_desk),
+                orders_site.section(services, self._api_desk),
                 case_section(
                     CaseParts(lambda: services.cases, services.database, services.attachments), self._api_desk
                 ),
@@ -157,6 +159,7 @@ class Site:
                 *self._calls_pages(),
                 *self._node_pages(),
                 *reports_site.console_pages(services, self._console),
+                *orders_site.console_pages(services, self._console),
                 *self._redress_pages(),
                 *self._api.routes,
                 *_for_machines(self.feed, services),
