@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hutong.app.checks import is_mail
 from hutong.app.schedule import Job
+from hutong.kernel.access.agencies import Agencies
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.cases import watch
 from hutong.kernel.cases.calendar import load_calendar
@@ -20,7 +22,10 @@ from hutong.kernel.metrics import CASES_LATE, CASES_OPEN, NOTICES_FAILED
 from hutong.kernel.records.database import Database, database_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hutong.app.config import Config
+    from hutong.kernel.access.agencies import Agency
     from hutong.kernel.cases.notices import NoticePort
     from hutong.kernel.clock import Clock
     from hutong.kernel.reporter import Reporter
@@ -85,7 +90,8 @@ class CaseWork:
 
     def _notify(self, now: int) -> int:
         self._opened()
-        return deliver(self._database, ports_of(self._config, self._clock), now // _MS, tell=self._failed)
+        ports = ports_of(self._config, self._clock, Agencies(self._database).all())
+        return deliver(self._database, ports, now // _MS, tell=self._failed)
 
     def _failed(self, port: str, why: str) -> None:
         self._reporter.metrics.add(NOTICES_FAILED, port=port)
@@ -96,8 +102,8 @@ class CaseWork:
         return cases.forget_requests(now_ms) + forget_notices(self._database, now_ms)
 
 
-def ports_of(config: Config, clock: Clock) -> list[NoticePort]:
-    """The ports that the settings name."""
+def ports_of(config: Config, clock: Clock, agencies: Sequence[Agency] = ()) -> list[NoticePort]:
+    """The ports that the settings name; letters go to the agencies of a unit too, where their contact is an address."""
     cases = config.cases
     found: list[NoticePort] = []
     if cases.file:
@@ -107,5 +113,15 @@ def ports_of(config: Config, clock: Clock) -> list[NoticePort]:
     if cases.smtp_server:
         host, _, port = cases.smtp_server.rpartition(":")
         box = Mailbox(host, int(port), cases.smtp_sender, cases.smtp_user, cases.smtp_password, cases.smtp_tls)
-        found.append(MailNotices(box, {it.recipient: it.mail for it in config.case_contacts}))
+        found.append(MailNotices(box, _addresses(config, agencies)))
+    return found
+
+
+def _addresses(config: Config, agencies: Sequence[Agency]) -> dict[str, tuple[str, ...]]:
+    found = {it.recipient: it.mail for it in config.case_contacts}
+    for agency in agencies:
+        if is_mail(agency.contact) and not agency.disabled:
+            for unit in agency.units:
+                to = found.get(f"unit:{unit}", ())
+                found[f"unit:{unit}"] = tuple(dict.fromkeys((*to, agency.contact)))
     return found

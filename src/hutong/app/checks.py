@@ -80,7 +80,12 @@ def recipient(text: str) -> None:
         raise ConfigError(f"{text!r} is no recipient.", fix="Write it like unit:移动, account:wang, chain:supervisor.")
 
 
+def is_mail(text: str) -> bool:
+    """Whether a letter can be sent there."""
+    return re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", text) is not None
+
+
 def mail(text: str) -> None:
     """An e-mail address."""
-    if re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", text) is None:
+    if not is_mail(text):
         raise ConfigError(f"{text!r} is no e-mail address.", fix="Write it like duty@example.cn.")

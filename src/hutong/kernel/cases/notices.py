@@ -13,12 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import os
 import smtplib
+import socket
+import ssl
+import threading
+from contextlib import closing, contextmanager, suppress
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Final, Literal, Protocol
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from hutong.kernel.cases.calendar import show_moment
@@ -28,14 +33,16 @@ from hutong.kernel.cases.table import STATE_TITLES
 from hutong.kernel.reporter import mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hutong.kernel.cases.model import Action, Case, CaseEvent
     from hutong.kernel.cases.types import CaseType
 
-#: How long a receiver may take, seconds.
+#: How long a receiver may take in all, seconds.
 PATIENCE_S: Final = 10.0
+_SUCCESS: Final = range(200, 300)
+_TEMPORARY: Final = range(400, 500)
 _NS: Final = 1_000_000_000
 Why = Literal["assigned", "returned", "countersign", "reminder", "escalation", "supervised", "reopened"]
 
@@ -179,16 +186,26 @@ class FileNotices:
 
 
 class WebhookNotices:
-    """Posts each notice to an address.
+    """Posts each notice to an address; an answer that leads elsewhere is not followed.
 
     Args:
         secret: shared with the receiver. wall: the time, ns since 1970.
+        patience_s: after so long the line is cut, however slowly the receiver goes on.
+        tls: whom to trust; the system's authorities unless given.
     """
 
     name = "webhook"
 
-    def __init__(self, url: str, secret: str, wall: Callable[[], int]) -> None:
-        self._url, self._secret, self._wall = url, secret.encode(), wall
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        wall: Callable[[], int],
+        patience_s: float = PATIENCE_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._url, self._secret, self._wall = urlsplit(url), secret.encode(), wall
+        self._patience_s, self._tls = patience_s, tls
 
     def deliver(self, notice: Notice) -> None:
         """See `NoticePort.deliver`."""
@@ -197,12 +214,26 @@ class WebhookNotices:
         mark = hmac.new(self._secret, seconds.encode() + b"." + body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "Idempotency-Key": notice.id}
         headers["Hutong-Signature"] = f"t={seconds},v1={mark}"
+        connection = self._connection()
         try:
-            answer = httpx.post(self._url, content=body, headers=headers, timeout=PATIENCE_S)
-        except httpx.HTTPError as error:
+            with closing(connection), _cut_off(lambda: connection.sock, self._patience_s):
+                connection.request("POST", self._target(), body, headers)
+                status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
             raise NoticeError(f"The webhook cannot be reached: {type(error).__name__}.") from error
-        if not answer.is_success:
-            raise NoticeError(f"The webhook answered {answer.status_code}.")
+        if status not in _SUCCESS:
+            raise NoticeError(f"The webhook answered {status}.")
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._url.scheme == "https":
+            tls = self._tls or ssl.create_default_context()
+            return http.client.HTTPSConnection(host, port, timeout=self._patience_s, context=tls)
+        return http.client.HTTPConnection(host, port, timeout=self._patience_s)
+
+    def _target(self) -> str:
+        path = self._url.path or "/"
+        return f"{path}?{self._url.query}" if self._url.query else path
 
 
 class Mailbox(msgspec.Struct, frozen=True):
@@ -220,29 +251,73 @@ class MailNotices:
     """Sends each notice as a letter to those who stand for its recipient; nobody stands for it = nothing is sent.
 
     Args:
-        addresses: e-mail addresses of recipients.
+        addresses: e-mail addresses of recipients. patience_s, tls: as of `WebhookNotices`.
     """
 
     name = "mail"
 
-    def __init__(self, mailbox: Mailbox, addresses: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        addresses: Mapping[str, Sequence[str]],
+        patience_s: float = PATIENCE_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._box, self._addresses = mailbox, addresses
+        self._patience_s, self._tls = patience_s, tls
 
     def deliver(self, notice: Notice) -> None:
         """See `NoticePort.deliver`."""
         to = self._addresses.get(notice.recipient, ())
         if not to:
             return
-        letter = letter_of(notice, self._box.sender, to)
         try:
-            with smtplib.SMTP(self._box.host, self._box.port, timeout=PATIENCE_S) as server:
-                if self._box.tls:
-                    server.starttls()
-                if self._box.user:
-                    server.login(self._box.user, self._box.password)
-                server.send_message(letter)
+            refused = self._send(letter_of(notice, self._box.sender, to))
         except (OSError, smtplib.SMTPException) as error:
             raise NoticeError(f"The letter was not taken: {type(error).__name__}.", where=self._box.host) from error
+        later = [code for code, _ in refused.values() if code in _TEMPORARY]
+        if later:
+            raise NoticeError(f"The letter was not taken for {len(later)} of {len(to)} yet.", where=self._box.host)
+
+    def _send(self, letter: EmailMessage) -> dict[str, tuple[int, bytes]]:
+        """Hand a letter in; returns those whom it was not taken for, where it was for others."""
+        server = smtplib.SMTP(timeout=self._patience_s)
+        server._host = self._box.host  # type: ignore[attr-defined]  # noqa: SLF001  # STARTTLS checks this name, which only the constructor takes
+        with _cut_off(lambda: server.sock, self._patience_s), server:
+            server.connect(self._box.host, self._box.port)
+            if self._box.tls:
+                server.starttls(context=self._tls or ssl.create_default_context())
+            if self._box.user:
+                server.login(self._box.user, self._box.password)
+            return server.send_message(letter)
+
+
+@contextmanager
+def _cut_off(line: Callable[[], socket.socket | None], after_s: float) -> Iterator[None]:
+    """Cut a line after so long: a time-out of each reading alone lasts for ever with who sends a letter a second.
+
+    Raises:
+        TimeoutError: it was cut; what looked like an answer may have been half of one.
+    """
+    over = threading.Event()
+
+    def cut() -> None:
+        over.set()
+        connected = line()
+        if connected is not None:
+            with suppress(OSError):
+                # Past TLS, which would say good-bye first and wait for an answer.
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = threading.Timer(after_s, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if over.is_set():
+        raise TimeoutError
 
 
 def letter_of(notice: Notice, sender: str, to: Sequence[str]) -> EmailMessage:
