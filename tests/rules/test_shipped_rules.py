@@ -12,6 +12,7 @@ from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import Ruleset, check_paths, load_ruleset, read_anchors, run_rules
 from hutong.kernel.rules.lint import sample_vector
 from hutong.kernel.windows import WINDOW_FEATURES
+from hutong.reports import opening
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -156,3 +157,13 @@ def test_every_name_and_value_has_words_in_both_languages() -> None:
     for enumeration in VOCABULARY.enumerations.values():
         for value in enumeration.values:
             assert set(enumeration.labels[value]) == {"zh", "en"}
+
+
+def test_rules_that_open_cases_are_linted_too_and_their_samples_hold() -> None:
+    checked = check_paths([opening.SHIPPED], opening.VOCABULARY, read_anchors(ROOT))
+    assert [str(finding) for finding in checked.findings] == []
+    it = opening.Opening()
+    lost = it.deciding({"matter.lost": 1.0})
+    assert lost is not None
+    assert lost.id == "reports.loss"
+    assert it.deciding({"matter.reporters": 9.0}) is None

@@ -11,6 +11,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from console_pages import ConsoleSite
 from engines import NOON_NS
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.marks import MARKS, MarkFile, find_row, reporters_24h
@@ -21,6 +22,8 @@ from hutong.kernel.web.flood import FloodGate, Limits
 from hutong.kernel.web.frame import Frame
 from hutong.kernel.web.problems import error_handlers, public_page
 from hutong.kernel.web.security import with_security_headers
+from hutong.reports.model import Origin, Told
+from hutong.reports.pages import Pages, routes
 from hutong.reports.public_pages import HOME, PREFIX, PublicPages
 from hutong.reports.query import ReportQuery, ReportReader
 from report_nodes import FRAUD, VICTIMS, reports_on
@@ -183,3 +186,53 @@ def test_a_flood_is_refused_before_any_work_and_others_go_on(tmp_path: Path) -> 
     public.address = "192.0.2.1"
     assert public.client.post("/report", data=form).status_code == 200
     public.database.close()
+
+
+class Inbox(ConsoleSite):
+    """The console's pages of reports."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data, texts=[], folders=[HOME])
+        self.reports, _ = reports_on(self.database, data)
+        self.build(routes(Pages(self.console, lambda: self.reports, self.database, self.trail)))
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    site = Inbox(tmp_path)
+    yield site
+    site.close()
+
+
+def test_the_inbox_shows_masked_numbers_and_opens_cases(inbox: Inbox) -> None:
+    now, web = inbox.console_now, Origin(source="page", address="192.0.2.1")
+    one = inbox.reports.take(Told(kind="call", number=FRAUD, text=f"回拨 {VICTIMS[1]}"), web, now)
+    named = inbox.reports.take(Told(kind="web", name="bank.example.com", lost_fen=500), web, now)
+    for lang in ("zh", "en"):
+        page = inbox.browser().get("/reports", lang=lang)
+        assert page.status_code == 200
+        assert "170****5678" in page.text
+        assert FRAUD not in page.text
+    browser = inbox.browser()
+    for query, shown in {
+        "kind=web": {named.id},
+        "state=open": {named.id},
+        "state=new": {one.id},
+        "state=fraud": set(),
+        "name=bank": {named.id},
+        f"receipt={one.receipt}": {one.id},
+        "receipt=1": set(),
+    }.items():
+        page = browser.get(f"/reports?{query}")
+        assert {it.id for it in (one, named) if it.id in page.text} == shown, query
+    story = browser.get(f"/reports/{one.id}")
+    assert VICTIMS[1] not in story.text
+    assert "caller.reporters_24h" in story.text
+    assert inbox.browser("auditor").get(f"/reports/{one.id}").text.count("<form") < story.text.count("<form")
+    assert browser.post(f"/reports/{one.id}/case").status_code == 303
+    assert inbox.reports.report(one.id)[1].state == "open"
+    assert browser.get("/reports/nothing").status_code == 404
+    table = browser.get("/reports?format=csv")
+    assert "170****5678" in table.text
+    assert FRAUD not in table.text
+    assert [entry.deed for entry in inbox.deeds()][:2] == ["tables.export", "cases.find"]
