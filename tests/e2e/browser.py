@@ -301,6 +301,15 @@ class Desk:
         assert response.status == expect, f"{self.role} {path}: {response.status}\n{self.page.inner_text('body')[:500]}"
         return response
 
+    @contextlib.contextmanager
+    def expecting(self, status: int) -> Iterator[None]:
+        """Within, an answer of this status is as it should be."""
+        before, self._expected = self._expected, {status}
+        try:
+            yield
+        finally:
+            self._expected = before
+
     @property
     def path(self) -> str:
         """Where the page is now, with its query."""

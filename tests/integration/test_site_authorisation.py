@@ -107,10 +107,7 @@ def test_every_permission_protects_something(services: Services) -> None:
     asked = {route.permission for route in authorisation.routes_of(Site(services, 0).routes)}
     # Exporting is a way of reading a table, unmasking of reading a number: their routes ask for them within.
     within = {"tables.export", "numbers.unmask", "tokens.change"}
-    # What may be done with a case its machine asks (test_cases_machine.py).
-    cases = {name for name in PERMISSIONS if name.startswith("cases.")}
-    assert {"cases.read", "cases.work", "cases.find", "cases.assign"} <= asked
-    assert set(PERMISSIONS) - asked <= within | cases
+    assert set(PERMISSIONS) - asked <= within
 
 
 def test_the_navigation_names_the_permissions_of_its_pages(services: Services) -> None:

@@ -14,8 +14,8 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
+from hutong.app import cases_site, orders_site, reports_site
 from hutong.app import console as app_console
-from hutong.app import orders_site, reports_site
 from hutong.app.appeals_work import public_desk
 from hutong.app.console import health, settings
 from hutong.app.console.health_facts import HealthSource
@@ -70,11 +70,18 @@ _MORE_PATIENCE_S: Final = 1.0
 #: Bytes of a request; who takes files says so. What nobody has signed in for must not fill the memory.
 _LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
-_HOMES: Final = (appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME, orders_site.HOME)
+_HOMES: Final = (
+    *(appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME),
+    *(orders_site.HOME, cases_site.HOME),
+)
 NAV: Final = (
     NavItem("watch", "/", "nav.live", "live.read", "l"),
+    NavItem("watch", "/overdue", "nav.overdue", "cases.read", "x"),
     NavItem("watch", "/verdicts", "nav.verdicts", "verdicts.read", "v"),
     NavItem("watch", "/alerts", "nav.alerts", "verdicts.read", "w"),
+    NavItem("casework", "/work", "nav.work", "cases.read", "m"),
+    NavItem("casework", "/cases", "nav.cases", "cases.read", "c"),
+    NavItem("casework", "/registers", "nav.registers", "cases.read", "z"),
     orders_site.NAV,
     NavItem("casework", "/appeals", "nav.appeals", "appeals.read", "e"),
     NavItem("casework", "/handoffs", "nav.handoffs", "handoffs.read", "d"),
@@ -85,6 +92,7 @@ NAV: Final = (
     NavItem("system", "/health", "nav.health", "health.read", "h"),
     NavItem("system", "/settings", "nav.settings", "settings.read", "s"),
     NavItem("system", "/trail", "nav.trail", "trail.read", "a"),
+    NavItem("system", "/audit", "nav.audit", "trail.read", "y"),
     NavItem("system", "/people", "nav.people", "people.read", "p"),
 )
 
@@ -160,6 +168,7 @@ class Site:
                 *self._node_pages(),
                 *reports_site.console_pages(services, self._console),
                 *orders_site.console_pages(services, self._console),
+                *cases_site.console_pages(services, self._console, self._desk()),
                 *self._redress_pages(),
                 *self._api.routes,
                 *_for_machines(self.feed, services),
@@ -350,7 +359,14 @@ class Site:
 def _static() -> Any:  # noqa: ANN401  # what Litestar takes
     return create_static_files_router(
         path="/static",
-        directories=[web.STATIC, access.STATIC, calls_console.STATIC, appeals_public_pages.STATIC, reports_site.STATIC],
+        directories=[
+            web.STATIC,
+            access.STATIC,
+            calls_console.STATIC,
+            appeals_public_pages.STATIC,
+            reports_site.STATIC,
+            cases_site.STATIC,
+        ],
         cache_control=None,
         opt=OPEN,
     )

@@ -47,8 +47,13 @@ def read_form(data: dict[str, str]) -> Unmasking:
 class Desk(Protocol):
     """What pages of one kind share."""
 
-    console: Console
-    trail: Trail
+    @property
+    def console(self) -> Console:
+        """Makes the pages."""
+
+    @property
+    def trail(self) -> Trail:
+        """What is shown goes there first."""
 
 
 def put_on_trail(desk: Desk, request: Request[Any, Any, Any], said: Unmasking, target: str, **which: object) -> None:
