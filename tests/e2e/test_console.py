@@ -76,6 +76,8 @@ PLACES = (
     Place("/evidence", "verdicts.read"),
     Place("/trunks", "trunks.read"),
     Place("/health", "health.read"),
+    Place("/bulletins", "bulletins.read"),
+    Place("/bulletins/losses", "bulletins.read"),
     Place("/settings", "settings.read"),
     Place("/trail", "trail.read"),
     Place("/people", "people.read"),

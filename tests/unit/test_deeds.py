@@ -9,7 +9,8 @@ import hutong
 from hutong.kernel.access import pages
 from hutong.kernel.web.frame import Frame
 
-_DEED = re.compile(r"\"((?:session|account|people|tokens|lists|rules|numbers|tables|appeals|handoffs)\.[a-z_]+)\"")
+_SYSTEMS = "session|account|people|tokens|lists|rules|numbers|tables|appeals|bulletins|handoffs"
+_DEED = re.compile(rf"\"((?:{_SYSTEMS})\.[a-z_]+)\"")
 _RECORDS = re.compile(r"\b(?:record|deed|_record)\b")
 
 

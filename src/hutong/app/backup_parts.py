@@ -19,7 +19,10 @@ STAGES: Final = "stages.jsonl"
 PROPOSALS: Final = "proposals.jsonl"
 LIMITS: Final = "limits.jsonl"
 #: Folders of files that are written once and whole.
-FOLDERS: Final = ("rules", "rulesets", "alerts", "keys", "evidence", "labels", "attachments", "calendar", "case-types", "reports")
+FOLDERS: Final = (
+    "rules", "rulesets", "alerts", "keys", "evidence", "labels", "attachments", "calendar",
+    "case-types", "reports", "bulletins", "past-scores",
+)  # fmt: skip
 
 #: In a data folder and not in a backup: made anew, or held in another form.
 LEFT_OUT: Final = {

@@ -32,6 +32,8 @@ COMMANDS = (
     ("report", "hutong.app.reports_cli:app", "群众举报:受理、查看、导入、列表 / Reports from people"),
     ("appeals", "hutong.app.appeals_cli:app", "误拦申诉:列出、查看、裁定、导出标注 / Appeals against blocks"),
     ("handoff", "hutong.app.appeals_cli:handoff", "劝阻移交:列出 / Hand-offs to the dissuasion desk"),
+    ("bulletin", "hutong.app.bulletins_cli:app", "通报:拟写、列出、签发 / Bulletins: make, list, sign them"),
+    ("losses", "hutong.app.bulletins_cli:losses", "案件与损失:导入、列出 / Fraud cases and losses of agencies"),
     ("orders", "hutong.app.orders_cli:app", "封停、解封、限制指令与证据包 / Orders on numbers, evidence packs"),
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、回测、升降 / Rules: lint, list, test, move"),
     ("risk", "hutong.app.risk_cli:app", "涉诈风险评分:训练、评估、评分 / Risk score: train, evaluate, score"),

@@ -14,7 +14,7 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
-from hutong.app import cases_site, orders_site, reports_site
+from hutong.app import bulletins_site, cases_site, orders_site, reports_site
 from hutong.app import console as app_console
 from hutong.app.appeals_work import public_desk
 from hutong.app.console import health, settings
@@ -72,7 +72,7 @@ _LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
 _HOMES: Final = (
     *(appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME),
-    *(orders_site.HOME, cases_site.HOME),
+    *(orders_site.HOME, bulletins_site.HOME, cases_site.HOME),
 )
 NAV: Final = (
     NavItem("watch", "/", "nav.live", "live.read", "l"),
@@ -86,6 +86,7 @@ NAV: Final = (
     NavItem("casework", "/appeals", "nav.appeals", "appeals.read", "e"),
     NavItem("casework", "/handoffs", "nav.handoffs", "handoffs.read", "d"),
     NavItem("casework", "/reports", "nav.reports", "reports.read", "o"),
+    bulletins_site.NAV,
     NavItem("rules", "/lists", "nav.lists", "lists.read", "i"),
     NavItem("rules", "/rules", "nav.rules", "rules.read", "r"),
     NavItem("rules", "/trunks", "nav.trunks", "trunks.read", "t"),
@@ -124,6 +125,7 @@ class Site:
             [
                 self._calls_api.section,
                 reports_site.section(services, self._api_desk),
+                bulletins_site.section(services, self._api_desk),
                 orders_site.section(services, self._api_desk),
                 case_section(
                     CaseParts(lambda: services.cases, services.database, services.attachments), self._api_desk
@@ -167,6 +169,7 @@ class Site:
                 *self._calls_pages(),
                 *self._node_pages(),
                 *reports_site.console_pages(services, self._console),
+                *bulletins_site.console_pages(services, self._console),
                 *orders_site.console_pages(services, self._console),
                 *cases_site.console_pages(services, self._console, self._desk()),
                 *self._redress_pages(),
@@ -365,6 +368,7 @@ def _static() -> Any:  # noqa: ANN401  # what Litestar takes
             calls_console.STATIC,
             appeals_public_pages.STATIC,
             reports_site.STATIC,
+            bulletins_site.STATIC,
             cases_site.STATIC,
         ],
         cache_control=None,

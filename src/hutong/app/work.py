@@ -12,6 +12,7 @@ from hutong.app.alert_work import AlertWork
 from hutong.app.appeals_work import AppealWork
 from hutong.app.audit_work import AuditWork
 from hutong.app.backtest_work import BacktestWork
+from hutong.app.bulletin_work import BulletinWork
 from hutong.app.cases_work import CaseWork
 from hutong.app.config import load_config
 from hutong.app.handoff_work import HandoffWork
@@ -163,6 +164,7 @@ def work(
         jobs += OrderWork(settings, reporter).jobs()
         jobs += [*AppealWork(settings, SystemClock(), reporter).jobs(), *handoffs.jobs()]
         jobs += ReportWork(settings, reporter).jobs()
+        jobs += BulletinWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:
         backtests.stop()
