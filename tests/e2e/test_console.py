@@ -548,6 +548,11 @@ def test_blocked_callers_have_a_public_page(
         assert desk.heading == words
         assert desk.narrow_overflow() == 0
         assert desk.axe() == []
+        for path in ("/report", "/report?kind=call", "/report?kind=message", "/report?kind=web", "/report/receipt"):
+            desk.open(path)
+            assert desk.heading
+            assert desk.narrow_overflow() == 0, path
+            assert desk.axe() == [], path
         for path in ("/", "/signin", "/verdicts", "/v1/verdicts", "/metrics"):
             desk.open(path, expect=404)
         desk.assert_clean()
