@@ -12,7 +12,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import alert_table, alerts, http_calls, kafka, mirror, pages, replay, speed, start, tables, watchers, windows
+from bench import (
+    alert_table,
+    alerts,
+    audit,
+    cases,
+    http_calls,
+    kafka,
+    mirror,
+    pages,
+    replay,
+    speed,
+    start,
+    tables,
+    watchers,
+    windows,
+)
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 
 if TYPE_CHECKING:
@@ -31,6 +46,8 @@ SECTIONS = (
     "memory",
     "kafka",
     "replay",
+    "cases",
+    "audit",
     "start",
 )
 ROUNDS = 5
@@ -83,7 +100,16 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
         yield "memory", windows.memory_table()
     if "replay" in chosen:
         yield "replay", replay.replay_table(folder)
+    yield from _in_records(chosen, folder)
     yield from _alone(chosen, folder)
+
+
+def _in_records(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
+    """What is kept in SQL."""
+    if "cases" in chosen:
+        yield "cases", cases.cases_table(folder)
+    if "audit" in chosen:
+        yield "audit", audit.audit_table(folder)
 
 
 def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:

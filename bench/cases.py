@@ -40,6 +40,7 @@ NOW = 1_772_416_800_000  # 2026-03-02T10:00:00+08:00
 DAY = 86_400_000
 UNITS = [f"单位{number:02}" for number in range(40)]
 OWNERS = [f"person{number:03}" for number in range(300)]
+OPENED, CLOSED, TRANSITIONS = 100_000, 2_000_000, 1_000
 OPEN: tuple[State, ...] = ("found", "assigned", "accepted", "acted", "verified", "risk")
 _BATCH = 20_000
 _NAMES = "东西南北中华海江河山"
@@ -190,26 +191,57 @@ def transitions(cases: Cases, count: int) -> float:
     return done / (time.perf_counter() - begun)
 
 
+def bare_inserts(database: Database, count: int) -> float:
+    """Rows a second of one writer, each a durable transaction: what the database itself can do."""
+    begun = time.perf_counter()
+    for at in range(count):
+        row = {"key": f"bare-{at}", "digest": "", "answer": "", "time_ms": NOW}
+        with database.write() as connection:
+            connection.execute(sa.insert(tables.case_requests), row)
+    return count / (time.perf_counter() - begun)
+
+
+def measure(url: str, folder: Path, opened: int, closed: int, count: int) -> tuple[str, str]:
+    """Transitions beside bare rows, and how long questions take; the records are empty before."""
+    database = Database(database_url(url, folder))
+    database.open()
+    begun = time.perf_counter()
+    fill(database, opened, closed)
+    print(f"filled in {time.perf_counter() - begun:.0f} s", flush=True)
+    types = load_types(SHIPPED, permissions=PERMISSIONS)
+    cases = Cases(database, types, load_calendar(), "node1", WHOLE)
+    rates = (
+        ("transitions of cases, each with its event, counters, notices and trail", f"{transitions(cases, count):,.0f}"),
+        ("bare rows", f"{bare_inserts(database, count):,.0f}"),
+    )
+    asked = table(("question", "p50 ms", "p95 ms"), latencies(cases))
+    database.close()
+    return table(("a durable transaction each, one writer", "per second"), rates), asked
+
+
+def cases_table(folder: Path) -> str:
+    """The tables of `python -m bench cases`, on SQLite, and on the empty PostgreSQL of HUTONG_RECORDS__URL."""
+    place = folder / "cases"
+    place.mkdir()
+    parts = []
+    for name, url in (("SQLite", ""), ("PostgreSQL", os.environ.get("HUTONG_RECORDS__URL", ""))):
+        if url or name == "SQLite":
+            parts += [f"{name}:", *measure(url, place, OPENED, CLOSED, TRANSITIONS)]
+    return "\n\n".join(parts)
+
+
 def main() -> None:
     """Fill, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--open", type=int, default=100_000)
-    parser.add_argument("--closed", type=int, default=2_000_000)
-    parser.add_argument("--transitions", type=int, default=300)
+    parser.add_argument("--open", type=int, default=OPENED)
+    parser.add_argument("--closed", type=int, default=CLOSED)
+    parser.add_argument("--transitions", type=int, default=TRANSITIONS)
     parser.add_argument("--folder", type=Path, default=None)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hutong-bench-", dir=arguments.folder) as name:
-        database = Database(database_url(os.environ.get("HUTONG_RECORDS__URL", ""), Path(name)))
-        database.open()
-        begun = time.perf_counter()
-        fill(database, arguments.open, arguments.closed)
-        size = (Path(name) / "records.db").stat().st_size if database.is_sqlite else 0
-        print(f"filled in {time.perf_counter() - begun:.0f} s, {size / 1e6:.0f} MB", flush=True)
-        types = load_types(SHIPPED, permissions=PERMISSIONS)
-        cases = Cases(database, types, load_calendar(), "node1", WHOLE)
-        print(table(("question", "p50 ms", "p95 ms"), latencies(cases)), flush=True)
-        print(f"transitions: {transitions(cases, arguments.transitions):.0f}/s", flush=True)
-        database.close()
+    given = parser.parse_args()
+    url = os.environ.get("HUTONG_RECORDS__URL", "")
+    with tempfile.TemporaryDirectory(prefix="hutong-bench-", dir=given.folder) as name:
+        for text in measure(url, Path(name), given.open, given.closed, given.transitions):
+            print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 #: Whoever adds to the log holds this name (`Database.hold`) to the end of the transaction: numbers have no gaps.
 HOLD: Final = "trail"
-_STEP: Final = 8
-_LEVELS: Final = (32, 24, 16, 8)
+#: Hashes are kept of every eighth level: of 256 entries, 65,536, …
+STEP: Final = 8
+_LEVELS: Final = (4 * STEP, 3 * STEP, 2 * STEP, STEP)
 _BATCH: Final = 4096
 _LEAF, _NODE = tables.audit_leaves.c, tables.audit_nodes.c
 #: What an entry is made of, to be selected or returned.
@@ -98,7 +99,7 @@ def span_root(connection: Connection, span: Span, below: int = 64) -> bytes:
     frontier = Frontier()
     while at < end:
         level = next((it for it in _LEVELS if it < below and at % (1 << it) == 0 and at + (1 << it) <= end), 0)
-        above = level + _STEP
+        above = level + STEP
         upto = end >> level << level
         if above < below:  # there the next level may begin
             upto = min(upto, ((at >> above) + 1) << above)

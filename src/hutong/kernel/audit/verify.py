@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from hutong.kernel.audit.log import STEP
 from hutong.kernel.audit.merkle import Frontier
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Verifier:
         return self._fault
 
     def _node(self, level: int, place: int, hashed: bytes) -> None:
-        if level % 8 == 0 and self._nodes.get((level, place)) != hashed and self._fault is None:
+        if level % STEP == 0 and self._nodes.get((level, place)) != hashed and self._fault is None:
             self._fault = Fault("index", (place << level) + 1, place + 1 << level)
 
     def _compare(self) -> Fault | None:

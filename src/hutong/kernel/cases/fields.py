@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _NUMBER: Final = re.compile(r"\+?[0-9]{2,20}")
 _LONGEST: Final = 2000
+_LONGEST_TITLE: Final = 200
 _LARGEST: Final = 10**15
 _LONGEST_KEY: Final = 100
 
@@ -76,6 +77,18 @@ def _wrong(spec: FieldSpec, value: Value) -> str:
         case "text":
             fits, wanted = text is not None and len(text) <= _LONGEST and is_text(text), "a text of up to 2000 letters"
     return "" if fits else wanted
+
+
+def read_title(text: str) -> str:
+    """The title of a case or a register, without blanks around it.
+
+    Raises:
+        CaseRefused: "field": it is empty, too long, or holds control letters.
+    """
+    title = text.strip()
+    if not title or len(title) > _LONGEST_TITLE or not is_text(title):
+        raise CaseRefused("field", "The title is empty, too long, or holds control letters.", where="title")
+    return title
 
 
 def is_text(text: str) -> bool:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from hutong.kernel.cases.calendar import DAY_MS
 from hutong.kernel.cases.errors import CaseRefused
-from hutong.kernel.cases.fields import check_fields, is_text
+from hutong.kernel.cases.fields import check_fields, is_text, read_title
 from hutong.kernel.cases.model import SHOWING, Actor, Case, Finding, Part, Pending, Proof, Request, State
 from hutong.kernel.cases.table import MOVES, STATE_TITLES, sources_of, target_of
 from hutong.kernel.cases.types import term
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 WATCHING: Final = "cases.watching"
 WATCH: Final = Actor("hutong work", frozenset({WATCHING}))
 
-_LONGEST_TITLE: Final = 200
 _LONGEST_REASON: Final = 2000
 _LONGEST_NAME: Final = 100
 _MOST_PARTS: Final = 50
@@ -93,9 +92,7 @@ def find(
     Raises:
         CaseRefused: title or fields are not as they must be.
     """
-    title = finding.title.strip()
-    if not title or len(title) > _LONGEST_TITLE or not is_text(title):
-        raise CaseRefused("field", "The title is empty, too long, or holds control letters.", where="title")
+    title = read_title(finding.title)
     _check_names(finding.owner, finding.unit, finding.source, finding.item or "")
     due = calendar.end(now_ms, term(kind.deadline))
     case = Case(

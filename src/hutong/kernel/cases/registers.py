@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.errors import CaseRefused
-from hutong.kernel.cases.fields import is_text, read_value
+from hutong.kernel.cases.fields import read_title, read_value
 from hutong.kernel.cases.model import OPEN_STATES, Actor, Finding, Request, State, case_id
 from hutong.kernel.cases.projection import CASES, WITHIN, Changes, case_of
 from hutong.kernel.records import tables
@@ -126,9 +126,7 @@ class Registers:
         """
         self._check(actor, "cases.find")
         fields = self._cases.types[kind].by_name
-        title = title.strip()
-        if not title or len(title) > 200 or not is_text(title):  # noqa: PLR2004  # as of a case
-            raise CaseRefused("field", "The title is empty, too long, or holds control letters.", where="title")
+        title = read_title(title)
         for rule in rules:
             if rule.field and rule.field not in fields:
                 raise CaseRefused("field", f"{kind} has no field {rule.field!r}.", where="rules")
