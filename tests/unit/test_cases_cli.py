@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,3 +137,21 @@ def test_the_settings_name_the_ports() -> None:
     assert list(check_config(config)) == []
     half = Config(cases=CasesConfig(webhook_url="http://127.0.0.1:9/x", smtp_server="127.0.0.1:25"))
     assert [problem.place for problem in check_config(half)] == [("cases", "webhook_secret"), ("cases", "smtp_sender")]
+
+
+def test_a_case_is_split_and_its_risk_accepted_for_a_term(capsys: pytest.CaptureFixture[str], data: Path) -> None:
+    of = run(capsys, data, "find", "fraud-number", "三个号码", "--fields", '{"number": "13800138000"}').out.strip()
+    said = run(capsys, data, "do", of, "split", "--reason", "分开核查", "--part", "甲|移动", "--part", "乙").out.split(
+        "\n"
+    )
+    assert said[0] == f"{of} 已发现 found, v2"
+    shown = json.loads(run(capsys, data, "show", said[1], "--json").out.split("\n")[0])
+    assert (shown["title"], shown["unit"], shown["parent"]) == ("甲", "移动", of)
+    for step in (("assign", "--unit", "移动"), ("accept",)):
+        assert run(capsys, data, "do", said[2], *step).status == 0
+    refused = run(capsys, data, "do", said[2], "accept-risk", "--reason", "整改中", "--until", "2020-01-01")
+    assert (refused.status, "The term is over already" in refused.err) == (1, True)
+    until = (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%d")
+    assert run(capsys, data, "do", said[2], "accept-risk", "--reason", "整改中", "--until", until).status == 0
+    waits = json.loads(run(capsys, data, "show", said[2], "--json").out.split("\n")[0])
+    assert waits["pending"]["request"]["until_ms"] > 0

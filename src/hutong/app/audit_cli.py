@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path  # cyclopts reads the annotations
@@ -12,6 +11,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hutong.app.cli_records import open_records
 from hutong.app.config import load_config
 from hutong.kernel import access
 from hutong.kernel.audit.checkpoints import KEY_FILE, Checkpoints, Verification, gather_marks, trail_key
@@ -20,7 +20,6 @@ from hutong.kernel.audit.notes import NoteError, UnknownKeyError, notes_in, open
 from hutong.kernel.audit.proofs import verify_proof
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
-from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.reporter import rfc3339
 from hutong.kernel.web.texts import LANGUAGES, Texts
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.kernel.audit.notes import PublicKey
     from hutong.kernel.audit.verify import Fault
+    from hutong.kernel.records import Database
 
 app = App(name="audit", help="审计:核对操作记录、检查点、证明 / Audit: verify the trail, checkpoints, proofs")
 
@@ -134,14 +134,8 @@ def say_fault(fault: Fault) -> None:
 @contextmanager
 def _opened(config: Path | None, data: Path | None) -> Iterator[tuple[Config, Database]]:
     settings = load_config(config, data=data)
-    database = Database(database_url(settings.records.url, settings.data))
-    if database.is_sqlite and not os.path.exists(database.place):  # noqa: PTH110  # a text, not a path
-        raise RecordsError("There is no trail yet.", where=database.place, fix="Start the node once, or check --data.")
-    database.open()
-    try:
+    with open_records(settings, what="entries of the trail") as database:
         yield settings, database
-    finally:
-        database.close()
 
 
 def _checkpoints(settings: Config, database: Database) -> Checkpoints:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hutong.app.cli_records import machine_user
 from hutong.app.cli_terms import existing_folder, in_force, language_of
 from hutong.app.config import load_config
 from hutong.app.replay import Options as ReplayOptions
 from hutong.app.replay import judges, shown
-from hutong.app.stage_desk import machine_user
 from hutong.calls.evidence.backtest import Ground, Question, backtest, tested_ruleset
 from hutong.calls.evidence.labels import read_labels
 from hutong.calls.evidence.model import encoded

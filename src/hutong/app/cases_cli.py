@@ -5,10 +5,9 @@ What is done here is on the trail like everything else: who is the user of this 
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from contextlib import contextmanager
+from datetime import date  # noqa: TC003  # cyclopts reads the annotation
 from pathlib import Path  # cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,19 +17,19 @@ from rich.console import Console
 from rich.table import Table
 
 from hutong.app.cases_work import TYPES, open_cases
+from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.cases.attachments import Attachments
-from hutong.kernel.cases.calendar import show_moment
+from hutong.kernel.cases.calendar import end_of_day, show_moment
 from hutong.kernel.cases.errors import CaseError
 from hutong.kernel.cases.lint import lint as lint_types
-from hutong.kernel.cases.model import OPEN_STATES, Action, Actor, Finding, Proof, ProofKind, Request, State
+from hutong.kernel.cases.model import OPEN_STATES, Action, Actor, Finding, Part, Proof, ProofKind, Request, State
 from hutong.kernel.cases.query import CaseQuery
 from hutong.kernel.cases.registers import AssignRule, Registers
 from hutong.kernel.cases.table import MOVES, STATE_TITLES
 from hutong.kernel.cases.types import SHIPPED, TypesError, read_types, type_sources
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.reporter import mask_text
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from hutong.kernel.cases.model import Case
     from hutong.kernel.cases.store import Cases
+    from hutong.kernel.records import Database
 
 app = App(name="cases", help="案件与台账:查看、办理、导入、核对 / Cases and registers")
 
@@ -58,20 +58,14 @@ class _Desk:
         self.database, self.cases = database, cases
         self.registers, self.attachments = Registers(database, cases), Attachments(data, database)
         self.now_ms = SystemClock().wall() // _NS_IN_MS
-        self.actor = Actor(f"local:{pwd.getpwuid(os.getuid()).pw_name}", frozenset(PERMISSIONS))
+        self.actor = Actor(machine_user(), frozenset(PERMISSIONS))
 
 
 @contextmanager
 def _opened(config: Path | None, data: Path | None) -> Iterator[_Desk]:
     settings = load_config(config, data=data)
-    database = Database(database_url(settings.records.url, settings.data))
-    if database.is_sqlite and not os.path.exists(database.place):  # noqa: PTH110  # a text, not a path
-        raise RecordsError("There are no cases yet.", where=database.place, fix="Start the node once, or check --data.")
-    database.open()
-    try:
+    with open_records(settings, what="cases") as database:
         yield _Desk(database, open_cases(settings, database), settings.data)
-    finally:
-        database.close()
 
 
 @app.command(name="list")
@@ -191,6 +185,10 @@ def do(  # noqa: PLR0913  # a request's own parts, one option each
     ] = None,
     attach: Annotated[Path | None, Parameter(help="附上此文件 / attach this file")] = None,
     into: Annotated[str, Parameter(help="并入的案件 / the case that it is merged into")] = "",
+    until: Annotated[date | None, Parameter(help="风险暂受到哪一天 / last day of an accepted risk")] = None,
+    part: Annotated[
+        tuple[str, ...], Parameter(help="拆分的一部分:标题|单位 / a part of a split: TITLE|UNIT; repeated")
+    ] = (),
     version: Annotated[int, Parameter(help="所见版本,0 为不论 / the version that was seen; 0 = any")] = 0,
     key: Annotated[str, Parameter(help="请求键 / key of the request")] = "",
     config: ConfigFile = None,
@@ -200,9 +198,26 @@ def do(  # noqa: PLR0913  # a request's own parts, one option each
     with _opened(config, data) as desk:
         sha256 = "" if attach is None else _kept(desk, attach)
         proofs = () if proof is None else (Proof(proof[0], "" if proof[0] == "statement" else proof[1], proof[1]),)
-        request = Request(action, reason, owner, unit, proofs=proofs, into=into, attachment=sha256)
+        request = Request(
+            action,
+            reason,
+            owner,
+            unit,
+            proofs=proofs,
+            until_ms=0 if until is None else end_of_day(until),
+            parts=tuple(_part(text) for text in part),
+            into=into,
+            attachment=sha256,
+        )
         answer = desk.cases.do(case, request, desk.actor, desk.now_ms, version=version, key=key)
     sys.stdout.write(f"{answer.case} {STATE_TITLES[answer.state]['zh']} {answer.state}, v{answer.version}\n")
+    for one in answer.parts:
+        sys.stdout.write(f"{one}\n")
+
+
+def _part(text: str) -> Part:
+    title, _, unit = text.partition("|")
+    return Part(title.strip(), unit=unit.strip())
 
 
 def _kept(desk: _Desk, path: Path) -> str:

@@ -18,9 +18,9 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hutong.app.cli_records import machine_user
 from hutong.app.config import load_config
 from hutong.app.orders_work import order_desk
-from hutong.app.stage_desk import machine_user
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import permissions_of

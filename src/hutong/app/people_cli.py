@@ -5,8 +5,6 @@ What is done here is in the trail like everything else: who is the user of this 
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from contextlib import contextmanager
 from pathlib import Path  # cyclopts reads the annotations
@@ -17,19 +15,20 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
 from hutong.kernel.access.agencies import KIND_TITLES, Agencies, Agency, Kind, facts_of
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import ROLE_TITLES, Role
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.reporter import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hutong.kernel.access.account import Account
+    from hutong.kernel.records import Database
 
 app = App(name="people", help="账号:查看、新增、改角色、停用、重置口令 / Accounts of the console")
 
@@ -51,23 +50,13 @@ class _Desk:
         self.now_ms = SystemClock().wall() // _NS_IN_MS
 
     def record(self, deed: str, target: str, before: object = None, after: object = None) -> None:
-        who = f"local:{pwd.getpwuid(os.getuid()).pw_name}"
-        Trail(self.database).record(who, _ADDRESS, deed, target, before, after, now_ms=self.now_ms)
+        Trail(self.database).record(machine_user(), _ADDRESS, deed, target, before, after, now_ms=self.now_ms)
 
 
 @contextmanager
 def _opened(config: Path | None, data: Path | None, *, existing: bool = True) -> Iterator[_Desk]:
-    settings = load_config(config, data=data)
-    database = Database(database_url(settings.records.url, settings.data))
-    if existing and database.is_sqlite and not os.path.exists(database.place):  # noqa: PTH110  # a text, not a path
-        raise RecordsError(
-            "There are no accounts yet.", where=database.place, fix="Start the node once, or check --data."
-        )
-    database.open()
-    try:
+    with open_records(load_config(config, data=data), what="accounts", existing=existing) as database:
         yield _Desk(database)
-    finally:
-        database.close()
 
 
 @app.command(name="list")

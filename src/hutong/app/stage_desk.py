@@ -5,12 +5,11 @@ Whoever reaches the data folder could write the files by hand; what is asked her
 
 from __future__ import annotations
 
-import os
-import pwd
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
 from hutong.calls.evidence.desk import Actor, PromotionDesk
 from hutong.calls.evidence.promotion import Limits
@@ -22,7 +21,6 @@ from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
-from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.rules import PROPOSALS_FILE, find_rule
 
 if TYPE_CHECKING:
@@ -78,11 +76,6 @@ class StageDesk:
         return found.id if found else ""
 
 
-def machine_user() -> str:
-    """This machine's user, as the trail names it."""
-    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
-
-
 def promotion_desk(config: Config, shelf: RuleShelf, trail: Trail, people: People) -> PromotionDesk:
     """A node's desk, from its settings."""
     it = config.evidence
@@ -102,15 +95,7 @@ def stage_desk(data: Path, file: Path | None) -> Iterator[StageDesk]:
     if not data.is_dir():
         raise ConfigError("the data folder does not exist.", where=str(data), fix="Start `hutong up` there first.")
     config = load_config(file, data=data)
-    database = Database(database_url(config.records.url, config.data))
-    if database.is_sqlite and not Path(database.place).exists():
-        raise RecordsError(
-            "There are no accounts yet.", where=database.place, fix="Start the node once, or check --data."
-        )
-    database.open()
-    try:
+    with open_records(config, what="accounts") as database:
         people = People(database)
         shelf = RuleShelf(config.data, (Path(config.calls.rules_dir),) if config.calls.rules_dir else ())
         yield StageDesk(promotion_desk(config, shelf, Trail(database), people), people, shelf)
-    finally:
-        database.close()

@@ -305,6 +305,11 @@ def _wrong_of(year: int, holiday: Holiday) -> str:
     return ""
 
 
+def end_of_day(day: date) -> int:
+    """The last moment of a day in China's time, ms."""
+    return _midnight(day.toordinal() + 1) - 1
+
+
 def show_moment(at_ms: int) -> str:
     """A moment in China's time, to the minute."""
     return datetime.fromtimestamp(at_ms / 1000, timezone(timedelta(milliseconds=_OFFSET_MS))).strftime("%Y-%m-%d %H:%M")
