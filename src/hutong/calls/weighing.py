@@ -66,7 +66,18 @@ from hutong.calls.model import (
 from hutong.calls.trunks import KIND_INTERNATIONAL, in_own_ranges
 from hutong.kernel.compiled import compiled, inlined
 from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, allow_id, block_id, look_up, respond_of
-from hutong.kernel.marks import table as marks
+from hutong.kernel.marks.table import (
+    LIMIT,
+    NO_ROW,
+    UNTIL,
+    find_row,
+    limit_mark_of,
+    limit_of,
+    reporters_7d,
+    reporters_24h,
+    reporters_30d,
+    wrong_blocks,
+)
 from hutong.kernel.numbering import COUNTRIES, key_count, key_kind, read_number
 from hutong.kernel.numbering.codes import (
     AREA,
@@ -235,20 +246,20 @@ def _consult_scores(judge: Judge, scratch: Scratch) -> None:
 @compiled
 def _consult_marks(rows: NDArray[np.int64], key: int, now: int, f: NDArray[np.float64]) -> None:
     """Write what is known of the caller beside its calls; where no table is, nothing is written at any time."""
-    row = marks.find_row(rows, key)
+    row = find_row(rows, key)
     limit = 0
-    if row == marks.NO_ROW:
+    if row == NO_ROW:
         f[_REPORTERS : _REPORTERS + 3] = 0.0
         f[_WRONG_BLOCKS] = 0.0
     else:
-        f[_REPORTERS] = marks.reporters_24h(rows, row)
-        f[_REPORTERS + 1] = marks.reporters_7d(rows, row)
-        f[_REPORTERS + 2] = marks.reporters_30d(rows, row)
-        f[_WRONG_BLOCKS] = marks.wrong_blocks(rows, row)
+        f[_REPORTERS] = reporters_24h(rows, row)
+        f[_REPORTERS + 1] = reporters_7d(rows, row)
+        f[_REPORTERS + 2] = reporters_30d(rows, row)
+        f[_WRONG_BLOCKS] = wrong_blocks(rows, row)
         # A limit ends by itself, whoever keeps the table.
-        limit = rows[row, marks.LIMIT] if now < rows[row, marks.UNTIL] else 0
+        limit = rows[row, LIMIT] if now < rows[row, UNTIL] else 0
     f[_REPORTED] = 1.0 if f[_REPORTERS + 2] > 0 else 0.0
-    f[_CALL_LIMIT], f[_LIMIT_MARK] = marks.limit_of(limit), marks.limit_mark_of(limit)
+    f[_CALL_LIMIT], f[_LIMIT_MARK] = limit_of(limit), limit_mark_of(limit)
     f[_LIMITED] = 1.0 if f[_CALL_LIMIT] > 0 else 0.0
 
 

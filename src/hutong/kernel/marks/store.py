@@ -7,6 +7,7 @@ after the rows.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -70,7 +71,8 @@ class Marks:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database, self._writer = database, Writer(folder)
-        self._seen: set[int] = set()
+        # Up to here this process has seen every change, and these beyond: numbers of others may become visible later.
+        self._upto, self._seen = 0, set[int]()
 
     def add(self, connection: Connection, mark: Mark, now_ms: int = 0) -> int:
         """Add a mark in the caller's transaction; gives the change's number, which the table's version reaches.
@@ -117,10 +119,10 @@ class Marks:
         with self._writer.held() as table:
             if table.is_new or now_ms - table.aged_ms > _KEPT_MS // 2:
                 return self._publish_anew(now_ms)
+            start = max(table.floor, self._upto)
             with self._database.read() as connection:
-                changes = connection.execute(
-                    sa.select(mark_changes.c.id, mark_changes.c.key).where(mark_changes.c.id > table.floor)
-                ).all()
+                later = sa.select(mark_changes.c.id, mark_changes.c.key).where(mark_changes.c.id > start)
+                changes = connection.execute(later).all()
                 unseen = [change for change in changes if change.id not in self._seen]
                 keys = {change.key for change in unseen}
                 aged = now_ms >= table.aged_ms + _AGED_MS or now_ms < table.aged_ms
@@ -128,9 +130,10 @@ class Marks:
                     keys.update(_aged(connection, table.aged_ms, now_ms))
                 for part in _parts(sorted(keys)):
                     self._write(connection, part, now_ms)
-            # A change whose number was given earlier may become visible later: the floor follows at a distance.
-            self._seen = {change.id for change in changes}
-            table.stand(max(self._seen, default=0), now_ms, aged=aged, settle_ms=_OPEN_MS)
+            seen = {change.id for change in changes}
+            table.stand(max(seen, default=start), now_ms, aged=aged, settle_ms=_OPEN_MS)
+            self._upto = next(number for number in count(start) if number + 1 not in seen)
+            self._seen = {number for number in seen if number > self._upto}
         return len(keys)
 
     def _publish_anew(self, now_ms: int) -> int:
@@ -142,7 +145,7 @@ class Marks:
             for part in _parts(list(connection.scalars(query))):
                 self._write(connection, part, now_ms)
                 done += len(part)
-        self._seen = set()
+        self._upto, self._seen = 0, set()
         # What is not visible yet has at most some numbers less than the last.
         self._writer.finish_anew(last, max(last - 10 * _AT_ONCE, 0), now_ms)
         return done
@@ -193,8 +196,8 @@ def _known(connection: Connection, keys: Sequence[int], now_ms: int) -> dict[int
     for key, *counts in connection.execute(sa.select(marks.c.key, *spans).where(reports).group_by(marks.c.key)):
         found[key] = Known(reporters=(counts[0], counts[1], counts[2]))
     wrong = sa.select(marks.c.key, sa.func.count()).where(mine, marks.c.kind == WRONG_BLOCK).group_by(marks.c.key)
-    for key, count in connection.execute(wrong):
-        found[key] = found.get(key, Known())._replace(wrong=count)
+    for key, blocks in connection.execute(wrong):
+        found[key] = found.get(key, Known())._replace(wrong=blocks)
     # The strictest limit is the one that holds; of equal ones that which lasts longest.
     limits = (
         sa.select(marks.c.key, marks.c.id, marks.c.value, marks.c.until_ms)
