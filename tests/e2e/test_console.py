@@ -54,6 +54,7 @@ PLACES = (
     Place("/search", "numbers.read"),
     Place("/orders", "orders.read"),
     Place("/orders/new", "orders.request"),
+    Place("/orders/packs", "evidence.pack"),
     Place("/overdue", "cases.read"),
     Place("/work", "cases.read"),
     Place("/work/team", "cases.read"),

@@ -76,6 +76,7 @@ _OF_ORDERS = (
     "withdrawOrder",
     "liftOrder",
     "packOrder",
+    "makePack",
 )
 _OF_REPORTS = ("listReports", "readReport", "takeReport")
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -41,6 +41,10 @@ class Packs:
     def of_order(self, of: str, purpose: str, actor: Actor, now_ms: int) -> bytes:
         return f"{of} {purpose} {actor.name} {now_ms}".encode()
 
+    def of_number(self, number: str, since_ms: int, until_ms: int, purpose: str, _actor: Actor, now_ms: int) -> bytes:
+        assert until_ms == now_ms
+        return f"{number} {since_ms} {purpose}".encode()
+
 
 class Site(ConsoleSite):
     """With orders."""
@@ -138,6 +142,12 @@ def test_a_pack_is_a_download_for_a_purpose(site: Site) -> None:
     assert made.headers["content-disposition"] == f'attachment; filename="evidence-{of}.zip"'
     assert "配合侦查 operator-1" in made.content.decode()
     assert site.browser("analyst").post(f"/orders/{of}/pack", purpose="配合侦查").status_code == 403
+    operator = site.browser("operator")
+    assert operator.get("/orders/packs?case=node1-x").status_code == 200
+    fields = {"number": NUMBER, "since": "2027-01-15T08:00", "purpose": "配合侦查"}
+    assert operator.post("/orders/packs", **fields).content.decode() == f"{NUMBER} 1799971200000 配合侦查"
+    both = operator.post("/orders/packs", **fields, case="x")
+    assert (both.status_code, NUMBER in both.text) == (422, False)
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

@@ -35,6 +35,7 @@ from hutong.orders.bodies import (
     OrderNumber,
     OrderStory,
     OrderTold,
+    PackSubject,
 )
 from hutong.orders.errors import OrderRefused
 from hutong.orders.model import Action, Deed, Kind, State, Wish  # Litestar reads the annotations
@@ -87,12 +88,13 @@ def section(orders: OrderDesk, evidence: Callable[[], EvidenceDesk], desk: Desk)
     Args:
         orders: where orders are asked for and decided. evidence: makes packs. desk: limits and the trail.
     """
-    routes = [*_reading(orders, desk), *_changing(orders, desk), _pack(evidence, desk)]
+    routes = [*_reading(orders, desk), *_changing(orders, desk), *_packs(evidence, desk)]
     return Section(_TAGS, routes, structs_of(bodies), _describe)
 
 
 def _describe(schema: dict[str, Any]) -> None:
-    schema["paths"]["/v1/orders/{order}/pack"]["post"]["responses"]["200"]["content"] = _ZIP
+    for path in ("/v1/orders/{order}/pack", "/v1/orders/packs"):
+        schema["paths"][path]["post"]["responses"]["200"]["content"] = _ZIP
 
 
 def _done(work: Callable[[], Result]) -> Result:
@@ -273,7 +275,7 @@ def _answer(answer: Answer) -> OrderAnswer:
     return OrderAnswer(answer.order, answer.version, answer.state)
 
 
-def _pack(evidence: Callable[[], EvidenceDesk], desk: Desk) -> HTTPRouteHandler:
+def _packs(evidence: Callable[[], EvidenceDesk], desk: Desk) -> list[HTTPRouteHandler]:
     @post(
         "/v1/orders/{order:str}/pack",
         **operation(
@@ -288,4 +290,25 @@ def _pack(evidence: Callable[[], EvidenceDesk], desk: Desk) -> HTTPRouteHandler:
         said = read_purpose(purpose)
         return _done(lambda: packed(evidence().of_order(order, said, actor_of(request), desk.now_ms()), order))
 
-    return pack
+    @post(
+        "/v1/orders/packs",
+        **operation(desk, "orders", "evidence.pack", "orders.packs", "makePack", "案件或号码的证据包 / Pack", 404, 422),
+        status_code=200,
+        request_max_body_size=_BODY,
+        description="案件,或号码与期间;用途写在 Hutong-Purpose 头中,记入操作记录。\n\nOf a case, or of a number and a "
+        "period. The purpose is in the header Hutong-Purpose, and on the trail.",
+    )
+    def of(request: AnyRequest, data: JSONBody[PackSubject], purpose: Purpose = "") -> Response[bytes]:
+        said, actor, now_ms = read_purpose(purpose), actor_of(request), desk.now_ms()
+        since_ms, until_ms = read_ms(data.since, "since", 0), read_ms(data.until, "until", now_ms)
+
+        def made() -> Response[bytes]:
+            if bool(data.case) == bool(data.number):
+                raise OrderRefused("field", "Name a case or a number.", where="case")
+            if data.case:
+                return packed(evidence().of_case(data.case, said, actor, now_ms), "case")
+            return packed(evidence().of_number(data.number, since_ms, until_ms, said, actor, now_ms), "number")
+
+        return _done(made)
+
+    return [pack, of]

@@ -113,6 +113,15 @@ class OrderList(msgspec.Struct, frozen=True):
     cursor: int | None
 
 
+class PackSubject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """证据包的对象:案件,或号码与期间 / What a pack is about: a case, or a number and a period."""
+
+    case: Annotated[str, Meta(max_length=100, description="案件编号 / id of a case")] = ""
+    number: Annotated[str, Meta(max_length=64, description="号码 / a number")] = ""
+    since: Annotated[str, Meta(max_length=40, description="RFC 3339")] = ""
+    until: Annotated[str, Meta(max_length=40, description="RFC 3339;空为现在 / empty: now")] = ""
+
+
 class BasisTold(msgspec.Struct, frozen=True):
     """法律依据 / A legal basis."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from hutong.kernel.errors import HutongError
 from hutong.orders.errors import OrderRefused
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class OrderDesk:
         return self.orders.request(wish, actor, now_ms, key=key)
 
     def do(self, of: str, deed: Deed, actor: Actor, now_ms: int, *, version: int = 0, key: str = "") -> Answer:
-        """Decide an order or end it; it has its effect when this returns.
+        """Decide an order or end it; lists and marks follow at once, or within a second where they fail just now.
 
         Raises:
             OrderRefused: says why; nothing was done.
@@ -41,7 +43,9 @@ class OrderDesk:
             self._check_allowed(self.orders.order(of), now_ms)
         answer = self.orders.do(of, deed, actor, now_ms, version=version, key=key)
         if deed.action in {"approve", "lift"}:
-            self.effects.apply(of, now_ms)
+            # It is decided and on record: what hinders its effect now, `work` overcomes or tells of.
+            with contextlib.suppress(HutongError, OSError):
+                self.effects.apply(of, now_ms)
         return answer
 
     def _check_allowed(self, order: Order, now_ms: int) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from hutong.kernel.key_files import make_folder
+from hutong.kernel.key_files import give_to_owner, make_folder
 from hutong.kernel.marks import LIMIT, Mark
 from hutong.orders.bases import bases
 from hutong.orders.errors import OrderRefused
@@ -99,6 +99,8 @@ class Effects:
         make_folder(self._lock.parent, 0o750)
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            # A command that root gave must not keep the node's own user out.
+            give_to_owner(descriptor, self._lock.parent)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:

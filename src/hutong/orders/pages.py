@@ -27,6 +27,7 @@ from hutong.orders.words import Shown, refusal, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from zoneinfo import ZoneInfo
 
     from litestar.handlers import HTTPRouteHandler
 
@@ -217,6 +218,31 @@ class Pages:
             return self.one(request, of, trouble=str(error), status=_REFUSED)
         return packed(made, of)
 
+    def packs(self, request: AnyRequest, form: dict[str, str], trouble: str = "") -> Response[str]:
+        """The form for packs of a case, or of a number and a period."""
+        values = {name: form.get(name, "") for name in ("case", "since", "until", "purpose")}
+        status = _REFUSED if trouble else 200
+        return self.console.page(request, "orders_packs.html", status=status, values=values, trouble=trouble)
+
+    def pack_of(self, request: AnyRequest, form: dict[str, str]) -> Response[Any]:
+        """The pack of a case, or of a number and a period, as a download. Numbers are not in the address."""
+        purpose, actor, now_ms = form.get("purpose", ""), actor_of(request), self.console.now_ms()
+        case, number = form.get("case", "").strip()[:100], form.get("number", "").strip()[:64]
+        if bool(case) == bool(number):
+            return self.packs(request, form, self.console.say(request, "orders.refused.field", where="case"))
+        try:
+            if case:
+                return packed(self.evidence().of_case(case, purpose, actor, now_ms), case)
+            since_ms, until_ms = (
+                _moment(form.get(name, ""), self.console.zone(request)) for name in ("since", "until")
+            )
+            made = self.evidence().of_number(number, since_ms, until_ms or now_ms, purpose, actor, now_ms)
+            return packed(made, "number")
+        except OrderRefused as refused:
+            return self.packs(request, form, self.refusal(request, refused))
+        except HutongError as error:
+            return self.packs(request, form, masked(str(error)))
+
     def refusal(self, request: AnyRequest, refused: OrderRefused) -> str:
         """Why something was refused, in the reader's language."""
         return refusal(refused, lambda key, **places: self.console.say(request, key, **places))
@@ -249,13 +275,7 @@ class Pages:
         return see_other(f"/orders/{answer.order}?done=requested")
 
     def _wish(self, request: AnyRequest, values: dict[str, str]) -> Wish:
-        begins_ms = 0
-        if values["begins"]:
-            try:
-                moment = datetime.fromisoformat(values["begins"]).replace(tzinfo=self.console.zone(request))
-                begins_ms = max(round(moment.timestamp() * 1000), 1)
-            except (ValueError, OverflowError):
-                raise OrderRefused("begins", "This is no time.", where="begins_ms") from None
+        begins_ms = _moment(values["begins"], self.console.zone(request))
         said = {name: values[name] for name in ("kind", "target", "role", "agency", "document", "reason", "case")}
         numbers = {"term_s": _whole(values["days"]) * _DAY_S, "per_hour": _whole(values["per_hour"])}
         more = {"basis": [values["basis"]] if values["basis"] else [], "basis_text": values["basis_text"]}
@@ -270,6 +290,20 @@ def _told(event: OrderEvent, *, whole: bool) -> OrderEvent:
     """An event as its reader sees it: what people wrote may hold numbers."""
     said = event.said if whole else {name: masked(it) if isinstance(it, str) else it for name, it in event.said.items()}
     return msgspec.structs.replace(event, said=said)
+
+
+def _moment(text: str, zone: ZoneInfo) -> int:
+    """Ms since 1970 of a field's time in a zone; 0 where it is empty.
+
+    Raises:
+        OrderRefused: it is none.
+    """
+    if not text:
+        return 0
+    try:
+        return max(round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000), 1)
+    except (ValueError, OverflowError):
+        raise OrderRefused("begins", "This is no time.", where="begins_ms") from None
 
 
 def packed(made: bytes, name: str) -> Response[bytes]:
@@ -312,6 +346,14 @@ def routes(
     def ask(request: AnyRequest, data: Form) -> Response[Any]:
         return it.ask(request, data)
 
+    @get("/orders/packs", opt=requires("evidence.pack"), sync_to_thread=True)
+    def packs(request: AnyRequest) -> Response[str]:
+        return it.packs(request, dict(request.query_params))
+
+    @post("/orders/packs", opt=requires("evidence.pack"), sync_to_thread=True, status_code=200)
+    def pack_of(request: AnyRequest, data: Form) -> Response[Any]:
+        return it.pack_of(request, data)
+
     @get("/orders/{of:str}", opt=requires("orders.read"), sync_to_thread=True)
     def one(request: AnyRequest, of: FromPath[str]) -> Response[str]:
         return it.one(request, of)
@@ -324,7 +366,7 @@ def routes(
     def pack(request: AnyRequest, of: FromPath[str], data: Form) -> Response[Any]:
         return it.pack(request, of, data)
 
-    return [overview, search, new, ask, one, unmask, pack, *_deciding(it)]
+    return [overview, search, new, ask, packs, pack_of, one, unmask, pack, *_deciding(it)]
 
 
 def _deciding(it: Pages) -> list[HTTPRouteHandler]:
