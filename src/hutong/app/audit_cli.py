@@ -134,7 +134,7 @@ def say_fault(fault: Fault) -> None:
 @contextmanager
 def _opened(config: Path | None, data: Path | None) -> Iterator[tuple[Config, Database]]:
     settings = load_config(config, data=data)
-    with open_records(settings, what="entries of the trail") as database:
+    with open_records(settings, missing="There is no trail yet.") as database:
         yield settings, database
 
 

@@ -64,7 +64,7 @@ class _Desk:
 @contextmanager
 def _opened(config: Path | None, data: Path | None) -> Iterator[_Desk]:
     settings = load_config(config, data=data)
-    with open_records(settings, what="cases") as database:
+    with open_records(settings, missing="There are no cases yet.") as database:
         yield _Desk(database, open_cases(settings, database), settings.data)
 
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_records(settings: Config, *, what: str = "records", existing: bool = True) -> Iterator[Database]:
+def open_records(
+    settings: Config, *, missing: str = "There are no records yet.", existing: bool = True
+) -> Iterator[Database]:
     """The records of a node, open within.
 
     Args:
-        what: is looked for in them, for whoever has none.
+        missing: is said where there are none.
         existing: they must be there; a command that makes the first of something makes them too.
 
     Raises:
@@ -29,9 +31,7 @@ def open_records(settings: Config, *, what: str = "records", existing: bool = Tr
     """
     database = Database(database_url(settings.records.url, settings.data))
     if existing and database.is_sqlite and not Path(database.place).exists():
-        raise RecordsError(
-            f"There are no {what} yet.", where=database.place, fix="Start the node once, or check --data."
-        )
+        raise RecordsError(missing, where=database.place, fix="Start the node once, or check --data.")
     database.open()
     try:
         yield database

@@ -55,7 +55,9 @@ class _Desk:
 
 @contextmanager
 def _opened(config: Path | None, data: Path | None, *, existing: bool = True) -> Iterator[_Desk]:
-    with open_records(load_config(config, data=data), what="accounts", existing=existing) as database:
+    with open_records(
+        load_config(config, data=data), missing="There are no accounts yet.", existing=existing
+    ) as database:
         yield _Desk(database)
 
 

@@ -95,7 +95,7 @@ def stage_desk(data: Path, file: Path | None) -> Iterator[StageDesk]:
     if not data.is_dir():
         raise ConfigError("the data folder does not exist.", where=str(data), fix="Start `hutong up` there first.")
     config = load_config(file, data=data)
-    with open_records(config, what="accounts") as database:
+    with open_records(config, missing="There are no accounts yet.") as database:
         people = People(database)
         shelf = RuleShelf(config.data, (Path(config.calls.rules_dir),) if config.calls.rules_dir else ())
         yield StageDesk(promotion_desk(config, shelf, Trail(database), people), people, shelf)
