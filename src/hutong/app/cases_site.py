@@ -26,6 +26,8 @@ LINKS: Final = {
     "register": Link("/registers/{}", "cases.read"),
     "split": Link("/cases/{}", "cases.read"),
     "order": Link("/orders/{}", "orders.read"),
+    "appeal": Link("/appeals/{}", "appeals.read"),
+    "handoff": Link("/handoffs/{}", "handoffs.read"),
 }
 
 
