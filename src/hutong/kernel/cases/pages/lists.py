@@ -172,7 +172,7 @@ def _export(desk: CaseDesk, request: AnyRequest) -> Stream:
     desk.trail.record(
         viewer.name, viewer.address, "tables.export", "cases", after={"filters": query.filters}, now_ms=now_ms
     )
-    keys = ("id", "title_", "type", "state", "due", "unit", "owner", "level", "changed")
+    keys = ("id", "title_", "type", "state", "due", "unit", "owner", "supervision", "changed")
     return export_csv("cases", [desk.console.say(request, f"cases.{it}") for it in keys], _cells(desk, request, query))
 
 

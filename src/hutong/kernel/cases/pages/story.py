@@ -91,6 +91,11 @@ class Try(msgspec.Struct, frozen=True):
     seen: int = 0
     status: int = 200
 
+    def said(self, name: str, at: int = 0) -> str:
+        """What was typed into the field of that name, or the one after it; empty where nothing was."""
+        values = self.typed.get(name, [])
+        return values[at] if at < len(values) else ""
+
 
 def offers(desk: CaseDesk, request: AnyRequest, case: Case, kind: CaseType) -> list[Offer]:
     """What a person may do with a case as it is, steps of its path first; also what somebody else must do."""
@@ -139,7 +144,7 @@ def show(
         offers=[] if kind is None else offers(desk, request, case, kind),
         told=told[::-1],
         tried=tried,
-        typed=lambda name, at=0: (tried.typed.get(name) or [""] * (at + 1))[at : at + 1][0:1],
+        typed=tried.said,
         key=new_key(request),
         units=desk.units(request),
         owners=desk.owners(request),
