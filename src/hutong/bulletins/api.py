@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 BulletinId = Annotated[str, PathParameter(min_length=1, max_length=40, description="编号 / id, such as 2026-11.1")]
 
+Language = Annotated[Literal["zh", "en"], PathParameter(description="语言 / language")]
+DocumentForm = Annotated[Literal["html", "docx", "pdf"], PathParameter(description="格式 / form")]
+
 
 def section(desk: Desk, losses: Losses, api: ApiDesk) -> Section:
     """What bulletins bring to the API."""
@@ -82,7 +85,7 @@ def _reading(desk: Desk, api: ApiDesk) -> list[HTTPRouteHandler]:
         "/v1/bulletins/{of:str}/{lang:str}/{form:str}",
         **operation(api, "bulletins", read, "bulletin.file", "readBulletinDocument", "文件 / A document", 404),
     )
-    def file(of: BulletinId, lang: Literal["zh", "en"], form: Literal["html", "docx", "pdf"]) -> Response[bytes]:
+    def file(of: BulletinId, lang: Language, form: DocumentForm) -> Response[bytes]:
         content = _done(lambda: desk.file(of, lang, form))
         headers = {"Content-Disposition": f'attachment; filename="{lang}.{form}"'}
         return Response(content, media_type=MEDIA[form], headers=headers)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hutong.bulletins import wording
+from hutong.bulletins.changes import change
 from hutong.bulletins.definitions import Place, parts_of
 from hutong.bulletins.periods import read_period
 from hutong.kernel.numbering import label
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hutong.bulletins.definitions import Definitions, FigureDef, Section
-    from hutong.bulletins.model import Bulletin, Figure
+    from hutong.bulletins.model import Bulletin, Figure, Of
     from hutong.bulletins.wording import Say
 
 #: Rows of a table of cities; the rest is added up.
@@ -51,10 +52,16 @@ class Note(msgspec.Struct, frozen=True, tag="note"):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row of a table. `figure` is the id of the figure that it is about; "" for others."""
+    """A row of a table.
+
+    Attributes:
+        figure: id of the figure that it is about; "" for others.
+        tones: of each cell "better" or "worse" where it says such a change; empty where none does.
+    """
 
     cells: tuple[str, ...]
     figure: str = ""
+    tones: tuple[str, ...] = ()
 
 
 class TableBlock(msgspec.Struct, frozen=True, tag="table"):
@@ -187,6 +194,7 @@ class _Composer:
                 wording.changed(figure.now, figure.year, unit, say),
             ),
             of.id,
+            ("", "", "", _tone(figure.now, figure.previous, of), "", _tone(figure.now, figure.year, of)),
         )
 
     def _head(self, of: FigureDef) -> str:
@@ -300,6 +308,11 @@ class _Composer:
         heads = (self._words("unit"), *(self._head(self._definitions.of(name)) for name in names))
         rows = [(it.unit or self._words("no_unit"), it.found, it.closed, it.returned, it.late) for it in self._it.units]
         yield TableBlock(self._words("units"), heads, _rows(rows))
+
+
+def _tone(now: Of, then: Of, of: FigureDef) -> str:
+    way = change(now, then).direction * {"up": 1, "down": -1, "": 0}[of.good]
+    return {1: "better", -1: "worse"}.get(way, "")
 
 
 def _rows(rows: Sequence[tuple[str | int, ...]]) -> tuple[Row, ...]:

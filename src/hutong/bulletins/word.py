@@ -126,6 +126,8 @@ def _table(word: Any, block: TableBlock) -> None:  # noqa: ANN401  # a docx Docu
     table = word.add_table(1 + len(block.rows), count, "Table Grid")
     table.autofit = False
     rest = (_WIDE - _FIRST) / (count - 1)
+    for place, column in enumerate(table.columns):
+        column.width = Cm(rest if place else _FIRST)
     for at, cells in enumerate([block.heads, *(row.cells for row in block.rows)]):
         row = table.rows[at]
         _row_properties(row, head=at == 0)
