@@ -208,6 +208,11 @@ class TestEvidence:
             assert words in found.en
             assert "风险评分" in found.zh
 
+    def test_nor_one_that_reads_reports_or_limits_of_which_those_of_the_time_are_not_kept(self, data: Path) -> None:
+        rule, now = find_rule(in_force(data), "calls.reported-and-busy"), now_ms()
+        (found,) = objections(rule, "warn", evidence_of(rule, now), Limits(), now)
+        assert found.code == "marks"
+
     def test_it_is_about_the_rule_as_it_is(self, data: Path) -> None:
         keep(data)
         changed = BUSY.replace(">= 20", ">= 10").replace("10m: 20}", "10m: 10}")

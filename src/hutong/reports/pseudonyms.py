@@ -48,6 +48,10 @@ class Pseudonyms:
         network = network_of(address)
         return self._of(b"place:" + network.encode()) if network else ""
 
+    def of_taker(self, account: str) -> str:
+        """Of an account that takes reports in without saying whose they are. Raises StateError as above."""
+        return self._of(b"taker:" + account.encode())
+
     def of_request(self, said: bytes) -> str:
         """Of all that a request says: a plain hash would tell the reporter's number to whoever tries them all."""
         return self._of(b"request:" + said)

@@ -82,7 +82,9 @@ class Reports:
         it = check(told, self._it.numbering, now_ms)
         digest = self._it.pseudonyms.of_request(_said(told, origin)) if origin.key else ""
         place = self._it.pseudonyms.of_place(origin.address)
-        who = self._it.pseudonyms.of_number(it.reporter) if it.reporter else place or os.urandom(16).hex()
+        # Of whom nobody knows anything, there may be only one: the house that told.
+        nobody = place or self._it.pseudonyms.of_taker(origin.taker)
+        who = self._it.pseudonyms.of_number(it.reporter) if it.reporter else nobody
         with self._database.write() as connection:
             known = self._known(connection, origin.key, digest)
             if known is not None:
