@@ -8,10 +8,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from case_samples import MONDAY
+from hutong.app import cli
 from hutong.app.appeals_config import AppealsConfig
 from hutong.app.cli_terms import in_force
 from hutong.app.config import Config, NodeConfig
@@ -20,6 +22,7 @@ from hutong.app.services import Services
 from hutong.app.site import Site
 from hutong.appeals.metrics import REFUSED
 from hutong.appeals.store import AppealQuery
+from hutong.calls.evidence.labels import read_labels
 from hutong.calls.record import KIND_VERDICT
 from hutong.kernel.access.oidc import Identity
 from hutong.kernel.clock import ManualClock
@@ -204,6 +207,31 @@ def test_a_rule_that_blocked_is_named_and_its_measure_is_not(tmp_path: Path) -> 
         assert services.appeals.blocks.blocks(key, MONDAY) == (), "allowed, so nothing blocks"
     finally:
         services.close()
+
+
+def test_commands_decide_and_write_labels(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    number, data = "13500135001", node.codes.parent
+
+    def run(*arguments: str) -> str:
+        assert cli.run(["appeals", *arguments, "--data", str(data)]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    node.block("wang", number)
+    form = {"proof": field(node.proven(number), "proof"), "words": "我的号码"}
+    receipt = node.ask("POST", "/appeal/file", form=form).headers["location"].rpartition("/")[2]
+    of = node.services.appeals.store.of_receipt(receipt).id
+    assert of in run("list", "--state", "open")
+    shown = run("show", of)
+    assert "135****5001" in shown
+    assert number not in shown
+    assert "解除 lifted" in run("decide", of, "lifted", "--reasons", "核实")
+    assert json.loads(run("show", of, "--json"))["state"] == "lifted"
+    assert cli.run(["appeals", "decide", of, "upheld", "--reasons", "x", "--data", str(data)]) == 1
+    run("labels")
+    file = data / "labels" / "appeals.csv"
+    key = node.services.numbering.read(number).key
+    labels = read_labels(file, node.services.numbering)
+    assert (file.stat().st_mode & 0o777, labels.of_numbers(np.array([key]))[0].tolist()) == (0o600, [0])
 
 
 def test_nothing_tells_whether_a_number_is_blocked_before_it_is_proven(node: Node) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +19,11 @@ from hutong.calls.history import History
 from hutong.calls.index import VerdictIndex
 from hutong.calls.record import KIND_VERDICT
 from hutong.calls.rule_book import STAGES_FILE
+from hutong.kernel.access.refs import Refs
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.metrics import RULES_DRIFTED, Metrics
-from hutong.kernel.records import Database, database_url
+from hutong.kernel.records import Database, database_url, tables
 from hutong.kernel.rules import find_rule, read_stages
 from stages import put_stage
 from verdict_records import NOON_MS, key_of, verdict_body, write_journal
@@ -172,6 +174,24 @@ def test_a_label_file_says_so_too(data: Path, watch: Callable[[], tuple[int, Met
     write(data, blocked=30)
     (data / "labels").mkdir()
     (data / "labels" / "march.csv").write_text(f"number,label,class\n{CLINIC},0,hospital\n13833330000,1,\n")
+    assert watch()[0] == 1
+
+
+def test_a_block_that_was_found_wrong_on_appeal_says_so_too(
+    data: Path, watch: Callable[[], tuple[int, Metrics]]
+) -> None:
+    write(data, blocked=30)
+    database = Database(database_url("", data))
+    database.open()
+    texts = dict.fromkeys(("city", "operator", "words", "contact", "who", "reasons"), "")
+    row = {"id": "a", "receipt": "r", "number": Refs(data / "keys" / "refs.key").ref(key_of(CLINIC)), "blocks": "[]"}
+    row |= {"plan": "{}", "state": "upheld", "found_ms": 1, "due_ms": 2, "decided_ms": 3, "effect_ms": 4}
+    with database.write() as connection:
+        connection.execute(sa.insert(tables.appeals).values(row | texts))
+    assert watch()[0] == 0, "the block stayed"
+    with database.write() as connection:
+        connection.execute(sa.update(tables.appeals).values(state="lifted"))
+    database.close()
     assert watch()[0] == 1
 
 

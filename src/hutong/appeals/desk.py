@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from hutong.kernel.cases.model import Actor
+from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
     from hutong.appeals.blocks import BlockPort
@@ -45,11 +47,13 @@ class AppealDesk:
         """Decide, and put a lifting into effect at once; what cannot be done now, `work` does within a second.
 
         Raises:
-            AppealRefused: says why. CaseRefused: its case does not allow it. HutongError: the records fail.
+            AppealRefused: says why. CaseRefused: its case does not allow it.
+            HutongError: the records fail; nothing was decided.
         """
         appeal = self.store.appeal(id_)
         decided = self.store.decide(id_, verdict, reasons, self.now(appeal, now_ms), actor, now_ms)
-        self._lifting.run(now_ms)
+        with contextlib.suppress(HutongError, OSError):
+            self._lifting.run(now_ms)
         return self.store.appeal(decided.id)
 
 
