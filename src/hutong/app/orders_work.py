@@ -90,7 +90,7 @@ class OrderWork:
         """The jobs."""
         return [
             Job("orders", _SECOND, lambda now: self.run(now // _MS)),
-            Job("order-figures", 10 * _SECOND, lambda now: self.count(now // _MS)),
+            Job("order-figures", 60 * _SECOND, lambda now: self.count(now // _MS)),
         ]
 
     def run(self, now_ms: int) -> int:

@@ -76,9 +76,9 @@ class Effects:
     def run(self, now_ms: int) -> list[Order]:
         """Everything that is due now; gives the orders that were acknowledged."""
         with self._alone():
-            self._notice(now_ms)
             waking = sorted(self._orders.waking(now_ms), key=lambda it: it.effect != "clearing")
             done = [self._advance(order, now_ms) for order in waking]
+            self._notice(now_ms)
         self._marks.publish(now_ms)
         return [order for order in done if order.state == "in-force" and order.in_force_ms]
 

@@ -106,13 +106,13 @@ class Pages:
         )
         waiting, waits = orders.listing(OrderQuery(states=("requested",)), _SHOWN)
         slow, _ = orders.listing(OrderQuery(states=("approved",)), _SHOWN)
-        ending, _ = orders.listing(OrderQuery(states=("in-force",), sort="ends"), _SHOWN)
+        ending, in_force = orders.listing(OrderQuery(states=("in-force",), sort="ends"), _SHOWN)
         soon = [it for it in ending if it.ends_ms < now_ms + SOON_MS]
         return self.console.page(
             request,
             "orders.html",
             view=view,
-            figures=orders.figures(),
+            in_force=in_force,
             waits=waits,
             waiting=self._shown(waiting),
             slow=self._shown(slow),

@@ -26,9 +26,11 @@ _INDEXES = {
     "ix_orders_state": ["state", "changed_ms"],
     "ix_orders_changed": ["changed_ms"],
     "ix_orders_ends": ["state", "ends_ms"],
+    "ix_orders_all_ends": ["ends_ms"],
+    "ix_orders_kind": ["kind", "changed_ms", "state"],
     "ix_orders_key": ["key"],
     "ix_orders_case": ["case"],
-    "ix_orders_agency": ["agency", "changed_ms"],
+    "ix_orders_agency": ["agency", "changed_ms", "state"],
 }
 _PARTIAL = {"wake_ms": "wake_ms > 0", "last": "last > 0", "entry": "entry > 0"}
 
