@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from hutong.calls.evidence.store import FOLDER, EvidenceStore
 from hutong.calls.record import KIND_VERDICT
 from hutong.kernel.numbering import key_of_digits
 from hutong.kernel.scores import Scores, ScoreWriter
+from hutong.kernel.scores.file import NAME
+from hutong.kernel.scores.past import FOLDER as PAST_SCORES
+from hutong.kernel.scores.past import PastScores
 from verdict_records import NOON_MS, verdict_body, write_journal
 
 if TYPE_CHECKING:
@@ -313,3 +317,24 @@ def test_no_score_that_was_learned_since_is_consulted(ground: Path, capsys: pyte
     assert told["scores"] == "none"
     assert told["rules"][1]["effect"]["hits"]["all"]["calls"] == 0
     assert told["rules"] == before["rules"], "what calls score comes of rules alone"
+
+
+def test_a_call_reads_the_score_that_stood_when_it_was_set_up(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (ground / "data" / "rules" / "scored.yaml").write_text(SCORED)
+    past, scores = PastScores(ground / "data" / PAST_SCORES), ground / "data" / "scores"
+    # FRAUD calls every ten seconds: it has a high score from its fifth call on, and a low one from its ninth on.
+    for seconds, score in ((-60, 0.1), (40, 0.9), (80, 0.2)):
+        at = START // 1000 + seconds
+        one = np.array([key_of_digits(f"86{FRAUD}")])
+        with ScoreWriter(scores) as writer:
+            writer.publish(Scores(one, np.array([score]), np.zeros(1, np.int64), np.array([at])), ("m",), at * 10**9)
+        os.utime(scores / NAME, (at, at))
+        past.keep(scores, 0)
+    told = result(ground, capsys, rules=("own.scored",))
+    assert (told["scores"], told["scored_from_ms"]) == ("past", START - 60_000)
+    (rule,) = told["rules"]
+    assert rule["effect"]["hits"]["fraud"]["calls"] == 4
+    assert {case["time_ms"] for case in rule["effect"]["cases"]} <= {START + 3 + at * 1000 for at in (40, 50, 60, 70)}
+    assert any("0.9" in line for line in rule["effect"]["cases"][0]["en"]), "a case shows the score of its time"
+    assert run(words(ground, rules=("own.scored",))) == 0
+    assert "learned scores: those of each call's own time" in capsys.readouterr().out

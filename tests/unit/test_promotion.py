@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from test_backtest import FRAUD, HOSPITAL, calls_of, write_calls, write_labels
 
 from evidences import BUSY, evidence_of
@@ -200,13 +201,26 @@ class TestEvidence:
         assert objections(rule, "warn", evidence_of(rule, now, calls=37_000), Limits(), now) == []
         assert objections(rule, "warn", evidence_of(rule, now, wrong=30), Limits(), now) == []
 
-    def test_a_rule_that_reads_the_learned_score_cannot_be_shown_to_be_right(self, data: Path) -> None:
+    def test_a_rule_that_reads_the_learned_score_takes_the_scores_of_the_time(self, data: Path) -> None:
         rule, now = find_rule(in_force(data), "calls.caller-risk-high"), now_ms()
-        for to, words in (("warn", "risk score"), ("block", "risk score")):
-            (found,) = objections(rule, to, evidence_of(rule, now), Limits(), now)
+        evidence = evidence_of(rule, now)
+        begun = evidence.over.first_ms
+        for known in (
+            replace(evidence, scores="none"),
+            evidence,  # made before this was told: with the scores of its own day
+            replace(evidence, scores="past", scored_from_ms=begun + 1),
+        ):
+            (found,) = objections(rule, "warn", known, Limits(), now)
             assert found.code == "score"
-            assert words in found.en
+            assert "risk score" in found.en
             assert "风险评分" in found.zh
+        assert objections(rule, "warn", replace(evidence, scores="past", scored_from_ms=begun), Limits(), now) == []
+
+    def test_what_a_rule_reads_is_asked_of_its_condition_not_of_its_text(self, data: Path) -> None:
+        named, now = BUSY.replace("when: caller", 'when: trunk.name != "caller.risk" and caller'), now_ms()
+        (data / "rules" / "own.yaml").write_text(named)
+        rule = rule_of(data)
+        assert objections(rule, "block", evidence_of(rule, now), Limits(), now) == []
 
     def test_nor_one_that_reads_reports_or_limits_of_which_those_of_the_time_are_not_kept(self, data: Path) -> None:
         rule, now = find_rule(in_force(data), "calls.reported-and-busy"), now_ms()

@@ -13,6 +13,7 @@ from hutong.kernel.archive import Archive
 from hutong.kernel.metrics import Metrics
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import NO_SCORE, ScoreFile, look_up, score_of
+from hutong.kernel.scores.past import PastScores
 from hutong.risk import metrics as declared
 from hutong.risk.errors import ModelError
 from hutong.risk.model_file import save_model
@@ -43,10 +44,10 @@ def _day(draw: np.random.Generator, callers: range, at: datetime) -> list[dict[s
     """One day: even numbers call many strangers, odd ones a few friends who call back."""
     rows: list[dict[str, object]] = []
     for n in callers:
-        for call in range(12):
+        for call in range(16):
             stranger = n % 2 == 0
-            other = int(draw.integers(10_000_000, 99_999_999)) if stranger else 50_000 + n * 3 + call % 3
-            back = not stranger and call % 3 == 0
+            other = int(draw.integers(10_000_000, 99_999_999)) if stranger else 50_000 + n * 10 + call % 10
+            back = not stranger and call % 5 == 0
             ends = (_number(other), _number(n)) if back else (_number(n), _number(other))
             rows.append({"time": at + timedelta(minutes=call), "caller": ends[0], "callee": ends[1]})
     return rows
@@ -66,13 +67,14 @@ class Node(NamedTuple):
                 "time": row["time"],
                 "trunk_kind": "local",
                 "action": "pass",
+                "rule": None,
                 **{f"{e}_key": key_of_digits(str(row[e])) for e in ("caller", "callee")},
             }
             for seq, row in enumerate(rows, start=first)
         ]
         whole = pa.int64()
         named = {"era": pa.int16(), "seq": whole, "time": pa.timestamp("ms", "UTC")}
-        texts = {"trunk_kind": pa.string(), "action": pa.string()}
+        texts = {name: pa.string() for name in ("trunk_kind", "action", "rule")}
         schema = pa.schema({**named, **texts, "caller_key": whole, "callee_key": whole}.items())
         self.archive.append({"verdicts": pa.Table.from_pylist(keys, schema)}, first, first + len(rows) - 1, 0)
 
@@ -82,7 +84,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     data = tmp_path_factory.mktemp("data")
     archive = Archive(data / "archive", ("verdicts", "outcomes"))
     archive.open()
-    made = Node(Place(data / "model", data / "archive", data / "scores"), archive)
+    made = Node(Place(data / "model", data / "archive", data / "scores", data / "past"), archive)
     made.add(1, _day(np.random.default_rng(1), range(100), START))
     rows = table_of_archive(data / "archive", 0, Kind()).table
     numbers = pa.array([user in {f"+{_number(n)}" for n in range(0, 100, 2)} for user in rows["user"].to_pylist()])
@@ -95,19 +97,22 @@ def test_active_numbers_are_scored_and_others_keep_their_score(node: Node) -> No
     metrics, notes = Metrics(), list[str]()
     line = NearLine(node.place, Kind(), 30, metrics, notes.append)
     scores = ScoreFile(node.place.scores)
-    assert line.run(_ns(START + DAY)) > 100
+    assert line.run(_ns(START + DAY)) == 100, "friends who only call back have called too few to be scored"
     scores.refresh()
     told = {n: score_of(look_up(scores.rows, key_of_digits(_number(n)))) for n in range(100)}
     assert min(told[n] for n in range(0, 100, 2)) > 0.5 > max(told[n] for n in range(1, 100, 2))
     assert look_up(scores.rows, key_of_digits(_number(777))) == NO_SCORE
     assert metrics.value(declared.FLAGGED) == 50
     node.add(10_001, _day(np.random.default_rng(2), range(4), START + 2 * DAY))
-    assert 4 <= line.run(_ns(START + 3 * DAY)) < 20
+    assert line.run(_ns(START + 3 * DAY)) == 4
     scores.refresh()
     assert scores.head is not None
     assert metrics.value(declared.PUBLISHED) == scores.head.published / SECOND
     after = {n: score_of(look_up(scores.rows, key_of_digits(_number(n)))) for n in range(100)}
     assert all(after[n] == told[n] for n in range(4, 100))
+    first, second = PastScores(node.place.past).publications()
+    for publication, stood in ((first, told), (second, after)):
+        assert {n: score_of(look_up(publication.rows, key_of_digits(_number(n)))) for n in stood} == stood
 
 
 def test_scores_go_when_the_calls_behind_them_are_old(node: Node) -> None:
@@ -121,7 +126,13 @@ def test_scores_go_when_the_calls_behind_them_are_old(node: Node) -> None:
 
 
 def test_without_a_model_nothing_is_published(node: Node, tmp_path: Path) -> None:
-    line = NearLine(node.place._replace(model=tmp_path / "none", scores=tmp_path), Kind(), 30, Metrics(), print)
+    line = NearLine(
+        node.place._replace(model=tmp_path / "none", scores=tmp_path, past=tmp_path / "past"),
+        Kind(),
+        30,
+        Metrics(),
+        print,
+    )
     with pytest.raises(ModelError, match="cannot be read"):
         line.run(_ns(START + DAY))
     assert not (tmp_path / "scores.table").exists()

@@ -140,10 +140,31 @@ def test_calls_so_far_tell_outcomes_once_they_are_over_and_who_was_refused_besid
         so_far.add(pa.Table.from_pylist(calls, SCHEMA))
         under_way = _row(so_far.told(begun + 30_000, 0).table, "13800000001")
         over = _row(so_far.told(begun + 60_000, 0).table, "13800000001")
+        itself = _row(so_far.told(begun + 60_000, 0).table, "13800000000")
+        so_far.add(pa.Table.from_pylist([calls[0] | {"caller": keys[1]}], SCHEMA))
+        both = so_far.told(begun + 60_000, 0).table
         assert so_far.told(begun + 60_000, begun + 1).table.num_rows == 0
+        assert so_far.told(begun + 60_000, 0, callees=2).table.num_rows == 0
     assert (under_way["answered_share"], over["answered_share"]) == (None, 1)
     assert over["refused_callee_share"] == 1
     assert over["refused_in_block"] == 1
+    # Nobody counts itself, whether it was refused alone or beside others.
+    assert itself["refused_in_block"] == 0
+    assert [_row(both, f"1380000000{n}")["refused_in_block"] for n in range(2)] == [1, 1]
+
+
+def test_what_records_do_not_show_is_missing_and_never_nought(tmp_path: Path) -> None:
+    path = tmp_path / "calls.parquet"
+    seen = {"imei": ("i", "j"), "imsi": ("c", "c"), "cell": ("x", "x")}
+    expected = {
+        ("imei",): (None, None, 2), ("cell",): (None, 1, None), ("imei", "imsi"): (1, None, 2),
+        ("imsi", "cell"): (None, 1, None), (): (None, None, None),
+    }  # fmt: skip
+    for shown, told in expected.items():
+        columns = {name: [row[at] for row in _calls()[:2]] for at, name in enumerate(HEAD[:-1])}
+        pq.write_table(pa.table(columns | {name: seen[name] for name in shown}), path)
+        row = _row(table_of_records(path).table, BUSY)
+        assert tuple(row[name] for name in ("cards_in_device", "cells_in_day", "devices_in_day")) == told, shown
 
 
 def test_who_shares_two_quiet_callees_is_linked(tmp_path: Path) -> None:
@@ -164,6 +185,7 @@ def test_an_archive_tells_the_same(tmp_path: Path) -> None:
         keys = {"caller_key": numbering.read(str(caller)).key, "callee_key": numbering.read(str(callee)).key}
         verdicts.append(
             {"era": 0, "seq": seq, "time": at, "call_id": call_id, "trunk_kind": trunk, "action": "pass", **keys}
+            | {"rule": None}
         )
         outcomes.append(
             {
@@ -179,6 +201,10 @@ def test_an_archive_tells_the_same(tmp_path: Path) -> None:
         )
     archive = Archive(tmp_path / "archive", ("verdicts", "outcomes"))
     archive.open()
+    # Two others called QUIET's callee and were refused: one by a rule of its own, one by the score.
+    for seq, (caller, rule) in enumerate((("13800000001", "own.busy"), ("13800000002", "own.scored")), start=50):
+        one = verdicts[-1] | {"seq": seq, "caller_key": numbering.read(caller).key, "action": "block", "rule": rule}
+        verdicts.append(one)
     tables = {"verdicts": pa.Table.from_pylist(verdicts), "outcomes": pa.Table.from_pylist(outcomes)}
     archive.append({name: _dated(table) for name, table in tables.items()}, 1, 200, 0)
     archive.close()
@@ -187,6 +213,9 @@ def test_an_archive_tells_the_same(tmp_path: Path) -> None:
     assert made.edges.num_rows == 1
     later = int((MORNING + timedelta(hours=1)).timestamp() * 1000)
     assert _row(table_of_archive(tmp_path / "archive", later).table, BUSY)["calls_made"] == 1
+    told = table_of_archive(tmp_path / "archive", 0, Kind(by_score=("own.scored",))).table
+    seen = [[_row(table, f"1380000000{n}")["refused_in_block"] for n in (1, 2)] for table in (made.table, told)]
+    assert seen == [[1, 1], [0, 1]], "what the score refused raises no neighbour"
 
 
 def _dated(table: pa.Table) -> pa.Table:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from risk_tables import made_up, write
 
 from hutong.app.cli import run
-from hutong.app.config import Config, RiskConfig
+from hutong.app.config import Config, EvidenceConfig, NodeConfig, RiskConfig
 from hutong.app.risk_work import ScoringWork
 from hutong.kernel.errors import StateError
 from hutong.kernel.scores import ScoreFile
+from hutong.kernel.scores.past import FOLDER
 from hutong.risk.model_file import save_model
 from hutong.risk.training import read_given, train
 
@@ -22,11 +23,23 @@ if TYPE_CHECKING:
 
     import pytest
 
+DAY_MS = 86_400_000
 
-def test_without_a_model_there_is_no_job() -> None:
-    assert ScoringWork(Config(), None).jobs() == []
-    [job] = ScoringWork(Config(risk=RiskConfig(model="m", every_minutes=5)), None).jobs()
+
+def test_without_a_model_nothing_is_scored() -> None:
+    assert [job.name for job in ScoringWork(Config(), None).jobs()] == ["past-scores"]
+    [_, job] = ScoringWork(Config(risk=RiskConfig(model="m", every_minutes=5)), None).jobs()
     assert (job.name, job.every) == ("risk-scores", 300 * 10**9)
+
+
+def test_past_scores_go_when_no_evidence_needs_them(tmp_path: Path) -> None:
+    config = Config(node=NodeConfig(data=str(tmp_path)), risk=RiskConfig(days=10), evidence=EvidenceConfig(days=5))
+    (tmp_path / FOLDER).mkdir()
+    for day in range(1, 4):
+        (tmp_path / FOLDER / f"{day * DAY_MS:015d}.parquet").touch()
+    runs = ScoringWork(config, None)
+    assert runs.forget((25 + 2) * DAY_MS * 10**6) == 1
+    assert runs.forget((25 + 2) * DAY_MS * 10**6) == 0
 
 
 def test_runs_follow_one_another_and_a_failure_is_told(tmp_path: Path, wait_until: Callable[..., object]) -> None:

@@ -105,10 +105,10 @@ def result_of(options: Options, show: Callable[[Step], None]) -> Backtest:
     layout = read_layout(options.layout) if options.layout else Layout()
     with ExitStack() as stack:
         asked = ReplayOptions(files=options.over, config=options.config, data=options.data)
-        make, trunks = judges(config, ruleset, asked, stack)
+        own = judges(config, ruleset, asked, stack)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hutong-backtest-")))
         errors = (options.out or Path()) / "backtest.errors.csv"
-        source = Source(options.over, trunks.names, layout, str(options.layout or ""), options.stop_share)
+        source = Source(options.over, own.trunks.names, layout, str(options.layout or ""), options.stop_share)
         question = Question(
             ruleset=ruleset,
             tested=tuple(at for at, rule in enumerate(ruleset.rules) if rule.id in tested),
@@ -120,7 +120,9 @@ def result_of(options: Options, show: Callable[[Step], None]) -> Backtest:
             by=options.by or machine_user(),
             made_ms=SystemClock().wall() // _MS,
         )
-        return backtest(question, Rows(source, folder, errors, show), Ground(make, trunks, numbering))
+        return backtest(
+            question, Rows(source, folder, errors, show), Ground(own.make, own.trunks, numbering, own.scored_from)
+        )
 
 
 def rules_of(options: Options) -> tuple[Ruleset, frozenset[str]]:

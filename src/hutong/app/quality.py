@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from hutong.app.config import load_config
-from hutong.app.quality_scores import ScoredReplay
 from hutong.app.replay import Options, case_of
+from hutong.calls.evidence.reading import OF_SCORES, reads
 from hutong.calls.model import ACTION_BLOCK
 from hutong.calls.replay.batch import Texts, new_batch
+from hutong.calls.replay.scored import ScoredReplay
 from hutong.simulation.records import node_settings
 from hutong.simulation.rows import TRUNKS, WITHHELD
 from hutong.simulation.texts import write_texts
@@ -89,6 +90,7 @@ def judge(
         config = load_config(folder / "hutong.toml", environ={})
         case = case_of(config, ruleset, Options(files=(), as_if_promoted=as_if_promoted), stack)
         replay = ScoredReplay(case.ruleset, case.consulted, case.terms)
+        reading = np.array([reads(rule, OF_SCORES) for rule in ruleset.rules])
         places = np.array([case.consulted.trunks.names.index(name) for name in TRUNKS], dtype=np.int32)
         for step, calls in enumerate(made.run(STEP_MS), start=1):
             if len(calls):
@@ -97,7 +99,7 @@ def judge(
                 refused = judged.action == ACTION_BLOCK
                 made.told(calls[refused])
                 if beside is not None:
-                    beside.heard(calls, refused)
+                    beside.heard(calls, refused, refused & reading[judged.decided])
             if beside is not None:
                 fresh = beside.scores(made.days.begin_ms + step * STEP_MS)
                 if fresh is not None:

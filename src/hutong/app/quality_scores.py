@@ -13,11 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hutong.calls.replay.replay import Replay
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.scores import build_rows, no_scores, unpack_rows
 from hutong.risk.calls_so_far import SCHEMA, CallsSoFar
-from hutong.risk.nearline import fresh_scores, kept_scores
+from hutong.risk.nearline import LEAST_CALLEES, fresh_scores, kept_scores
 from hutong.risk.reading import Source
 from hutong.risk.table import LABEL, USER, table_of
 from hutong.risk.telling import Kind
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 EVERY_MINUTES: Final = 30
 #: How often they are looked at to learn from.
 _LEARN_EVERY: Final = 45
+#: … from so many different callees on: also what is just below those that are scored.
+_LEARN_CALLEES: Final = 5
 #: Numbers that were seen so seldom say little; of these only a sample is learned from.
 _BUSY: Final = 8
 _QUIET_HONEST: Final = 6_000
@@ -54,8 +55,8 @@ _TABLE: Final = "made-up provinces"
 class Beside(Protocol):
     """What works beside the calls of a province."""
 
-    def heard(self, calls: Calls, refused: NDArray[np.bool_]) -> None:
-        """Calls of a minute, and which of them were refused."""
+    def heard(self, calls: Calls, refused: NDArray[np.bool_], by_score: NDArray[np.bool_]) -> None:
+        """Calls of a minute, which of them were refused, and which of these by a rule that reads scores."""
 
     def scores(self, now_ms: int) -> NDArray[np.int64] | None:
         """Rows of scores that calls from `now_ms` on are to read; None: those before stay."""
@@ -66,22 +67,11 @@ def home_area_of(province: Province) -> str:
     return f"0{province.scene.stock.areas[0]}"
 
 
-class ScoredReplay(Replay):
-    """A replay that takes up scores while it runs, as a node does."""
-
-    def use_scores(self, rows: NDArray[np.int64]) -> None:
-        """Consult these rows of published scores from the next call on."""
-        self._consulted = self._consulted._replace(scores=rows)
-        if self._player is not None:
-            judge = self._player.judge._replace(scores=rows)
-            self._player = self._player._replace(judge=judge, scores=rows)
-
-
 class _Records(AbstractContextManager["_Records"]):
     """The records of a province so far, as `risk` takes them. What was heard within the last minute is not in yet."""
 
-    def __init__(self, home_area: str, every_minutes: int) -> None:
-        self._every = every_minutes
+    def __init__(self, home_area: str, every_minutes: int, callees: int) -> None:
+        self._every, self._callees = every_minutes, callees
         self._numbering = Numbering(home_area)
         self._keys: dict[tuple[int, int, bool], int] = {}
         self._waiting: list[pa.Table] = []
@@ -94,7 +84,7 @@ class _Records(AbstractContextManager["_Records"]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._so_far.__exit__(kind, error, at)
 
-    def heard(self, calls: Calls, refused: NDArray[np.bool_]) -> None:
+    def heard(self, calls: Calls, refused: NDArray[np.bool_], by_score: NDArray[np.bool_]) -> None:
         """See `Beside`."""
         abroad = calls["trunk"] == INTERNATIONAL
         columns = {
@@ -102,7 +92,7 @@ class _Records(AbstractContextManager["_Records"]):
             "way": pa.array(TRUNKS).take(pa.array(calls["trunk"].astype(np.int32))),
             "caller": self._read(calls, "caller", abroad),
             "callee": self._read(calls, "callee", np.zeros(len(calls), bool)),
-            "blocked": pa.array(refused),
+            "blocked": pa.array(refused & ~by_score),
             "answered": pa.array(calls["answered"].astype(np.int8), mask=refused),
             **{name: pa.array(calls[name].astype(np.int64), mask=refused) for name in ("ring_ms", "talk_ms")},
             **{name: pa.array(calls[name], mask=calls[name] == 0) for name in ("imei", "imsi", "cell")},
@@ -125,14 +115,14 @@ class _Records(AbstractContextManager["_Records"]):
             return None
         before, self._waiting = self._waiting[:-1], self._waiting[-1:]
         self._so_far.add(pa.concat_tables(before))
-        return self._so_far.told(now_ms, now_ms - (EVERY_MINUTES + 1) * _MINUTE_MS)
+        return self._so_far.told(now_ms, now_ms - (self._every + 1) * _MINUTE_MS, self._callees)
 
 
 class NearLineJob(_Records):
     """Scores active numbers by a model; a context manager."""
 
     def __init__(self, stored: Stored, home_area: str) -> None:
-        super().__init__(home_area, EVERY_MINUTES)
+        super().__init__(home_area, EVERY_MINUTES, LEAST_CALLEES)
         self._stored = stored
         self._scores = unpack_rows(no_scores())
 
@@ -150,7 +140,7 @@ class Confirmed(_Records):
     """Gathers what a model learns from: numbers as they were at moments of a province; a context manager."""
 
     def __init__(self, home_area: str) -> None:
-        super().__init__(home_area, _LEARN_EVERY)
+        super().__init__(home_area, _LEARN_EVERY, _LEARN_CALLEES)
         self._told: list[pa.Table] = []
 
     def scores(self, now_ms: int) -> NDArray[np.int64] | None:

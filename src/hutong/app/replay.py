@@ -7,7 +7,7 @@ import resource
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,6 +24,7 @@ from hutong.calls.records.reading import Source
 from hutong.calls.records.run import Run
 from hutong.calls.replay.partition import OF_CALLER, partial_reads
 from hutong.calls.replay.replay import SALTS, Consulted, Terms
+from hutong.calls.replay.scored import PastReplay
 from hutong.calls.replay.shards import MOST_SHARDS, Case, Shards
 from hutong.calls.replay.spark.session import missing, started
 from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
@@ -34,6 +35,8 @@ from hutong.kernel.marks import MARKS, MarkFile
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import load_ruleset, rule_files
 from hutong.kernel.scores import ScoreFile
+from hutong.kernel.scores.past import FOLDER as PAST_SCORES
+from hutong.kernel.scores.past import PastScores
 from hutong.kernel.windows import capacity_for
 from hutong.kernel.windows.layout import HEAD, MAGIC
 
@@ -166,16 +169,33 @@ def _errors_beside(options: Options) -> Path:
     return Path(f"{options.files[0].stem}.errors.csv")
 
 
-def judges(
-    config: Config, ruleset: Ruleset, options: Options, stack: ExitStack
-) -> tuple[Callable[[], Replay], TrunkTable]:
-    """What makes a replay, anew for each reading of the files, and its trunks: configured ones, then the kinds.
+class Judges(NamedTuple):
+    """What judges calls of the past.
 
-    No learned score and no mark is consulted: what is known since is more than was known when the calls were set up.
+    make: makes a replay, anew for each reading of the files. trunks: configured ones, then the kinds.
+    scored_from: from which moment on (ms since 1970) the scores of the time are known; None where no scores were kept.
+    """
+
+    make: Callable[[], Replay]
+    trunks: TrunkTable
+    scored_from: int | None
+
+
+def judges(config: Config, ruleset: Ruleset, options: Options, stack: ExitStack) -> Judges:
+    """Judges of calls of the past: a call reads the scores that were published when it was set up, or none.
+
+    No mark is consulted: what is known since is more than was known when the calls were set up.
+
+    Raises:
+        StateError: past scores cannot be read.
     """
     case = case_of(config, ruleset, options, stack)
     case = case._replace(consulted=case.consulted._replace(scores=None, marks=None))
-    return case.replay, case.consulted.trunks
+    past = PastScores(options.data / PAST_SCORES) if options.data is not None else None
+    begins = past.begins() if past is not None else None
+    if past is None or begins is None:
+        return Judges(case.replay, case.consulted.trunks, None)
+    return Judges(lambda: PastReplay(*case, past.publications()), case.consulted.trunks, begins)
 
 
 def case_of(config: Config, ruleset: Ruleset, options: Options, stack: ExitStack) -> Case:

@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hutong.app.schedule import Job
+from hutong.calls.evidence.reading import OF_SCORES, reads
+from hutong.calls.features import VOCABULARY
+from hutong.calls.rule_book import rule_paths
 from hutong.kernel.errors import StateError
 from hutong.kernel.reporter import Reporter
+from hutong.kernel.rules import load_ruleset
+from hutong.kernel.scores.past import FOLDER, PastScores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
 #: The folder of published scores, in the data folder.
 SCORES: Final = "scores"
 
+_MS: Final = 1_000_000
 _MINUTE: Final = 60_000_000_000
+_DAY: Final = 24 * 60 * _MINUTE
 _YIELD: Final = 10  # calls and pages come first
 
 
@@ -41,13 +48,23 @@ class ScoringWork:
         named = [] if file is None else ["--config", str(file)]
         own = [sys.executable, "-m", "hutong", "risk", "rescore", "--data", str(config.data), *named]
         self._risk, self._command = config.risk, command or own
+        self._past = PastScores(config.data / FOLDER)
+        self._kept_days = 2 * config.risk.days + config.evidence.days
         self._child: subprocess.Popen[bytes] | None = None
 
     def jobs(self) -> list[Job]:
-        """The job that starts a run in each of its slots; none where no model is installed."""
+        """One that deletes past scores; where a model is installed, another that starts a run in each of its slots."""
+        forget = Job("past-scores", 60 * _MINUTE, self.forget)
         if not self._risk.model:
-            return []
-        return [Job("risk-scores", self._risk.every_minutes * _MINUTE, self.start)]
+            return [forget]
+        return [forget, Job("risk-scores", self._risk.every_minutes * _MINUTE, self.start)]
+
+    def forget(self, now: int) -> int:
+        """Delete past scores that no evidence needs at `now` (ns since 1970); returns how many files went.
+
+        A backtest that is good for `evidence.days` needs calls of before, and those the scores that stood then.
+        """
+        return self._past.forget((now - self._kept_days * _DAY) // _MS)
 
     def start(self, _now: int) -> int:
         """Begin a run unless one is still at work; returns how many were begun.
@@ -83,8 +100,12 @@ def rescore(config: Config, clock: Clock) -> int:
 
     os.nice(_YIELD)
     reporter = Reporter("risk", level=config.log.level, form=config.log.format)
-    place = Place(Path(config.risk.model), config.data / "archive", config.data / SCORES)
-    kind = Kind(config.calls.time_zone, config.calls.night_from, config.calls.night_to, config.calls.home_area)
+    place = Place(Path(config.risk.model), config.data / "archive", config.data / SCORES, config.data / FOLDER)
+    own = config.calls
+    further = [Path(own.rules_dir)] if own.rules_dir else []
+    rules = load_ruleset(rule_paths(config.data, further), VOCABULARY).rules
+    by_score = tuple(rule.id for rule in rules if reads(rule, OF_SCORES))
+    kind = Kind(own.time_zone, own.night_from, own.night_to, own.home_area, by_score)
 
     def warn(note: str) -> None:
         reporter.log.warning("scores: take note", note=note)

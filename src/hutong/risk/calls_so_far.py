@@ -62,8 +62,8 @@ class CallsSoFar:
         engine.execute("INSERT INTO kept FROM fresh")
         engine.unregister("fresh")
 
-    def told(self, now_ms: int, active_ms: int) -> Made:
-        """What is told at `now_ms` of the numbers that made calls from `active_ms` on; `risk.telling`."""
+    def told(self, now_ms: int, active_ms: int, callees: int = 1) -> Made:
+        """What is told at `now_ms` of the numbers that made calls from `active_ms` on; see `risk.telling`."""
         engine = self._held()
         engine.execute(
             f"""
@@ -74,7 +74,7 @@ class CallsSoFar:
             FROM (SELECT *, epoch_ms(moment) + ring_ms + talk_ms <= {int(now_ms)} AS over FROM kept)
             """  # noqa: S608  # a number
         )
-        return told(engine, self._kind, active_ms=active_ms, linked=False)
+        return told(engine, self._kind, active_ms=active_ms, callees=callees, linked=False)
 
     def _held(self) -> duckdb.DuckDBPyConnection:
         if self._engine is None:

@@ -1,8 +1,9 @@
 """Numbers that call are scored again and again, beside the calls: what is published is what calls read.
 
-One run takes the numbers that made calls since the run before, tells of them by their calls of the last weeks, scores
-them by the installed model and publishes a whole new table in which other numbers keep the score they had. A score
-goes when it is older than those weeks.
+One run takes the numbers that made calls since the run before and called a few different ones, tells of them by
+their calls of the last weeks, scores them by the installed model and publishes a whole new table in which other numbers
+keep the score they had. A score goes when it is older than those weeks. What was published is kept with its moment, for
+looks back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import ScoreFile, Scores, ScoreWriter, no_scores, unpack_rows
+from hutong.kernel.scores.past import PastScores
 from hutong.risk import metrics as declared
 from hutong.risk.graph import graph_of
 from hutong.risk.model_file import load_model
@@ -36,12 +38,17 @@ _DAY: Final = 86_400 * _SECOND
 _OVERLAP: Final = 3600 * _SECOND
 
 
+#: Numbers that called fewer have no score: so few calls of a new user and of a card for fraud look the same.
+LEAST_CALLEES: Final = 8
+
+
 class Place(NamedTuple):
-    """Where a node keeps what scoring needs: the model's file, the archive, the published scores."""
+    """Where a node keeps what scoring needs: the model's file, the archive, the published scores, those of the past."""
 
     model: Path
     archive: Path
     scores: Path
+    past: Path
 
 
 class Fresh(NamedTuple):
@@ -97,9 +104,10 @@ class NearLine:
             ModelError: there is no model that can be used.
             TableError: the model asks for columns that calls do not tell.
             ArchiveError: the archive cannot be read.
-            StateError: another process publishes.
+            StateError: another process publishes, or past scores cannot be kept.
         """
         stored = self._installed()
+        past = PastScores(self._place.past)
         published = ScoreFile(self._place.scores)
         published.refresh()
         since = now - self._days * _DAY
@@ -110,7 +118,10 @@ class NearLine:
         scores = self._scored(stored, since, active, now)
         kept = kept_scores(unpack_rows(published.rows), scores, since) if known else scores
         with ScoreWriter(self._place.scores) as writer:
+            # A run that was cut off after it had published left this to be done.
+            past.keep(self._place.scores, since // _SECOND)
             writer.publish(kept, (stored.version,), now)
+            past.keep(self._place.scores, since // _SECOND)
         self._metrics.set(declared.PUBLISHED, now / _SECOND)
         return len(scores.keys)
 
@@ -126,7 +137,9 @@ class NearLine:
 
     def _scored(self, stored: Stored, since: int, active: int, now: int) -> Scores:
         linked = stored.model.design.linked
-        made = table_of_archive(self._place.archive, since // _MS, self._kind, active // _MS, linked=linked)
+        made = table_of_archive(
+            self._place.archive, since // _MS, self._kind, active // _MS, callees=LEAST_CALLEES, linked=linked
+        )
         fresh = fresh_scores(stored, made, str(self._place.archive), now)
         for note in fresh.notes:
             self._warn(note)

@@ -34,14 +34,20 @@ _MEMORY_MB: Final = 1024
 # What stands for a table of the archive that has no file yet.
 _EMPTY: Final = {
     "verdicts": "SELECT 0 AS era, 0 AS seq, now() AS time, 0::BIGINT AS caller_key, 0::BIGINT AS callee_key, "
-    "'' AS trunk_kind, '' AS action LIMIT 0",
+    "'' AS trunk_kind, '' AS action, '' AS rule LIMIT 0",
     "outcomes": "SELECT 0 AS era, 0 AS verdict_seq, '' AS phase, 0 AS seq, 0 AS ring_ms, 0 AS talk_ms, "
     "false AS answered LIMIT 0",
 }
 
 
 def table_of_archive(
-    folder: Path, since_ms: int = 0, kind: Kind | None = None, active_ms: int = 0, *, linked: bool = True
+    folder: Path,
+    since_ms: int = 0,
+    kind: Kind | None = None,
+    active_ms: int = 0,
+    *,
+    callees: int = 1,
+    linked: bool = True,
 ) -> Made:
     """The table out of an archive's verdicts and outcomes.
 
@@ -50,11 +56,13 @@ def table_of_archive(
         since_ms: calls from this moment on are counted (epoch ms).
         kind: what is known of the node.
         active_ms: only numbers that made calls from this moment on are told of.
+        callees: only numbers that called so many different ones are told of.
         linked: whether edges are wanted.
 
     Raises:
         ArchiveError: the archive cannot be read.
     """
+    kind = kind or Kind()
     query = ArchiveQuery(folder, ("verdicts", "outcomes"), _MEMORY_MB)
     with query.opened(_EMPTY) as engine:
         engine.execute("SET TimeZone = 'UTC'")
@@ -67,14 +75,17 @@ def table_of_archive(
                 FROM outcomes WHERE verdict_seq > 0 AND phase <> 'answered' GROUP BY ALL
             )
             SELECT v.time::TIMESTAMPTZ AS moment, v.trunk_kind::VARCHAR AS way, v.caller_key AS caller,
-                v.callee_key AS callee, v.action = 'block' AS blocked, f.answered::TINYINT AS answered, f.ring_ms,
-                f.talk_ms, NULL::VARCHAR AS imei, NULL::VARCHAR AS imsi, NULL::VARCHAR AS cell
+                v.callee_key AS callee,
+                v.action = 'block' AND v.rule::VARCHAR NOT IN (FROM unnest(?::VARCHAR[])) AS blocked,
+                f.answered::TINYINT AS answered, f.ring_ms, f.talk_ms,
+                NULL::VARCHAR AS imei, NULL::VARCHAR AS imsi, NULL::VARCHAR AS cell
             FROM verdicts v LEFT JOIN followed f ON v.era = f.era AND v.seq = f.verdict_seq
             WHERE epoch_ms(v.time) >= ?
             """,
-            [since_ms],
+            [list(kind.by_score), since_ms],
         )
-        return told(engine, kind or Kind(), active_ms=active_ms if active_ms > since_ms else 0, linked=linked)
+        active = active_ms if active_ms > since_ms else 0
+        return told(engine, kind, active_ms=active, callees=callees, linked=linked)
 
 
 def table_of_records(path: Path, kind: Kind | None = None) -> Made:

@@ -2,10 +2,11 @@
 
 The calls are a table or view `heard`, one row a call:
 
-    moment TIMESTAMPTZ, way (kind of trunk), caller, callee (number keys), blocked (whether it was refused),
-    answered, ring_ms, talk_ms, imei, imsi, cell (null where nobody saw)
+    moment TIMESTAMPTZ, way (kind of trunk), caller, callee (number keys), blocked (whether a rule refused it that reads
+    no score), answered, ring_ms, talk_ms, imei, imsi, cell (null where nobody saw)
 
-Nothing here knows who is fraudulent: what is told are calls that were heard, and which of them were refused.
+Nothing here knows who is fraudulent: what is told are calls that were heard, and which of them were refused. What a
+score itself refused counts as any other call: a wrong score must not raise that of its neighbours.
 """
 
 from __future__ import annotations
@@ -37,12 +38,17 @@ _PLACES: Final = {name: place for place, name in enumerate(AREAS)}
 
 
 class Kind(NamedTuple):
-    """What is known of the node: its time zone, the hours of its night, and the area that completes local numbers."""
+    """What is known of the node.
+
+    time_zone, night_from, night_to: its local time and the hours of its night. home_area: what completes local numbers.
+    by_score: ids of the rules that read scores; what they refused is told as if it had passed.
+    """
 
     time_zone: str = "Asia/Shanghai"
     night_from: int = 22
     night_to: int = 8
     home_area: str = ""
+    by_score: tuple[str, ...] = ()
 
 
 class Made(NamedTuple):
@@ -54,7 +60,13 @@ class Made(NamedTuple):
 
 
 def told(
-    engine: duckdb.DuckDBPyConnection, kind: Kind, *, skipped: int = 0, active_ms: int = 0, linked: bool = True
+    engine: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    *,
+    skipped: int = 0,
+    active_ms: int = 0,
+    callees: int = 1,
+    linked: bool = True,
 ) -> Made:
     """The table of the numbers that call in `heard`, in order of their keys.
 
@@ -63,12 +75,15 @@ def told(
         kind: what is known of the node.
         skipped: calls that are not in `heard`, for the result.
         active_ms: only numbers that made calls from this moment on (epoch ms) are told of; 0: all.
+        callees: only numbers that called so many different ones are told of.
         linked: whether edges are wanted.
     """
-    active = f"AND epoch_ms(moment) >= {int(active_ms)}" if active_ms else ""
     engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE active AS SELECT DISTINCT caller AS key FROM heard "  # noqa: S608  # a number
-        f"WHERE caller >> 55 = {_NUMBER_KIND} {active}"
+        f"""
+        CREATE OR REPLACE TEMP TABLE active AS SELECT caller AS key FROM heard WHERE caller >> 55 = {_NUMBER_KIND}
+        AND caller IN (SELECT caller FROM heard WHERE epoch_ms(moment) >= {int(active_ms)})
+        GROUP BY caller HAVING count(DISTINCT callee) >= {int(callees)}
+        """  # noqa: S608  # numbers
     )
     _place(engine, kind)
     columns = number_columns()
@@ -91,7 +106,7 @@ def told(
         SELECT made.*, received.* EXCLUDE (key), {both}
         FROM made LEFT JOIN received USING (key) LEFT JOIN back USING (key) JOIN seen USING (key)
         JOIN classes USING (key) LEFT JOIN refused_blocks ON block = (key & {_DIGITS}) // {_BLOCK}
-        CROSS JOIN watched ORDER BY key
+        LEFT JOIN refused_numbers USING (key) CROSS JOIN watched ORDER BY key
         """,  # noqa: S608  # expressions of our own data file
     )
     users = pa.array([digits(key) for key in table["key"].to_pylist()], pa.string())
@@ -150,15 +165,17 @@ def _place(engine: duckdb.DuckDBPyConnection, kind: Kind) -> None:
         CREATE OR REPLACE TEMP TABLE refused_callees AS
             SELECT callee, count(DISTINCT caller) AS callers, min(caller) AS one
             FROM heard WHERE blocked GROUP BY callee;
+        CREATE OR REPLACE TEMP TABLE refused_numbers AS
+            SELECT DISTINCT caller AS key, 1 AS itself FROM heard WHERE blocked AND caller >> 55 = {_NUMBER_KIND};
         CREATE OR REPLACE TEMP TABLE refused_blocks AS
-            SELECT (caller & {_DIGITS}) // {_BLOCK} AS block, count(DISTINCT caller) AS refused, min(caller) AS one
-            FROM heard WHERE blocked AND caller >> 55 = {_NUMBER_KIND} GROUP BY block;
+            SELECT (key & {_DIGITS}) // {_BLOCK} AS block, count(*) AS refused FROM refused_numbers GROUP BY block;
         CREATE OR REPLACE TEMP TABLE device_days AS
-            SELECT imei, moment::DATE AS day, count(DISTINCT imsi) AS cards FROM heard
+            SELECT imei, moment::DATE AS day, nullif(count(DISTINCT imsi), 0) AS cards FROM heard
             WHERE imei IN (SELECT imei FROM near WHERE imei IS NOT NULL AND caller IN (FROM active)) GROUP BY ALL;
         CREATE OR REPLACE TEMP TABLE card_days AS
-            SELECT caller, moment::DATE AS day, count(DISTINCT cell) AS cells, count(DISTINCT imei) AS devices FROM near
-            WHERE cell IS NOT NULL AND caller IN (FROM active) GROUP BY ALL;
+            SELECT caller, moment::DATE AS day, nullif(count(DISTINCT cell), 0) AS cells,
+                nullif(count(DISTINCT imei), 0) AS devices
+            FROM near WHERE (cell IS NOT NULL OR imei IS NOT NULL) AND caller IN (FROM active) GROUP BY ALL;
         CREATE OR REPLACE TEMP TABLE recent AS
             SELECT caller, callee, moment FROM near, watched
             WHERE caller IN (FROM active) AND moment > ended - INTERVAL 1 DAY;

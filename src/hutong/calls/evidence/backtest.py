@@ -1,6 +1,7 @@
 """A backtest from end to end: rules as if each tested one were at its own action, over call records, against labels.
 
-No call has a learned score: those that are known today were learned from what became of the calls.
+A call has the learned score that its caller had when it was set up, where those of the time were kept, else none: what
+is known today was learned from what became of the calls.
 One pass counts; where calls were hit, a second one looks again at the most telling of them, for the values that the
 rules read. All tested rules act in the same pass: a call that one of them blocks has no outcome that another could see.
 """
@@ -72,13 +73,15 @@ class Ground(NamedTuple):
     """What judges.
 
     Attributes:
-        make: makes a replay of the question's rules, anew for each pass; it consults no learned score.
+        make: makes a replay of the question's rules, anew for each pass.
         trunks, numbering: what it reads with.
+        scored_from: from which moment on (ms since 1970) it consults the scores of the time; None: it consults none.
     """
 
     make: Callable[[], Replay]
     trunks: TrunkTable
     numbering: Numbering
+    scored_from: int | None = None
 
 
 class _Candidate(NamedTuple):
@@ -240,7 +243,8 @@ class _Run:
             ),
             rules=tuple(self._rule(at) for at in asked.tested),
             whole=self._effect(-1),
-            scores="none",
+            scores="none" if self._ground.scored_from is None else "past",
+            scored_from_ms=self._ground.scored_from or 0,
         )
 
     def _rule(self, at: int) -> RuleEffect:

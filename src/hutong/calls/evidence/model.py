@@ -181,8 +181,10 @@ class Backtest(msgspec.Struct, frozen=True):
         made_ms: when. by: who asked for it.
         ruleset: digest of the rules that judged. over, labels: what was judged, what it was held against.
         rules: each tested rule. whole: all of them together.
-        scores: which learned scores were consulted: "none", or "published", those of the day of the test, as results
-            made before this was told apart did: a score that is learned later knows what became of the calls.
+        scores: which learned scores were consulted: "none"; "past", those of each call's own time; or "published",
+            those of the day of the test, as results made before this was told apart did: a score that is learned later
+            knows what became of the calls.
+        scored_from_ms: from when on those of the time were known; calls before it had none.
     """
 
     format: int
@@ -194,7 +196,8 @@ class Backtest(msgspec.Struct, frozen=True):
     labels: Labelled
     rules: tuple[RuleEffect, ...]
     whole: Effect
-    scores: Literal["none", "published"] = "published"
+    scores: Literal["none", "past", "published"] = "published"
+    scored_from_ms: int = 0
 
     def rule(self, rule_id: str, version: int) -> RuleEffect | None:
         """The effect of one rule; None where it was not tested in this version."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from hutong.calls.evidence.intervals import least_calls
+from hutong.calls.evidence.reading import OF_MARKS, OF_SCORES, reads
 from hutong.kernel.errors import RuleError
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from hutong.kernel.rules import Rule
 
 _DAY_MS: Final = 86_400_000
-_READS_SCORE: Final = re.compile(r"\bcaller\.risk(?:_known)?\b")
-_READS_MARKS: Final = re.compile(r"\bcaller\.(?:reported|reporters_\w+|wrong_blocks|limited|call_limit|limit_mark)\b")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -56,26 +56,43 @@ def objections(rule: Rule, to: str, backtest: Backtest, limits: Limits, now_ms: 
                 f"This run did not test {rule.id} as it is now (v{rule.version}).",
             )
         ]
-    return [*_of_age(backtest, limits, now_ms), *_of_score(rule), *_of_marks(rule), *_of_figures(tested, to, limits)]
+    return [
+        *_of_age(backtest, limits, now_ms),
+        *_of_score(rule, backtest),
+        *_of_marks(rule),
+        *_of_figures(tested, to, limits),
+    ]
 
 
-def _of_score(rule: Rule) -> list[Objection]:
-    """A backtest has no score of the time of the calls: it cannot show what a rule that reads it would have done."""
-    if not _READS_SCORE.search(rule.when):
+def _of_score(rule: Rule, backtest: Backtest) -> list[Objection]:
+    """What a rule that reads scores would have done is shown only by the scores of each call's own time."""
+    if not reads(rule, OF_SCORES) or (backtest.scores == "past" and backtest.scored_from_ms <= backtest.over.first_ms):
         return []
+    if backtest.scores == "past":
+        since = datetime.fromtimestamp(backtest.scored_from_ms / 1000, ZoneInfo(backtest.time_zone)).isoformat(
+            " ", "minutes"
+        )
+        return [
+            Objection(
+                "score",
+                f"该规则读取主叫风险评分,当时的评分自 {since} 起才完整,而所测呼叫更早开始。",
+                "This rule reads the caller's risk score; those of the time are complete only from "
+                f"{since} on, and the calls begin before.",
+            )
+        ]
     return [
         Objection(
             "score",
-            "该规则读取主叫风险评分,历史呼叫当时的评分没有留存,回测不能作证。",
-            "This rule reads the caller's risk score, and the scores of the time of the calls are not kept: "
-            "a backtest is no evidence about it.",
+            "该规则读取主叫风险评分,而该回测没有呼叫当时的评分,不能作证。",
+            "This rule reads the caller's risk score, and the run had no scores of the time of the calls: "
+            "it is no evidence about it.",
         )
     ]
 
 
 def _of_marks(rule: Rule) -> list[Objection]:
     """Nor what was known of the caller beside its calls: reports, wrong blocks, limits."""
-    if not _READS_MARKS.search(rule.when):
+    if not reads(rule, OF_MARKS):
         return []
     return [
         Objection(

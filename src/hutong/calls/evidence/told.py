@@ -21,6 +21,7 @@ _LABELS: Final = {
 }
 _SCORES: Final = {
     "none": {"zh": "未使用(当时的评分没有留存)", "en": "not used (those of that time are not kept)"},
+    "past": {"zh": "各呼叫当时的评分", "en": "those of each call's own time"},
     "published": {"zh": "回测当日的评分,含事后信息", "en": "those of the day of the test: hindsight"},
 }
 _CLASS_NAMES: Final = {"emergency": "应急", "hospital": "医院"}

@@ -1,0 +1,35 @@
+"""Which rules read what is known of a number beside its calls: asked of the condition as compiled, not of its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hutong.calls.features import VOCABULARY
+from hutong.kernel.rules.language import parse
+from hutong.kernel.rules.tree import features_read
+
+if TYPE_CHECKING:
+    from hutong.kernel.rules import Rule
+
+#: Names that come from learned scores and from nothing else.
+OF_SCORES: Final = frozenset({"caller.risk", "caller.risk_known"})
+#: Names that come from marks: reports, wrong blocks, limits.
+OF_MARKS: Final = frozenset(
+    {
+        "caller.reported",
+        *(f"caller.reporters_{span}" for span in ("24h", "7d", "30d")),
+        "caller.wrong_blocks",
+        "caller.limited",
+        "caller.call_limit",
+        "caller.limit_mark",
+    }
+)
+
+
+def reads(rule: Rule, names: frozenset[str]) -> bool:
+    """Whether the rule's condition reads one of these names.
+
+    Raises:
+        RuleError: the condition does not fit the vocabulary.
+    """
+    return any(VOCABULARY.features[at].name in names for at in features_read(parse(rule.when, VOCABULARY)))
