@@ -19,7 +19,7 @@ from litestar import MediaType, Request, Response, get, post
 
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web.guard import OPEN
-from hutong.kernel.web.texts import choose_language
+from hutong.kernel.web.texts import LANGUAGES, choose_language
 from hutong.reports.csv_batch import read_time, read_yuan
 from hutong.reports.errors import ReportError
 from hutong.reports.metrics import REFUSED, TAKEN
@@ -115,7 +115,11 @@ class PublicPages:
         values = {name: given.get(name, "") for name in _FIELDS}
         values["form"] = values["form"] or secrets.token_urlsafe(16)
         status = 200 if error is None else _REFUSED
-        return self._page(request, said, "report_form.html", status, values=values, error=error, kinds=KINDS)
+        kind = f"kind={values['kind']}&" if values["kind"] in KINDS else ""
+        links = {code: f"{PREFIX}?{kind}lang={code}" for code in LANGUAGES}
+        return self._page(
+            request, said, "report_form.html", status, values=values, error=error, kinds=KINDS, language_links=links
+        )
 
     def _take(self, request: AnyRequest, given: dict[str, str]) -> Response[str]:
         now_ms = self._clock.wall() // _MS
