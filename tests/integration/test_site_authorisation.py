@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 import authorisation
+from asgi_browser import Browser
+from case_samples import DUTY, number_case
 from hutong.app.config import load_config
 from hutong.app.services import Services
 from hutong.app.site import NAV, Site
+from hutong.kernel.access.agencies import Agencies, Agency
 from hutong.kernel.access.oidc import Identity
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES, permissions_of
+from hutong.kernel.cases.model import Request
+from hutong.kernel.cases.registers import AssignRule, Registers
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import Reporter
 from hutong.kernel.web.guard import permission_of
+from hutong.kernel.web.problems import is_for_programs
 from hutong.kernel.web.security import SECURITY_HEADERS
 
 if TYPE_CHECKING:
@@ -101,6 +108,46 @@ def test_an_export_without_the_permission_is_refused_everywhere(
         page = asyncio.run(authorisation.ask(site.console, "GET", path, headers))
         export = asyncio.run(authorisation.ask(site.console, "GET", f"{path}?format=csv", headers))
         assert (page.status, export.status) == (200, 403), path
+
+
+def test_no_page_shows_a_partner_what_is_of_other_agencies(services: Services) -> None:
+    """Every page and route of the API that a partner may read, asked about a case, a register and a file of others."""
+    now, site = services.clock.wall() // _MS, Site(services, 0)
+    badges = Badges(services, site)
+    Agencies(services.database).add(Agency("mobile", "移动", "Mobile", "operator", ("移动",)), now)
+    services.people.set_agency("partner-1", "mobile")
+    services.people.arrive(Identity("secret-person", "机密", "operator", "subject:secret"), now)
+    own, other = (
+        services.cases.find(number_case(unit=unit, owner="secret-person" if unit != "移动" else ""), DUTY, now).case
+        for unit in ("移动", "机密单位")
+    )
+    services.cases.do(other, Request("amend", "机密", fields={"operator": "机密"}), DUTY, now)
+    file = services.attachments.keep(io.BytesIO("机密".encode()), "机密.txt", "secret-person", now).sha256
+    services.cases.do(other, Request("attach", attachment=file), DUTY, now)
+    registers = Registers(services.database, services.cases)
+    register = registers.make("机密台账", "rectification", [AssignRule("机密单位")], DUTY, now).id
+    registers.take_in(register, "标题,整治对象,问题\n机密,机密,机密\n".encode(), DUTY, now)
+    asked = 0
+    for route in site.routes:
+        for handler in getattr(route, "route_handlers", []):
+            permission = permission_of(handler)
+            if "GET" not in handler.http_methods or permission not in permissions_of("partner"):
+                continue
+            programs = is_for_programs(route.path)
+            cookie = f"{badges.cookie_name}={badges.session('partner')[0]}"
+            headers = {"authorization": f"Bearer {badges.token('partner')}"} if programs else {"cookie": cookie}
+            for of in {other, register} if "{" in route.path else {other}:
+                path = re.sub(r"\{(\w+):[^}]+\}", lambda it, of=of: file if it[1] == "sha256" else of, route.path)
+                for query in ("", "?text=1380013", "?format=csv", "?sort=changed", "?owner=secret-person"):
+                    reply = Browser(site.console).get(path + query, **headers)
+                    text = reply.body.decode(errors="replace")
+                    assert reply.status < 500, path
+                    assert "机密" not in text, path + query
+                    assert other in path or other not in text, path + query
+                    asked += 1
+    assert asked > 30
+    story = Browser(site.console).get(f"/cases/{own}", cookie=f"{badges.cookie_name}={badges.session('partner')[0]}")
+    assert (story.status, own in story.text) == (200, True), "and what is theirs is shown"
 
 
 def test_every_permission_protects_something(services: Services) -> None:

@@ -12,6 +12,7 @@ from hutong.kernel.cases.fields import is_text
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
+    from hutong.kernel.cases.purview import Purview
     from hutong.kernel.records import Database
 
 LONGEST_NAME: Final = 40
@@ -44,14 +45,17 @@ class Views:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, account: str) -> list[View]:
-        """The views that somebody sees: their own, then those that others share, each by name."""
+    def of(self, account: str, purview: Purview) -> list[View]:
+        """The views that somebody sees: their own, then those that others share, each by name.
+
+        Whoever sees the cases of some units alone sees their own: a name or a search of others may tell of other cases.
+        """
         with self._database.read() as connection:
             rows = connection.execute(sa.select(_TABLE).order_by(_TABLE.c.name, _TABLE.c.owner)).all()
         views = []
         for row in rows:
             kept = msgspec.json.decode(row.query, type=_Kept)
-            if kept.shared or row.owner == account:
+            if row.owner == account or (kept.shared and purview.whole):
                 views.append(View(row.owner, row.name, kept.query, kept.shared))
         return sorted(views, key=lambda it: it.owner != account)
 

@@ -25,7 +25,7 @@ from hutong.kernel.web.texts import choose_language
 from hutong.kernel.web.turns import TooManyAtOnceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from litestar.datastructures import Cookie
 
@@ -100,6 +100,13 @@ class Console:
     def now_ms(self) -> int:
         """Ms since 1970 UTC."""
         return self._clock.wall() // _NANOSECONDS_IN_MS
+
+    def home(self, permissions: Collection[str], wanted: str = "/") -> str:
+        """Where somebody goes on to: who may not see the front page, to the first page that they may see."""
+        front = next((item for item in self._nav if item.path == "/"), None)
+        if wanted != "/" or front is None or front.permission in permissions:
+            return wanted
+        return next((item.path for item in self._nav if item.permission in permissions), "/account")
 
     def language(self, request: Request[Any, Any, Any]) -> str:
         """The language of the answer: `?lang=`, else the account's, else the browser's, else Chinese."""
@@ -183,6 +190,7 @@ class Console:
 
         return {
             "viewer": viewer,
+            "home": self.home(viewer.permissions) if viewer else "/",
             "nav": self._groups(viewer),
             "role_title": lambda role: ROLE_TITLES[role][language],
             "here": self._here(path),

@@ -14,6 +14,7 @@ from litestar.datastructures import Cookie
 
 from hutong.kernel.access.errors import AccessError, SignInRefused, Throttled
 from hutong.kernel.access.pages.desk import Fields, status_of, text_of, words_for
+from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import OPEN, local_path, requires
 
@@ -90,7 +91,8 @@ class Door:
                 desk.sessions.end(old)
             cookie = desk.sessions.start(account, address, now_ms)
             desk.trail.record(account.name, address, "session.start", after={"by": by}, now_ms=now_ms)
-        return see_other("/account/password" if account.must_change else next_, [desk.guard.cookie(cookie)])
+        home = self._console.home(permissions_of(account.role), next_)
+        return see_other("/account/password" if account.must_change else home, [desk.guard.cookie(cookie)])
 
 
 def routes(console: Console, desk: Desk, provider: ProviderPort | None = None) -> list[HTTPRouteHandler]:
@@ -101,7 +103,7 @@ def routes(console: Console, desk: Desk, provider: ProviderPort | None = None) -
     def signin(request: Request[Any, Any, Any]) -> Response[str]:
         next_ = local_path(request.query_params.get("next", "/"))
         if request.user is not None:
-            return see_other(next_)
+            return see_other(console.home(request.user.permissions, next_))
         over = "signin.over" if desk.guard.cookie_of(request) else ""
         said = "signin.out" if request.query_params.get("done") == "out" else over
         return door.form(request, next=next_, notice=console.say(request, said) if said else "")

@@ -121,7 +121,7 @@ def _page(desk: CaseDesk, request: AnyRequest) -> Response[str]:
         view=view,
         count=count,
         counted=COUNTED,
-        views=desk.views.of(request.user.name),
+        views=desk.views.of(request.user.name, desk.seen(request).purview),
         kept=urlencode([(k, v) for k, v in request.query_params.items() if k in _KEPT]),
         bulk=[(it, MOVES[it].zh if language == "zh" else MOVES[it].en) for it in offered],
         key=new_key(request),
@@ -244,7 +244,8 @@ def routes(desk: CaseDesk) -> list[HTTPRouteHandler]:
             desk.views.drop(request.user.name, text_of(data, "drop"))
             return see_other("/cases")
         try:
-            shared = text_of(data, "shared") == "yes" and request.user.can("cases.work")
+            shares = request.user.can("cases.work") and desk.seen(request).purview.whole
+            shared = text_of(data, "shared") == "yes" and shares
             desk.views.save(View(request.user.name, text_of(data, "name"), query, shared))
         except CaseRefused:
             return see_other(f"/cases?{query}&wrong=view")
