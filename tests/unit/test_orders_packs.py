@@ -47,7 +47,7 @@ class Made:
     """A pack of an order and its key; and one of the number."""
 
     def __init__(self, data: Path) -> None:
-        fill(data, calls=40)
+        fill(data, calls=20)
         config = load_config(None, data=data, environ={})
         database = Database(database_url("", data))
         database.open()
@@ -97,7 +97,7 @@ def test_a_pack_holds_what_was_judged_and_decided_and_proves_it(made: Made) -> N
     files = members(made.pack)
     assert (manifest.made_by, manifest.purpose, manifest.about["id"]) == ("li", PURPOSE, made.order)
     rows = list(csv.DictReader(io.StringIO(files["calls.csv"].decode("utf-8-sig"))))
-    assert len(rows) == manifest.counts["calls"] > 40
+    assert len(rows) == manifest.counts["calls"] > 20
     assert all(BUSY in {row["caller"], row["callee"]} for row in rows)
     calls: list[dict[str, Any]] = msgspec.json.decode(files["calls.json"])["calls"]
     fired = [rule for call in calls for rule in call["rules"]]
