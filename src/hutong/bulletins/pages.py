@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from litestar import Request, Response, get, post
-from litestar.concurrency import sync_to_thread
-from litestar.datastructures import UploadFile
+from litestar.datastructures import FormMultiDict, UploadFile
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
@@ -220,11 +220,6 @@ class BulletinPages:
             wrong=wrong,
         )
 
-    async def take_file(self, request: AnyRequest) -> bytes:
-        """The file of a form."""
-        file = (await request.form()).get("file")
-        return await file.read() if isinstance(file, UploadFile) else b""
-
     def take_losses(self, request: AnyRequest, content: bytes) -> Response[str] | Stream:
         """Take a file of losses in."""
         doer = _doer(request)
@@ -239,6 +234,10 @@ class BulletinPages:
             return self._desk.store.get(of)
         except NoBulletinError as error:
             raise NotFoundException("There is no such bulletin.") from error
+
+
+async def _sent(request: AnyRequest) -> FormMultiDict:
+    return await request.form()
 
 
 def _doer(request: AnyRequest) -> Doer:
@@ -271,10 +270,18 @@ def routes(pages: BulletinPages) -> list[HTTPRouteHandler]:
     def losses(request: AnyRequest) -> Response[str] | Stream:
         return pages.losses(request)
 
-    @post("/bulletins/losses", opt=make, status_code=200, request_max_body_size=LARGEST + _MORE)
-    async def take_losses(request: AnyRequest) -> Response[str] | Stream:
-        content = await pages.take_file(request)
-        return await sync_to_thread(pages.take_losses, request, content)
+    @post(
+        "/bulletins/losses",
+        sync_to_thread=True,
+        opt=make,
+        status_code=200,
+        dependencies={"sent": Provide(_sent)},
+        request_max_body_size=LARGEST + _MORE,
+    )
+    def take_losses(request: AnyRequest, sent: NamedDependency[FormMultiDict]) -> Response[str] | Stream:
+        file = sent.get("file")
+        content = file.file.read(LARGEST + 1) if isinstance(file, UploadFile) else b""
+        return pages.take_losses(request, content)
 
     @get("/bulletins/{of:str}", sync_to_thread=True, opt=read)
     def one(request: AnyRequest, of: FromPath[str]) -> Response[str]:
