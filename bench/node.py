@@ -133,21 +133,23 @@ def _fill_trail(database: Database, end_ms: int) -> None:
         connection.execute(sa.insert(tables.trail), list(deeds()))
 
 
+def signed_in(database: Database, role: Role, now_ms: int) -> SignedIn:
+    """Make somebody in this role, and begin a session of theirs."""
+    people, sessions = People(database), Sessions(database, 12, 60)
+    given = people.add(role, role.title(), role, now_ms)
+    account = people.set_password(role, given, _PASSWORD, now_ms)
+    began = time.time_ns() // 1_000_000
+    cookie = sessions.start(account, "127.0.0.1", began)
+    found = sessions.viewer(cookie, "127.0.0.1", began)
+    assert found is not None  # noqa: S101  # it has just begun
+    return SignedIn(cookie, found[0].csrf)
+
+
 def _people(database: Database, now_ms: int) -> Doors:
-    people, sessions, tokens = People(database), Sessions(database, 12, 60), Tokens(database, 365)
-
-    def signed_in(role: Role) -> SignedIn:
-        given = people.add(role, role.title(), role, now_ms)
-        account = people.set_password(role, given, _PASSWORD, now_ms)
-        began = time.time_ns() // 1_000_000
-        cookie = sessions.start(account, "127.0.0.1", began)
-        found = sessions.viewer(cookie, "127.0.0.1", began)
-        assert found is not None  # noqa: S101  # it has just begun
-        return SignedIn(cookie, found[0].csrf)
-
+    people, tokens = People(database), Tokens(database, 365)
     for at in range(PEOPLE):
         people.add(f"person{at}", f"Person {at}", "analyst", now_ms)
-    operator, auditor = signed_in("operator"), signed_in("auditor")
+    operator, auditor = (signed_in(database, role, now_ms) for role in ("operator", "auditor"))
     for at in range(PEOPLE):
         _, token = tokens.make(
             "operator", f"reader {at}", ["verdicts.read", "numbers.read", "lists.read", "rules.read"],

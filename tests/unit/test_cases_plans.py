@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from case_samples import CALENDAR, CHECKER, DUTY, MONDAY, ORDER, RETEST, TYPES, WORKER, number_case
+from hutong.kernel.cases.boards import CaseBoards
 from hutong.kernel.cases.model import Part, Request
-from hutong.kernel.cases.purview import WHOLE
+from hutong.kernel.cases.purview import WHOLE, Purview
 from hutong.kernel.cases.query import CaseQuery
 from hutong.kernel.cases.registers import Registers
 from hutong.kernel.cases.store import Cases
@@ -103,3 +104,20 @@ def test_neither_the_watch_nor_work_looks_at_every_case(database: Database, aske
     assert "ix_cases_wake_ms" in plan
     assert "ix_cases_parent" in plan
     assert "SCAN cases" not in plan
+
+
+@pytest.mark.parametrize("purview", [WHOLE, Purview(frozenset({"North", "South"}))], ids=["all", "units"])
+def test_boards_are_counted_in_an_index_alone(
+    database: Database, asked: list[tuple[str, Any]], purview: Purview
+) -> None:
+    boards = CaseBoards(database, purview)
+    boards.heat("unit", MONDAY)
+    boards.heat("owner", MONDAY)
+    boards.due_between(MONDAY, MONDAY + 1)
+    found = plans(database, asked)
+    assert found.count("COVERING INDEX ix_cases_late") == 3 or not purview.whole
+    assert "SCAN cases\n" not in f"{found}\n"
+    asked.clear()
+    boards.waiting()
+    assert "ix_cases_waits" in plans(database, asked) or not purview.whole
+    assert "SCAN cases\n" not in plans(database, asked) + "\n"

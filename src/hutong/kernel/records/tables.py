@@ -208,7 +208,7 @@ cases = Table(
     Index("ix_cases_parent", "parent", sqlite_where=text("parent <> ''"), postgresql_where=text("parent <> ''")),
     Index(
         "ix_cases_late",
-        *("next_due_ms", "unit", "level", "owner"),
+        *("is_open", "next_due_ms", "unit", "level", "owner"),
         sqlite_where=text("is_open = 1"),
         postgresql_where=text("is_open = 1"),
     ),

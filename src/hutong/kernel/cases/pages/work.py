@@ -29,7 +29,7 @@ _SEARCHED: Final = 200
 _WORST: Final = 8
 _SOON_MS: Final = 4 * 3_600_000
 _LEVELS: Final = 3
-_MOST_OWNERS: Final = 100
+_MOST_OWNERS: Final = 50
 
 
 class Load(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("waits", sa.Text(), nullable=False, server_default=sa.text("''")))
     _fill()
     for name, columns, where in (
-        ("ix_cases_late", ["next_due_ms", "unit", "level", "owner"], "is_open = 1"),
+        ("ix_cases_late", ["is_open", "next_due_ms", "unit", "level", "owner"], "is_open = 1"),
         ("ix_cases_waits", ["next_due_ms"], "waits <> ''"),
     ):
         op.create_index(name, "cases", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
