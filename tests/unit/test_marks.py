@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines import NOON_NS, Bench, invite, node_settings
+from hutong.calls.explain import Verdicts
 from hutong.calls.features import VOCABULARY
 from hutong.calls.node import Node
+from hutong.calls.rule_book import RULESETS
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.marks import LIMIT, REPORT, WRONG_BLOCK, LimitRefs, Mark, MarkFile, Marks, find_row, no_marks
@@ -104,6 +106,11 @@ def test_a_limit_refuses_the_call_beyond_it_and_ends_by_itself(tmp_path: Path, d
     assert (rule.id, rule.stage) == ("calls.caller-over-limit", "block")
     mark = int(bench.engine.scratch.features[VOCABULARY.index("caller.limit_mark")])
     assert LimitRefs(tmp_path / "marks").order_of(mark) == "order-2"
+    bench.engine.ruleset.save(tmp_path / RULESETS)
+    verdicts = Verdicts(tmp_path)
+    story = verdicts.explain(verdicts.decoded(3, memoryview(bench.records[-1])[8:]))
+    assert "by order order-2" in story.reason["en"]
+    assert "依据指令 order-2" in story.reason["zh"]
     assert answer(OTHER, f"{way}-other") == b"302"
     bench.list(NUMBER, "allow")
     assert answer(NUMBER, f"{way}-allowed") == b"302"
