@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from api_servers import ApiServer
 from case_samples import DUTY, ORDER, RETEST, number_case
 from hutong.kernel.access.agencies import Agencies, Agency
+from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.cases.model import OPEN_STATES, Actor, Part, Request
 from hutong.kernel.cases.registers import AssignRule, Registers
 from hutong.kernel.cases.table import ASKED
@@ -179,7 +180,7 @@ class Two:
         Agencies(server.database).add(Agency("mobile", "移动", "Mobile", "operator", OWN), now)
         Agencies(server.database).add(Agency("bank", "银行", "Bank", "bank", ("银行",)), now)
         for name, role in (("inside", "partner"), ("chief", "operator"), ("teller", "partner")):
-            server.people.add(name, name, role, now)  # type: ignore[arg-type]
+            server.people.arrive(Identity(name, name, role, f"subject:{name}"), now)  # type: ignore[arg-type]
             server.people.set_agency(name, "bank" if name == "teller" else "mobile")
         self.clients = {
             name: stack.enter_context(server.client(None, self._secret(name))) for name in ("inside", "chief")
