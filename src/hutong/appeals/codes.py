@@ -23,6 +23,7 @@ from hutong.appeals.model import AppealRefused
 from hutong.kernel.errors import HutongError
 from hutong.kernel.key_files import kept_secret
 from hutong.kernel.records import tables
+from hutong.kernel.webhooks import UnreachedError, post_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,6 @@ _DIGITS: Final = 6
 _TICKET_BYTES: Final = 24
 _LONGEST_TICKET: Final = 64
 _SECRET_BYTES: Final = 32
-_NS: Final = 1_000_000_000
 _CODES: Final = tables.appeal_codes
 
 
@@ -135,18 +135,13 @@ class WebhookCodes:
 
     def send(self, letter: Letter) -> None:
         """See `CodePort.send`."""
-        body = msgspec.json.encode(letter)
-        seconds = str(self._clock.wall() // _NS)
-        mark = hmac.new(self._secret, seconds.encode() + b"." + body, hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": letter.id}
-        headers["Hutong-Signature"] = f"t={seconds},v1={mark}"
+        body, wall_ns = msgspec.json.encode(letter), self._clock.wall()
         try:
-            # The environment's proxies are for people's browsers.
-            answer = httpx.post(self._url, content=body, headers=headers, timeout=PATIENCE_S, trust_env=False)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise CodeError(f"The gateway was not reached: {type(error).__name__}.") from error
-        if not answer.is_success:
-            raise CodeError(f"The gateway answered {answer.status_code}.")
+            status = post_signed(self._url, self._secret, letter.id, body, wall_ns, PATIENCE_S)
+        except UnreachedError as error:
+            raise CodeError(f"The gateway was not reached: {error}") from error
+        if not httpx.codes.is_success(status):
+            raise CodeError(f"The gateway answered {status}.")
 
 
 class NoCodes:

@@ -1,15 +1,10 @@
 """The port to the dissuasion desk: a webhook, a file, or memory for tests.
 
-A webhook gets `POST` with a JSON body (`model.Told`) and these headers:
-
-    Idempotency-Key    the hand-off's id, the same for every repetition
-    Hutong-Signature   t=SECONDS,v1=HEX: HMAC-SHA-256 with the shared secret over SECONDS, a dot and the body
+A webhook gets `POST` with a JSON body (`model.Told`), signed and with the hand-off's id (`kernel.webhooks`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,6 +12,7 @@ import httpx
 import msgspec
 
 from hutong.kernel.errors import HutongError
+from hutong.kernel.webhooks import UnreachedError, post_signed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
     from hutong.kernel.clock import Clock
 
 PATIENCE_S: Final = 5.0
-_NS: Final = 1_000_000_000
 _UNPROCESSABLE: Final = (400, 413, 415, 422)
 
 
@@ -113,17 +108,12 @@ class WebhookDesk:
 
     def deliver(self, told: Told) -> None:
         """See `HandoffPort.deliver`."""
-        body = msgspec.json.encode(told)
-        seconds = str(self._clock.wall() // _NS)
-        mark = hmac.new(self._secret, seconds.encode() + b"." + body, hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": told.id}
-        headers["Hutong-Signature"] = f"t={seconds},v1={mark}"
+        body, wall_ns = msgspec.json.encode(told), self._clock.wall()
         try:
-            # The environment's proxies are for people's browsers.
-            answer = httpx.post(self._url, content=body, headers=headers, timeout=PATIENCE_S, trust_env=False)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise DeskError(f"The desk was not reached: {type(error).__name__}.") from error
-        if answer.status_code in _UNPROCESSABLE:
-            raise DeskRefusedError(f"The desk answered {answer.status_code} to {told.id}.")
-        if not answer.is_success:
-            raise DeskError(f"The desk answered {answer.status_code}.")
+            status = post_signed(self._url, self._secret, told.id, body, wall_ns, PATIENCE_S)
+        except UnreachedError as error:
+            raise DeskError(f"The desk was not reached: {error}") from error
+        if status in _UNPROCESSABLE:
+            raise DeskRefusedError(f"The desk answered {status} to {told.id}.")
+        if not httpx.codes.is_success(status):
+            raise DeskError(f"The desk answered {status}.")
