@@ -20,10 +20,12 @@ from hutong.kernel.marks import no_marks
 from hutong.kernel.marks.table import Known, put, rows_for
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import Scores, build_rows
+from hutong.kernel.windows import evicted
 from replayed import CAPACITY, Live, judged, part_of, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -154,6 +156,18 @@ def live_run(live: Live, happened: list[tuple[int, tuple[object, ...]]]) -> None
                 live.over.add(seq)
                 taken = int(seq in answered)
                 live.outcome(seq, keys, phase, answered=taken, ring=ring, talk=talk * taken)
+
+
+def test_numbers_run_out_of_room_on_the_way(tmp_path: Path) -> None:
+    live, rng = Live(tmp_path, touchy_rules(), capacity=170), np.random.default_rng(3)
+    live.bench.now_ns = EVENING_NS
+    for caller, callee in rng.integers(0, 300, (400, 2)):
+        live.bench.now_ns += int(caller) * 10 * MS
+        who = Parties(f"1380013{caller:04}".encode(), b"", f"1390013{callee // 8:04}".encode(), b"", anonymous=False)
+        live.call(who, HOME)
+    replay = live.replay()
+    assert judged(replay.feed(live.batch())) == live.judgements()
+    assert replay.finish().evicted == evicted(live.bench.window) > 0
 
 
 @pytest.mark.parametrize("rules", RULES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from hutong.kernel.errors import ConfigError
@@ -246,6 +248,15 @@ def test_foreign_numbers_have_their_region(text: str, country: str) -> None:
 def test_faults(text: str, klass: str, fault: str) -> None:
     number = _read(text)
     assert (number.klass, number.fault) == (klass, fault)
+
+
+@pytest.mark.parametrize("abroad", [False, True])
+def test_eleven_digits_are_the_same_number_with_a_dash_among_them(abroad: bool) -> None:  # noqa: FBT001
+    some = random.Random(11)
+    for digits in (some.randrange(10**11) for _ in range(3000)):
+        # Every first digit, and mobile numbers above all.
+        text = f"{digits:011d}" if digits % 2 else f"1{digits % 10**10:010d}"
+        assert SHANGHAI.read(text, abroad=abroad) == SHANGHAI.read(f"{text[:4]}-{text[4:]}", abroad=abroad), text
 
 
 def test_text_is_kept_under_its_hash() -> None:

@@ -191,9 +191,10 @@ def test_parquet_numbers_flags_and_nulls(tmp_path: Path) -> None:
 
 
 def test_bad_rows_of_parquet_are_written_out(tmp_path: Path) -> None:
-    found = read(tmp_path, parquet(tmp_path, [ROW, {**ROW, "call_id": None}, {**ROW, "trunk": "x,y"}]))
+    rows = [ROW, {**ROW, "call_id": None}, {**ROW, "trunk": "x,y"}, {**ROW, "trunk": None}]
+    found = read(tmp_path, parquet(tmp_path, rows))
     assert len(found.rows) == 1
-    assert [(bad["row"], bad["column"]) for bad in found.bad] == [("2", "call_id"), ("3", "trunk")]
+    assert [(bad["row"], bad["column"]) for bad in found.bad] == [("2", "call_id"), ("3", "trunk"), ("4", "trunk")]
     assert '"x,y"' in found.bad[1]["text"]
 
 

@@ -16,12 +16,14 @@ from hutong.kernel.windows import (
     WindowArrays,
     capacity_for,
     capacity_of,
+    defer_order,
     evicted,
     find,
     format_buffer,
     prefetch_index,
     prefetch_row,
     read_features,
+    settle_order,
     size_for,
     touch,
     tracked,
@@ -100,6 +102,22 @@ def test_order_and_eviction_are_those_of_an_ordered_dictionary(capacity: int) ->
             assert order(w) == list(reversed(model))
             assert all((find(w, k) >= 0) == (k in model) for k in range(1, 3 * capacity + 2))
     assert (tracked(w), evicted(w)) == (len(model), out)
+
+
+@pytest.mark.parametrize("before", [0, 1, 40, 400])
+def test_order_that_was_deferred_is_what_it_would_have_been(before: int) -> None:
+    kept, deferred = table(64), table(64)
+    defer_order(deferred)
+    rng = np.random.default_rng(before)
+    few, many = rng.integers(1, 65, before), rng.integers(1, 200, 400)
+    for step, key in enumerate(few):
+        assert touch(kept, int(key), NOW + step) == touch(deferred, int(key), NOW + step)
+    settle_order(deferred)
+    assert order(deferred) == order(kept)
+    for step, key in enumerate(many):
+        assert touch(kept, int(key), NOW + step) == touch(deferred, int(key), NOW + step)
+    assert order(deferred) == order(kept)
+    assert evicted(deferred) == evicted(kept) > 0
 
 
 def test_a_flood_of_spoofed_callers_takes_no_memory_and_is_counted() -> None:

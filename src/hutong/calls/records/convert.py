@@ -5,7 +5,7 @@ A row that something is wrong with gets the code of its first fault (`faults`); 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -138,9 +138,9 @@ class Converter:
         sheet.done["start"] = start
 
     def _trunk(self, sheet: _Sheet) -> None:
-        text = as_text(sheet.columns["trunk"], "trunk")
+        text, which = _distinct(sheet.columns["trunk"], "trunk")
         found = np.asarray(pc.index_in(text, value_set=self._trunk_names).fill_null(-1))
-        sheet.done["trunk"] = place = self._trunk_places[found]
+        sheet.done["trunk"] = place = self._trunk_places[found[which]]
         sheet.blame(place < 0, "trunk", "is no known trunk")
 
     def _outcome(self, sheet: _Sheet) -> None:
@@ -196,14 +196,16 @@ class Converter:
         column, layout = sheet.columns["answered"], self._layout.answered
         if pa.types.is_boolean(column.type):
             return np.asarray(column.cast(pa.int8()).fill_null(UNKNOWN))
-        text = as_text(column, "answered")
+        text, which = _distinct(column, "answered")
         yes, no = (
             np.asarray(pc.is_in(text, value_set=pa.array([one.encode() for one in words], pa.binary())))
             for words in (layout.yes, layout.no)
         )
-        missing = _is_empty(column)
-        sheet.blame(~(yes | no | missing), "answered", "is not 0 or 1")
-        return np.where(yes, 1, np.where(no, 0, UNKNOWN)).astype(np.int8)
+        wrong = ~(yes | no | _is_empty(text))
+        if wrong.any():
+            sheet.blame(wrong[which], "answered", "is not 0 or 1")
+        answered: NDArray[np.int8] = np.where(yes, 1, np.where(no, 0, UNKNOWN)).astype(np.int8)[which]
+        return answered
 
 
 def _exact(sheet: _Sheet) -> None:
@@ -269,6 +271,19 @@ def as_text(column: pa.Array, name: str) -> pa.BinaryArray:
         raise _wrong_type(name, column.type, "texts")
     text = column.cast(pa.binary())
     return text.fill_null(b"") if text.null_count else text
+
+
+def _distinct(column: pa.Array, name: str) -> tuple[pa.BinaryArray, NDArray[np.integer[Any]]]:
+    """The texts of a column (`as_text`), each once, and which of them each row has: of few texts there is little to do.
+
+    Raises:
+        CallFileError: see `as_text`.
+    """
+    as_text(column.slice(0, 0), name)
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    texts = as_text(coded.dictionary, name)
+    which = np.asarray(coded.indices.fill_null(len(texts)))
+    return pa.concat_arrays([texts, pa.array([b""], pa.binary())]), which
 
 
 def _time_column(column: pa.Array, name: str) -> pa.Array:

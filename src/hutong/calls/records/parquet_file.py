@@ -45,7 +45,8 @@ class ParquetFile:
             self.size = self._path.stat().st_size
             self._refuse_other()
             # Buffered ahead, a file is kept in memory as far as it was read.
-            with pq.ParquetFile(self._path, pre_buffer=False) as file:
+            trunk = [self._layout.name_of("trunk")]
+            with pq.ParquetFile(self._path, pre_buffer=False, read_dictionary=trunk) as file:
                 yield from self._pieces(file)
         except (pa.ArrowException, OSError) as error:
             strerror = getattr(error, "strerror", None)

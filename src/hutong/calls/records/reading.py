@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from hutong.calls.records.archive_folder import ArchiveFolder
+from hutong.calls.records.columns import SCHEMA
 from hutong.calls.records.convert import Converter
 from hutong.calls.records.csv_file import CsvFile
 from hutong.calls.records.faults import CallFileError
@@ -68,6 +69,22 @@ def open_file(path: Path, layout: Layout) -> Reader:
     return ParquetFile(path, layout) if parquet else CsvFile(path, layout)
 
 
+def converted(piece: Piece, converter: Converter, first: int) -> tuple[pa.RecordBatch, list[BadRow]]:
+    """Good rows of a piece in `columns.SCHEMA`, numbered from `first` on with the bad ones counted; and the bad ones.
+
+    Raises:
+        CallFileError: a column holds what it cannot.
+    """
+    if not len(piece.rows):
+        return pa.RecordBatch.from_pylist([], schema=SCHEMA), sorted(piece.bad)
+    rows, faults = converter.convert(piece.columns, first, len(piece.rows))
+    if piece.faults is not None:
+        faults = np.where(piece.faults > 0, piece.faults, faults)
+    wrong = np.flatnonzero(faults).tolist()
+    bad = [*piece.bad, *(BadRow(int(piece.rows[at]), int(faults[at]), piece.text(at)) for at in wrong)]
+    return rows.filter(pa.array(faults == 0)) if wrong else rows, sorted(bad)
+
+
 class Reading:
     """One reading of all files from the beginning.
 
@@ -111,25 +128,16 @@ class Reading:
         self._check_share(final=True)
 
     def _take(self, piece: Piece, converter: Converter, name: str) -> Iterator[pa.RecordBatch]:
-        count = len(piece.rows)
-        bad = list(piece.bad)
-        if count:
-            try:
-                rows, faults = converter.convert(piece.columns, self.rows, count)
-            except CallFileError as error:
-                error.where = error.where or name
-                raise
-            if piece.faults is not None:
-                faults = np.where(piece.faults > 0, piece.faults, faults)
-            wrong = np.flatnonzero(faults)
-            bad += [BadRow(int(piece.rows[at]), int(faults[at]), piece.text(at)) for at in wrong.tolist()]
-            if wrong.size:
-                rows = rows.filter(pa.array(faults == 0))
-        self.rows += count + len(piece.bad)
+        try:
+            rows, bad = converted(piece, converter, self.rows)
+        except CallFileError as error:
+            error.where = error.where or name
+            raise
+        self.rows += len(piece.rows) + len(piece.bad)
         if bad:
-            self._dead.put(name, sorted(bad))
+            self._dead.put(name, bad)
             self._check_share(final=False)
-        if count and rows.num_rows:
+        if rows.num_rows:
             yield rows
 
     def _check_share(self, *, final: bool) -> None:

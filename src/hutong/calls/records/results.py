@@ -28,7 +28,7 @@ SCHEMA: Final = pa.schema(
     [("call_id", pa.string()), ("action", pa.string()), ("rules", pa.string()), ("score", pa.float32())]
 )
 ROW_SCHEMA: Final = pa.schema([("row", pa.int64()), *SCHEMA])
-# What repeats; Call-IDs do not, and a dictionary of them is work for nothing.
+# What repeats; Call-IDs do not, and a dictionary of them, or the first and last of them, is work for nothing.
 _REPEATED: Final = ["action", "rules", "score"]
 _SPECIAL: Final = np.isin(np.arange(256), np.frombuffer(b'",\r\n', dtype=np.uint8))
 _WORD_BITS: Final = 64
@@ -56,15 +56,19 @@ class Describing:
 
     def _fired(self, judged: Judged) -> pa.Array:
         """Ids of the rules that fired, the deciding one first."""
-        count, words = judged.fired.shape
-        keys = np.empty((count, words + 1), dtype=np.uint64)
-        keys[:, 0] = judged.decided.astype(np.uint64)
-        keys[:, 1:] = judged.fired
+        some = np.flatnonzero(judged.fired.any(axis=1))
+        words = judged.fired.shape[1]
+        keys = np.empty((len(some), words + 1), dtype=np.uint64)
+        keys[:, 0] = judged.decided[some].astype(np.uint64)
+        keys[:, 1:] = judged.fired[some]
         width = keys.shape[1] * 8
-        packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), count, [None, pa.py_buffer(keys)])
+        packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(some), [None, pa.py_buffer(keys)])
         coded = packed.dictionary_encode()
-        texts = [self._text(key) for key in coded.dictionary.to_pylist()]
-        return pa.DictionaryArray.from_arrays(coded.indices, pa.array(texts, pa.string())).cast(pa.string())
+        # On most calls no rule fires: the first text is theirs.
+        texts = ["", *(self._text(key) for key in coded.dictionary.to_pylist())]
+        which = np.zeros(len(judged.fired), dtype=np.int32)
+        which[some] = coded.indices.to_numpy() + 1
+        return pa.DictionaryArray.from_arrays(which, pa.array(texts, pa.string())).cast(pa.string())
 
     def _text(self, key: bytes) -> str:
         if key not in self._texts:
@@ -101,7 +105,9 @@ class ResultFile:
         except OSError as error:
             raise self._refused(error) from error
         if self._parquet:
-            self._plain = pq.ParquetWriter(self._sink, SCHEMA, compression="zstd", use_dictionary=_REPEATED)
+            self._plain = pq.ParquetWriter(
+                self._sink, SCHEMA, compression="zstd", use_dictionary=_REPEATED, write_statistics=_REPEATED
+            )
             return
         self._sink.write(",".join(SCHEMA.names).encode() + b"\n")
         options = {

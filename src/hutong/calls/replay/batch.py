@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from hutong.kernel.rules.gates import words_for
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -98,6 +100,16 @@ class Judged(NamedTuple):
     decided: NDArray[np.int32]
     fired: NDArray[np.uint64]
     score: NDArray[np.float32]
+
+
+def new_judged(n: int, rules: int) -> Judged:
+    """Room for what is said of `n` calls by so many rules, all zero."""
+    return Judged(
+        action=np.zeros(n, dtype=np.uint8),
+        decided=np.zeros(n, dtype=np.int32),
+        fired=np.zeros((n, words_for(rules)), dtype=np.uint64),
+        score=np.zeros(n, dtype=np.float32),
+    )
 
 
 def empty_texts(n: int) -> Texts:

@@ -63,10 +63,11 @@ if TYPE_CHECKING:
     from hutong.kernel.numbering import PlanArrays
     from hutong.kernel.windows import WindowArrays
 
-#: Calls of a block.
+#: Calls of a block, and the most numbers that they may be the first to bring.
 BLOCK = 32
-# Of a block: its calls, how much of its memory was asked for.
-CALLS, ASKED = 0, 1
+_MOST_NEW = 3 * BLOCK
+# Of a block: its calls.
+CALLS = 0
 # Calls from asking for a row's place in order until that is there, and its neighbours can be asked for.
 _LATER = 6
 _HOUR_S, _DAY_HOURS = 3600, 24
@@ -87,7 +88,7 @@ class Block(NamedTuple):
     """Working memory of a block: numbers read.
 
     rows: int64[BLOCK, 2], where in the windows caller and callee most likely are. abroad: int64[BLOCK], 1 where a call
-    comes in from abroad; home: zeros. counts: int64[2], see CALLS.
+    comes in from abroad; home: zeros. counts: int64[1], see CALLS.
     """
 
     callers: NDArray[np.int64]
@@ -128,7 +129,7 @@ def new_block() -> Block:
         rows=np.zeros((BLOCK, 2), dtype=np.int64),
         abroad=np.zeros(BLOCK, dtype=np.int64),
         home=np.zeros(BLOCK, dtype=np.int64),
-        counts=np.zeros(2, dtype=np.int64),
+        counts=np.zeros(1, dtype=np.int64),
     )
 
 
@@ -152,21 +153,27 @@ def _read_block(
         prefetch_index(w, out[i - at, KEY])
 
 
-@inlined
-def _ask_until(w: WindowArrays, owed: Owed, block: Block, until: int) -> None:
-    """Ask for what a block touches, up to piece `until`: rows and what they are owed, later their places in order."""
-    calls = block.counts[CALLS]
-    for piece in range(block.counts[ASKED], min(until, calls + _LATER)):
-        if piece < calls:
-            caller = prefetch_row(w, block.callers[piece, KEY])
-            callee = prefetch_counts(w, block.callees[piece, KEY])
-            block.rows[piece, 0], block.rows[piece, 1] = caller, callee
-            _ask_beside(w, owed, caller)
-            _ask_beside(w, owed, callee)
-        if piece >= _LATER:
-            prefetch_order(w, block.rows[piece - _LATER, 0])
-            prefetch_order(w, block.rows[piece - _LATER, 1])
-    block.counts[ASKED] = until
+@compiled
+def _ask_caller(w: WindowArrays, block: Block, piece: int) -> None:
+    if piece < block.counts[CALLS]:
+        block.rows[piece, 0] = prefetch_row(w, block.callers[piece, KEY])
+
+
+@compiled
+def _ask_callee(w: WindowArrays, block: Block, piece: int) -> None:
+    if piece < block.counts[CALLS]:
+        block.rows[piece, 1] = prefetch_counts(w, block.callees[piece, KEY])
+
+
+@compiled
+def _ask_rest(w: WindowArrays, owed: Owed, block: Block, piece: int) -> None:
+    """What stands beside rows that were asked for; later their neighbours in order, where that is kept."""
+    if piece < block.counts[CALLS]:
+        _ask_beside(w, owed, block.rows[piece, 0])
+        _ask_beside(w, owed, block.rows[piece, 1])
+    if w.head.touches == 0 and _LATER <= piece < block.counts[CALLS] + _LATER:
+        prefetch_order(w, block.rows[piece - _LATER, 0])
+        prefetch_order(w, block.rows[piece - _LATER, 1])
 
 
 @compiled
@@ -211,7 +218,7 @@ def _score(
 def _prepare(w: WindowArrays, judge: Judge, block: Block, b: CallBatch, at: int) -> int:
     """Make a block of the calls from `at` on; gives one past its last call."""
     end = int(min(at + BLOCK, b.n))
-    block.counts[CALLS], block.counts[ASKED] = end - at, 0
+    block.counts[CALLS] = end - at
     for i in range(at, end):
         block.abroad[i - at] = judge.trunks.kinds[b.trunk[i]] == KIND_INTERNATIONAL
     _read_block(w, judge.plan, b.caller, block.abroad, at, end, block.callers)
@@ -290,31 +297,41 @@ def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for
     learned: NDArray[np.int64],
     exact: int,
     b: CallBatch,
+    at: int,
     out: Judged,
-) -> None:
-    """Judge a batch.
+) -> int:
+    """Judge a batch, from a place in it on.
 
     Args:
         judge … exact: a Player; outcomes that are due after the batch stay pending.
         b: the calls, of which those marked CALLED are not judged; offsets int64, all arrays read-only (one version of
             the compiled code then serves all).
+        at: the place.
         out: all zero; written.
+
+    Returns:
+        One past the last call judged. It stops early where numbers might run out of room while their order is deferred:
+        `windows.settle_order`, then go on.
     """
     w, keys, orders = table_at(judge.windows), judge.trunks.keys, b.seq if exact else b.start_ms
-    at, end = 0, 0
+    end = at
     block.counts[:] = 0
     # The first turn has no block to judge yet, the last one none to prepare.
     while at < b.n:
+        if w.head.touches != 0 and w.head.used + _MOST_NEW > w.head.capacity:
+            return at
         following.counts[:] = 0
         following_end = end
         if end < b.n:
             following_end = _prepare(w, judge, following, b, end)
         for i in range(at, end):
-            _ask_until(w, owed, following, i - at + 1)
             order, place, trunk = _order(orders, i), i - at, b.trunk[i]
             caller, callee, rows = block.callers[place, KEY], block.callees[place, KEY], scratch.rows
+            # Each waits for the page that it is in to be found: spread out, there is other work to do meanwhile.
+            _ask_caller(w, following, place)
             note_until(w, owed, keys, trunk_rows, pending, order)
             _set_call(judge, scratch, call, hours, block, b, i, place)
+            _ask_callee(w, following, place)
             rows[1] = _settled(w, owed, callee, block.rows[place, 1], order)
             if b.flags[i] & CALLED:
                 note_called(w, call, scratch, rows[1])
@@ -331,8 +348,13 @@ def play(  # noqa: PLR0913, PLR0917  # one tuple of all that is copied whole for
                 out.decided[i] = verdict[V_RULE] if verdict[V_RULE] != NO_RULE else -1
                 if verdict[V_FIRED] or learned.shape[0] > 1:
                     out.score[i] = _score(scratch.fired, weights, learned, scratch.caller[KEY], out.fired[i])
+            _ask_rest(w, owed, following, place)
             rows[1] = _claimed(w, owed, pending, callee, rows[1], order)
             follow(pending, owed, scratch, b, i, exact)
-        _ask_until(w, owed, following, following.counts[CALLS] + _LATER)
+        for place in range(end - at, following.counts[CALLS] + _LATER):
+            _ask_caller(w, following, place)
+            _ask_callee(w, following, place)
+            _ask_rest(w, owed, following, place)
         at, end = end, following_end
         block, following = following, block
+    return at

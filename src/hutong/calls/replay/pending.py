@@ -147,6 +147,15 @@ def _put_far(p: Pending, ref: int, order: int) -> None:
 
 
 @compiled
+def _ask_end(p: Pending, ref: int) -> None:
+    """Ask for the chunk that the entry goes to if it comes back to wait for its end: seldom in any cache by then."""
+    end = nth(p.entries, ref).last >> AMOUNT_BITS
+    at = signed(p.wheel.slots[(end >> _SLOT_BITS) & (_SLOTS - 1)])
+    if at != _END:
+        prefetch(nth(p.chunks, at), 0)
+
+
+@compiled
 def _turn(p: Pending) -> None:
     """Go on to the next slot, what is due in it into the queues of its orders; those of the slot before are empty."""
     wheel = p.wheel
@@ -170,6 +179,7 @@ def _turn(p: Pending) -> None:
             order = nth(p.entries, ref).order
             if order >> _SLOT_BITS == current:
                 _put_near(p, ref, order)
+                _ask_end(p, ref)
             else:
                 _put_far(p, ref, order)  # not before the wheel has been round again
         following = signed(chunk.next)

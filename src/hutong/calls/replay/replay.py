@@ -17,13 +17,12 @@ import numpy as np
 from hutong.calls.attempt import CALL_SLOTS, Judge, new_scratch, rule_arrays
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.model import ACTION_BLOCK, ACTION_OBSERVE, ACTION_WARN, ACTIONS
-from hutong.calls.replay.batch import CallBatch, Judged, Texts
+from hutong.calls.replay.batch import CallBatch, Judged, Texts, new_judged
 from hutong.calls.replay.core import Hours, Player, new_block, play
 from hutong.calls.replay.owed import MOST_PENDING, OWED, new_owed
 from hutong.calls.replay.pending import CHUNK, ENTRY, new_pending
 from hutong.kernel import windows
 from hutong.kernel.marks import no_marks
-from hutong.kernel.rules.gates import words_for
 from hutong.kernel.scores.table import no_scores
 
 if TYPE_CHECKING:
@@ -115,15 +114,12 @@ class Replay:
     def feed(self, batch: CallBatch) -> Judged:
         """Judge a batch that follows the one before; its times lie between the years 1 and 9999."""
         n = batch.n
-        out = Judged(
-            action=np.zeros(n, dtype=np.uint8),
-            decided=np.zeros(n, dtype=np.int32),
-            fired=np.zeros((n, words_for(len(self._ruleset.rules))), dtype=np.uint64),
-            score=np.zeros(n, dtype=np.float32),
-        )
+        out = new_judged(n, len(self._ruleset.rules))
         if n:
-            player = self._ready(batch)
-            play(*player, _alike(batch), out)
+            player, table = self._ready(batch)
+            alike, done = _alike(batch), 0
+            while (done := play(*player, alike, done, out)) < n:
+                windows.settle_order(table)
             self._calls += n
         return out
 
@@ -142,21 +138,26 @@ class Replay:
         wheel = player.pending.wheel
         return Summary(self._calls, int(wheel.noted), int(wheel.refused), windows.evicted(table))
 
-    def _ready(self, batch: CallBatch) -> Player:
+    def _ready(self, batch: CallBatch) -> tuple[Player, windows.WindowArrays]:
         first, last = int(batch.start_ms.min()), int(batch.start_ms.max())
-        if self._player is None:
-            self._player = self._begin(exact=int(batch.seq[0]) >= 0)
+        if self._player is None or self._table is None:
+            self._table = self._new_table()
+            self._player = self._begin(self._table, exact=int(batch.seq[0]) >= 0)
         begins, ends = self._hours_known
         if not begins <= first <= last < ends:
             self._hours_known, hours = self._hours(first, last)
             self._player = self._player._replace(hours=hours)
-        return self._player
+        return self._player, self._table
 
-    def _begin(self, *, exact: bool) -> Player:
+    def _new_table(self) -> windows.WindowArrays:
+        capacity = self._terms.capacity
+        table = windows.format_buffer(_memory(windows.size_for(capacity)), capacity, self._terms.salts)
+        windows.defer_order(table)
+        return table
+
+    def _begin(self, table: windows.WindowArrays, *, exact: bool) -> Player:
         it, terms = self._consulted, self._terms
         most = min(terms.most_under_way, MOST_PENDING)
-        buffer = _memory(windows.size_for(terms.capacity))
-        self._table = windows.format_buffer(buffer, terms.capacity, terms.salts)
         learned = no_scores() if it.scores is None else it.scores
         rules = rule_arrays(self._ruleset)
         if terms.as_if_promoted:
@@ -166,7 +167,7 @@ class Replay:
             trunks=it.trunks.arrays,
             lists=it.lists,
             roaming=it.roaming,
-            windows=windows.handle_of(self._table),
+            windows=windows.handle_of(table),
             calls=mirror_calls.no_table(),
             program=self._ruleset.program,
             rules=rules,

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from hutong.calls.model import ACTION_BLOCK
-from hutong.calls.replay.batch import CALLED, UNKNOWN, CallBatch, Judged, Texts, empty_texts
+from hutong.calls.replay.batch import CALLED, UNKNOWN, CallBatch, Judged, Texts, empty_texts, new_judged
 from hutong.calls.replay.partition import without_windows
 from hutong.calls.replay.replay import Replay
 from hutong.calls.trunks import KIND_INTERNATIONAL
@@ -28,7 +28,6 @@ from hutong.kernel.compiled import compiled
 from hutong.kernel.errors import StateError
 from hutong.kernel.numbering import NUMBER_FIELDS, read_number
 from hutong.kernel.numbering.codes import KEY
-from hutong.kernel.rules.gates import words_for
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -214,12 +213,7 @@ class Shards:
         """
         if not self._workers:
             self._start()
-        out = Judged(
-            action=np.zeros(batch.n, dtype=np.uint8),
-            decided=np.zeros(batch.n, dtype=np.int32),
-            fired=np.zeros((batch.n, words_for(len(self._case.ruleset.rules))), dtype=np.uint64),
-            score=np.zeros(batch.n, dtype=np.float32),
-        )
+        out = new_judged(batch.n, len(self._case.ruleset.rules))
         homes = homes_of(batch, self._case.consulted, self._shards)
         parts = [for_shard(batch, homes, one) for one in range(self._shards)]
         there = [one for one in range(self._shards) if parts[one][0].n]

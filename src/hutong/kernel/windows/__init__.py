@@ -39,6 +39,7 @@ from hutong.kernel.windows.notes import (
     note_lost,
     tenths,
 )
+from hutong.kernel.windows.order import defer_order, settle_order
 from hutong.kernel.windows.records import nth
 from hutong.kernel.windows.table import find, find_near, touch, touch_near
 from hutong.kernel.windows.undo import begin, commit, recover, undo_room
@@ -56,6 +57,7 @@ __all__ = [
     "commit",
     "committed_seq",
     "day_counts",
+    "defer_order",
     "evicted",
     "find",
     "find_near",
@@ -78,6 +80,7 @@ __all__ = [
     "prefetch_row",
     "read_features",
     "recover",
+    "settle_order",
     "size_for",
     "table_at",
     "tenths",

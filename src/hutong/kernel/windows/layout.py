@@ -98,6 +98,7 @@ _HEAD_FIELDS: Final = (
     ("oldest", "i8", 1, 144),
     ("evicted", "i8", 1, 152),
     ("committed", "i8", 1, 160),
+    ("touches", "i8", 1, 168),  # 0: links keep the rows' order; else what the next touch is stamped with, see `order`
     ("saved", "i8", 5, 192),
     ("batch", "i8", 1, 256),  # 1 while a batch is open
     ("first_seq", "i8", 1, 264),
@@ -170,6 +171,7 @@ class Head(Protocol):
     oldest: int
     evicted: int
     committed: int
+    touches: int
     saved: NDArray[np.int64]
     batch: int
     first_seq: int

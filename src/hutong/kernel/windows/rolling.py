@@ -23,8 +23,10 @@ DAY: Final = 86400
 
 BIN_SECONDS: Final = 2
 # The age, in units of BIN_SECONDS, at which a bin no longer counts for any span. A 16-bit stamp wraps after 36 h;
-# dead bins are re-stamped to this age whenever a row's clock enters another hour, so no age is ever ambiguous.
+# dead bins are re-stamped to this age whenever a row's clock enters another quarter of a day, so no age is ever
+# ambiguous: none gets beyond 30 h.
 DEAD_AGE: Final = DAY // BIN_SECONDS
+_AGEING: Final = DAY // 4
 _STAMP: Final = 0xFFFF
 
 
@@ -107,7 +109,7 @@ def roll(row: Row, now: int) -> int:
     if now - rolled >= DAY:
         clear_timed(row, now)
         return now
-    if now // HOUR != rolled // HOUR:
+    if now // _AGEING != rolled // _AGEING:
         _age_bins(row, rolled // BIN_SECONDS, now // BIN_SECONDS)
     if now // MINUTE != rolled // MINUTE:
         _shift_span(row, 0, MINUTE, rolled, now)

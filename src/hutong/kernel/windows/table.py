@@ -148,6 +148,16 @@ def link_newest(w: WindowArrays, slot: int) -> None:
 
 
 @compiled
+def _stamp(w: WindowArrays, slot: int) -> None:
+    """Note when a row was touched, for the day when order is asked for: see `order`."""
+    head = w.head
+    touches = head.touches
+    nth(w.links, 2 * slot).cell = touches & signed(_LOW)
+    nth(w.links, 2 * slot + 1).cell = touches >> signed(_HALF)
+    head.touches = touches + 1
+
+
+@compiled
 def _free_slot(w: WindowArrays) -> int:
     """A slot that no number holds, its row saved: the next unused one, or that of the least recently active."""
     head = w.head
@@ -166,7 +176,7 @@ def _free_slot(w: WindowArrays) -> int:
 
 @compiled
 def _insert(w: WindowArrays, key: int, now: int) -> int:
-    slot = _free_slot(w)
+    head, slot = w.head, _free_slot(w)
     row = nth(w.rows, slot)
     row.key = key
     row.first = now
@@ -176,7 +186,10 @@ def _insert(w: WindowArrays, key: int, now: int) -> int:
     row.attempted = 0
     clear_timed(row, now)
     insert_cell(w, key, slot)
-    link_newest(w, slot)
+    if head.touches != 0:
+        _stamp(w, slot)
+    else:
+        link_newest(w, slot)
     return slot
 
 
@@ -209,7 +222,9 @@ def touch_near(w: WindowArrays, key: int, slot: int, now: int) -> int:
     row = nth(w.rows, slot)
     row.before = row.seen
     row.seen = roll(row, now)
-    if head.newest != slot:
+    if head.touches != 0:
+        _stamp(w, slot)
+    elif head.newest != slot:
         _unlink(w, slot)
         link_newest(w, slot)
     return slot

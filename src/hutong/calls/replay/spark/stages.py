@@ -20,7 +20,7 @@ from hutong.calls.records.convert import Converter
 from hutong.calls.records.layout import Layout
 from hutong.calls.records.order import uncounted
 from hutong.calls.records.piece import BadRow
-from hutong.calls.records.reading import open_file
+from hutong.calls.records.reading import converted, open_file
 from hutong.calls.records.results import SCHEMA as RESULT_SCHEMA
 from hutong.calls.records.results import Describing, as_string
 from hutong.calls.replay.batch import CALLED
@@ -30,8 +30,7 @@ from hutong.kernel.errors import HutongError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hutong.calls.records.piece import Piece
-    from hutong.calls.replay.shards import Case
+    from hutong.calls.replay.shards import Case, Shard
 
 #: A row's place among all: its file's place, and its own in that file.
 FILE_SHIFT: Final = 40
@@ -96,7 +95,7 @@ def _rows(files: Files, case: Case, shards: int, file: int, path: Path) -> Itera
     converter = Converter(Layout() if own else files.layout, files.trunks, "" if own else files.layout_file, own=own)
     first = file << FILE_SHIFT
     for piece in reader.pieces():
-        good, bad = _converted(piece, converter, first)
+        good, bad = converted(piece, converter, first)
         first += len(piece.rows)
         if bad:
             yield _bad(file, bad)
@@ -106,15 +105,6 @@ def _rows(files: Files, case: Case, shards: int, file: int, path: Path) -> Itera
             elsewhere = homes.callee != homes.caller
             if elsewhere.any():
                 yield _spooled(_called(good.filter(pa.array(elsewhere))), file, homes.callee[elsewhere])
-
-
-def _converted(piece: Piece, converter: Converter, first: int) -> tuple[pa.RecordBatch, list[BadRow]]:
-    rows, faults = converter.convert(piece.columns, first, len(piece.rows))
-    if piece.faults is not None:
-        faults = np.where(piece.faults > 0, piece.faults, faults)
-    wrong = np.flatnonzero(faults).tolist()
-    bad = [*piece.bad, *(BadRow(int(piece.rows[at]), int(faults[at]), piece.text(at)) for at in wrong)]
-    return rows.filter(pa.array(faults == 0)) if wrong else rows, sorted(bad)
 
 
 def _called(rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -148,7 +138,8 @@ def _bad(file: int, bad: Sequence[BadRow]) -> pa.RecordBatch:
 def judge(packed: bytes, *, counted: bool, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.StructArray]:
     """Verdicts (`JUDGED`) on good rows, which come shard after shard, each in order; null where a row is not judged."""
     case = unpacked(packed)
-    describing, replay, current = Describing([rule.id for rule in case.ruleset.rules]), case.shard(), -1
+    describing, current = Describing([rule.id for rule in case.ruleset.rules]), -1
+    replay: Shard | None = None
     for batch in rows:
         shard = batch.column("shard").to_numpy()
         cuts = [0, *(np.flatnonzero(np.diff(shard)) + 1).tolist(), len(shard)]
@@ -156,8 +147,9 @@ def judge(packed: bytes, *, counted: bool, rows: Iterator[pa.RecordBatch]) -> It
         for begin, end in pairwise(cuts):
             if begin == end:
                 continue
-            if shard[begin] != current:
-                replay.finish()
+            if replay is None or shard[begin] != current:
+                if replay is not None:
+                    replay.finish()
                 replay, current = case.shard(), int(shard[begin])
             taken = _taken(batch.slice(begin, end - begin))
             judged = replay.feed(call_batch(taken if counted else uncounted(taken)))
