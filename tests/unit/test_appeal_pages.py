@@ -11,6 +11,8 @@ import httpx
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from case_samples import MONDAY
 from hutong.app import cli
@@ -20,6 +22,7 @@ from hutong.app.config import Config, NodeConfig
 from hutong.app.rule_drift import Appealed
 from hutong.app.services import Services
 from hutong.app.site import Site
+from hutong.appeals.limits import Quota
 from hutong.appeals.metrics import REFUSED
 from hutong.appeals.store import AppealQuery
 from hutong.calls.evidence.labels import read_labels
@@ -232,6 +235,21 @@ def test_commands_decide_and_write_labels(node: Node, capsys: pytest.CaptureFixt
     key = node.services.numbering.read(number).key
     labels = read_labels(file, node.services.numbering)
     assert (file.stat().st_mode & 0o777, labels.of_numbers(np.array([key]))[0].tolist()) == (0o600, [0])
+
+
+@given(st.integers(1, 50), st.integers(1, 3600), st.lists(st.integers(0, 10**12), max_size=200))
+def test_a_quota_gives_no_more_than_it_says_and_again_after_the_wait(amount: int, per_s: int, steps: list[int]) -> None:
+    quota, now, given_at = Quota(amount, per_s), 0, []
+    for step in steps:
+        now += step
+        if quota.take("a", now) == 0:
+            given_at.append(now)
+    span = per_s * 1_000_000_000
+    assert all(sum(at - span < it <= at for it in given_at) <= 2 * amount for at in given_at)
+    while not (wait_s := quota.take("a", now)):
+        pass
+    assert quota.take("b", now) == 0, "others have their own"
+    assert quota.take("a", now + wait_s * 1_000_000_000) == 0
 
 
 def test_nothing_tells_whether_a_number_is_blocked_before_it_is_proven(node: Node) -> None:
