@@ -16,8 +16,13 @@ from litestar import Litestar
 
 from ask_servers import until
 from case_samples import CALENDAR, TYPES
+from fresh_records import lay_out
 from hutong.app.config import load_config
 from hutong.app.evidence_calls import evidence_desk
+from hutong.bulletins import api as bulletins_api
+from hutong.bulletins import paper
+from hutong.bulletins.desk import Desk as BulletinDesk
+from hutong.bulletins.losses import Losses
 from hutong.calls import console
 from hutong.calls.api import Api, ApiLimits, ApiParts
 from hutong.calls.evidence.desk import PromotionDesk
@@ -51,6 +56,7 @@ from hutong.kernel.web.frame import Frame
 from hutong.kernel.web.guard import Guard
 from hutong.kernel.web.port import BoundedHttp, Connections
 from hutong.kernel.web.problems import error_handlers, problem_response
+from hutong.kernel.web.texts import Texts
 from hutong.orders import api as orders_api
 from hutong.reports.api import ReportsDesk
 from hutong.reports.api import section as reports_section
@@ -121,11 +127,14 @@ class ApiServer:
         parts = CaseParts(lambda: self.cases, self.database, Attachments(data, self.database))
         self.reports, _ = reports_on(self.database, data)
         reports = ReportsDesk(lambda: self.reports, self.database, self.trail, self.metrics)
+        texts = Texts([paper.HOME / "texts.toml"])
+        bulletins = BulletinDesk(self.database, data, "node1", "Asia/Shanghai", self.trail, texts, {}, dict)
         self.api = WholeApi(
             [
                 self.calls.section,
                 case_section(parts, desk),
                 reports_section(reports, desk),
+                bulletins_api.section(bulletins, Losses(self.database, self.trail), desk),
                 orders_api.section(self.orders.desk, self._packs, desk),
             ],
             "0",
@@ -179,6 +188,8 @@ class ApiServer:
 
     def __enter__(self) -> Self:
         self.data.mkdir(parents=True, exist_ok=True)
+        if not (self.data / "records.db").exists():
+            lay_out(self.data / "records.db")
         self.database.open()
         self.lists.open()
         for role in ROLES:

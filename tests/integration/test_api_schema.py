@@ -79,6 +79,14 @@ _OF_ORDERS = (
     "makePack",
 )
 _OF_REPORTS = ("listReports", "readReport", "takeReport")
+_OF_BULLETINS = (
+    "listBulletins",
+    "readBulletin",
+    "readBulletinDocument",
+    "makeBulletin",
+    "signBulletin",
+    "giveLosses",
+)
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -100,11 +108,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 def test_every_operation_is_tried(server: ApiServer) -> None:
     paths = server.api.document["paths"].values()
     found = [operation["operationId"] for path in paths for operation in path.values()]
-    assert sorted(found) == sorted((*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS))
+    assert sorted(found) == sorted((*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS, *_OF_BULLETINS))
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
-@pytest.mark.parametrize("operation_id", [*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS])
+@pytest.mark.parametrize("operation_id", [*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS, *_OF_BULLETINS])
 def test_nothing_that_is_sent_breaks_it(
     server: ApiServer, operation_id: str, mode: schemathesis.GenerationMode
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -49,6 +50,10 @@ def test_work_counts_days_and_makes_a_draft_of_each_period_once(data: Path) -> N
     assert work.count(AFTER_MS) == 1
     assert work.draft(AFTER_MS) == 1
     assert work.draft(AFTER_MS) == 0
+    (job,) = work.jobs()
+    assert job.run(AFTER_MS * 1_000_000) == 0, "it works beside the other jobs"
+    for thread in [it for it in threading.enumerate() if it.name == "bulletins"]:
+        thread.join()
     figures = reporter.metrics
     assert (figures.value(DAYS), figures.value(MADE), figures.value(WAITING)) == (1, 4, 4)
 
