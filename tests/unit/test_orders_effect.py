@@ -208,12 +208,16 @@ def test_an_entry_that_somebody_else_takes_off_lifts_its_order(
 def test_the_running_keeper_notices_from_the_changes_alone(station: Station, how: str) -> None:
     of = approved(station)
     station.effects.run(NOW)
+    other = approved(station, target="13700000000")  # placed and gone between two looks
+    (entry,) = station.lists.matching(station.orders.order(other).key)
+    station.lists.remove(entry, NOW // 1000, who="op", why="误")
     (entry,) = station.lists.matching(KEY)
     station.lists.exchange(entry, None, NOW // 1000, who="appeals", why="申诉成立") if how == "removed" else (
         station.lists.add([draft(NUMBER, reason="自行列入", who="op")], NOW // 1000)
     )
     station.effects.run(NOW + 1000)
     assert station.orders.order(of).ended_by == ("appeals" if how == "removed" else "op")
+    assert station.orders.order(other).ended_by == "op"
 
 
 def test_a_block_that_an_allow_entry_would_win_over_is_refused(station: Station) -> None:
@@ -247,6 +251,22 @@ def test_an_entry_that_expired_by_itself_gives_back_what_was_before(station: Sta
     station.effects.run(LATER)
     assert station.orders.order(of).state == "expired"
     assert [it.source for it in station.lists.matching(KEY)] == ["desk"]
+
+
+def test_lists_that_come_back_from_a_backup_get_the_entries_of_later_orders(
+    station: Station, database: Database, tmp_path: Path
+) -> None:
+    station.lists.add([draft("13700000000", reason="投诉", who="op")], NOW // 1000)
+    approved(station, target="13800000000")
+    of = approved(station)
+    older = Station(database, tmp_path / "restored")
+    older.lists.add([draft("13700000000", reason="投诉", who="op")], NOW // 1000)
+    older.effects.run(NOW + 1000)
+    order = older.orders.order(of)
+    assert older.lists.count() == 3
+    assert (order.state, order.effect) == ("in-force", "placed")
+    assert [(it.id, it.source) for it in older.lists.matching(KEY)] == [(order.entry, f"order:{of}")]
+    older.lists.close()
 
 
 def test_nothing_is_acknowledged_while_screening_does_not_run(

@@ -199,27 +199,32 @@ class Effects:
             # An entry that was replaced is not among the changes: the one that took its place is.
             gone = found.rows["removed"] != 0
             numbers, keys = found.rows["id"][gone].tolist(), found.rows["key"][~gone].tolist()
+            self._seen = found.last
             for order in self._orders.of_entries(numbers, keys):
                 self._look_at(order, now_ms)
-            self._seen = found.last
         self._seen = self._lists.last_change()
         after = ""
         while page := self._orders.placed(after):
             for order in page:
-                self._look_at(order, now_ms)
+                self._look_at(order, now_ms, ends=self._seen)
             after = page[-1].id
 
-    def _look_at(self, order: Order, now_ms: int) -> None:
+    def _look_at(self, order: Order, now_ms: int, ends: int | None = None) -> None:
+        """Whether an order's entry is there still; `ends`: the last change of the lists, where all are looked at."""
         if not order.is_standing or order.effect != "placed" or now_ms >= order.ends_ms:
             return
         gone = self._gone(order)
-        if gone is not None:
+        if gone is not None and ends is not None and ends < order.change:
+            # They end before the order was placed: these lists came back from a backup.
+            (entry,) = self._lists.add([entry_of(order, WHO, reason_of(order))], now_ms // _SECOND_MS)
+            self._do(order, Deed("place", entry=entry.id, change=self._lists.last_change()), now_ms)
+        elif gone is not None:
             self._lifted(order, gone, now_ms)
 
     def _gone(self, order: Order) -> Entry | None:
         """The order's entry, where it no longer has effect."""
         entry = self._lists.entry(order.entry)
-        if entry is None:  # removed so long ago that it was forgotten
+        if entry is None or entry.source != order.source:  # forgotten long ago, or never known to these lists
             return entry_of(order, WHO, "")
         return entry if entry.removed else None
 

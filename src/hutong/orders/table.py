@@ -45,7 +45,7 @@ MOVES: Final[dict[Action, Move]] = {
     "withdraw": Move("撤回", "withdraw", "orders.request", ("requested",), "withdrawn", reason=True, own=True),
     "lift": Move("提前解除", "lift early", "orders.lift", STANDING, "lifted", reason=True),
     "begin": Move("开始执行", "begin", "", ("approved",), "same"),
-    "place": Move("列入名单", "place", "", ("approved",), "same"),
+    "place": Move("列入名单", "place", "", STANDING, "same"),
     "acknowledge": Move("确认生效", "acknowledge", "", ("approved",), "in-force"),
     "supersede": Move("被新指令取代", "supersede", "", STANDING, "lifted", reason=True),
     "notice": Move("发现条目已被移出", "notice that the entry is gone", "", STANDING, "lifted", reason=True),
