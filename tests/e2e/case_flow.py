@@ -87,11 +87,12 @@ def live_through(one: Desk, other: Desk, evidence: Path) -> None:
     _send(other, "accept")
     _offer(other, "comment")
     other.page.locator("form[action$='/comment'] [name=reason]").fill("the line is rented")
+    one.open(path)
     _send(one, "supervise", reason="asked by the director")
     # What was typed is kept where somebody was quicker, and can be sent again.
     with other.expecting(409):
         other.page.locator("form[action$='/comment'] button.primary").click()
-        expect(other.page.locator(".notice.late")).to_contain_text("asked by the director")
+        expect(other.page.locator("main .notice.late")).to_contain_text("asked by the director")
     assert other.axe() == []
     form = other.page.locator("form[action$='/comment']")
     expect(form.locator("[name=reason]")).to_have_value("the line is rented")

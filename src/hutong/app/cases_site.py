@@ -26,6 +26,9 @@ LINKS: Final = {
     "register": Link("/registers/{}", "cases.read"),
     "split": Link("/cases/{}", "cases.read"),
     "order": Link("/orders/{}", "orders.read"),
+    "report": Link("/reports/{}", "reports.read"),
+    "appeal": Link("/appeals/{}", "appeals.read"),
+    "handoff": Link("/handoffs/{}", "handoffs.read"),
     "appeal": Link("/appeals/{}", "appeals.read"),
     "handoff": Link("/handoffs/{}", "handoffs.read"),
 }

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hutong.kernel.web.console import Console
 
 _GROUPS: Final = (
+    "audit",
     "session",
     "account",
     "people",

@@ -287,7 +287,7 @@ def routes(desk: CaseDesk) -> list[HTTPRouteHandler]:
     def one(request: AnyRequest, case: FromPath[str]) -> Response[str]:
         return show(desk, request, desk.case(request, case))
 
-    @post("/cases/{case:str}/whole", status_code=200, sync_to_thread=True, opt=requires("numbers.unmask"))
+    @post("/cases/{case:str}/whole", status_code=200, sync_to_thread=True, opt=requires("cases.unmask"))
     def whole(request: AnyRequest, case: FromPath[str], data: Form) -> Response[str]:
         found, said = desk.case(request, case), read_form(data)
         if not said.trouble:
