@@ -32,7 +32,7 @@ from hutong.kernel.reporter import Reporter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TRIED = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+_TRIED = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 _OWN = ("listAppeals", "readAppeal", "decideAppeal", "listHandoffs", "readHandoff", "answerHandoff")
 _PUBLIC = ("askAppealCode", "proveAppealCode", "fileAppeal", "readAppealReceipt")
