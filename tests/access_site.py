@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.static_files import create_static_files_router
 from litestar.testing import TestClient
 
+from fresh_records import lay_out
 from hutong.kernel.access import pages
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.passwords import Passwords
@@ -74,6 +75,8 @@ class AccessSite:
     ) -> None:
         self.clock = clock or ManualClock(NOW_S * 1_000_000_000)
         self.database = Database(f"sqlite:///{data.absolute() / 'records.db'}")
+        if not (data / "records.db").exists():
+            lay_out(data / "records.db")
         self.database.open()
         self.people = People(self.database, Passwords())
         self.sessions = Sessions(self.database, 12, 60)

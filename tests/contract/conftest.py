@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_socket
 
+from fresh_records import lay_out
 from hutong.kernel.records import Database, database_url
 from postgres import PROGRAMS, running_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from postgres import Postgres
 
@@ -41,6 +42,8 @@ def records_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def database(records_url: str) -> Iterator[Database]:
     """Empty records, open."""
     made = Database(records_url)
+    if made.is_sqlite:
+        lay_out(Path(made.place))
     made.open()
     yield made
     made.close()

@@ -13,6 +13,7 @@ import pytest
 import authorisation
 from asgi_browser import Browser
 from case_samples import DUTY, number_case
+from fresh_records import lay_out
 from hutong.app.config import load_config
 from hutong.app.services import Services
 from hutong.app.site import NAV, Site
@@ -68,6 +69,8 @@ class Badges:
 def services(tmp_path: Path) -> Iterator[Services]:
     config = load_config(None, data=tmp_path / "data", environ={})
     it = Services(config, SystemClock(), Reporter("serve", level="error"))
+    config.data.mkdir()
+    lay_out(config.data / "records.db")
     it.open()
     yield it
     it.close()

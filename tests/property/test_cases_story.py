@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from case_samples import CALENDAR, CHECKER, CHIEF, DAY, DUTY, HOUR, MONDAY, TYPES, WORKER
+from fresh_records import lay_out
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.machine import WATCH
 from hutong.kernel.cases.model import SHOWING, Actor, Finding, Part, Proof, Request, fold_all
@@ -69,6 +70,7 @@ class Stories(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=FOLDERS))
+        lay_out(self.folder / "records.db")
         self.database = Database(database_url("", self.folder))
         self.database.open()
         self.store = Cases(self.database, TYPES, CALENDAR, "node1", WHOLE)
