@@ -29,8 +29,6 @@ LINKS: Final = {
     "report": Link("/reports/{}", "reports.read"),
     "appeal": Link("/appeals/{}", "appeals.read"),
     "handoff": Link("/handoffs/{}", "handoffs.read"),
-    "appeal": Link("/appeals/{}", "appeals.read"),
-    "handoff": Link("/handoffs/{}", "handoffs.read"),
 }
 
 

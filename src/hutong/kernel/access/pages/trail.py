@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _GROUPS: Final = (
     "audit",
+    "cases",
     "session",
     "account",
     "people",
