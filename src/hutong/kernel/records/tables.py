@@ -48,7 +48,7 @@ accounts = Table(
     Column("theme", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("signed_in_ms", BigInteger),
-    Column("agency", Text, nullable=False, server_default=text("''")),  # whose cases alone are seen; empty = no such bound
+    Column("agency", Text, nullable=False, server_default=text("''")),  # whose cases alone are seen; or empty
 )
 
 agencies = Table(
