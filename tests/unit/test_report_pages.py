@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from httpx import Response
-    from litestar.types import Receive, Scope, Send
+    from litestar.types import HTTPReceiveMessage, Message, Receive, Scope, Send
 
     from hutong.reports.store import Reports
 
@@ -62,10 +63,10 @@ class Public:
             pages.routes(), exception_handlers=error_handlers(public_page(frame)), openapi_config=None
         )
         self.refused: list[str] = []
-        gate = FloodGate(
+        self.gate = FloodGate(
             self._inside, (PREFIX,), limits, lambda _: self.address, self.clock.monotonic, self.refused.append
         )
-        self.client = TestClient(with_security_headers(gate))
+        self.client = TestClient(with_security_headers(self.gate))
 
     def _give(self) -> Reports:
         if self.failing:
@@ -185,6 +186,37 @@ def test_a_flood_is_refused_before_any_work_and_others_go_on(tmp_path: Path) -> 
     public.clock.advance(60 * 10**9)
     public.address = "192.0.2.1"
     assert public.client.post("/report", data=form).status_code == 200
+    public.database.close()
+
+
+def test_no_way_of_writing_leads_past_the_gate_and_who_sends_slowly_holds_up_nobody(tmp_path: Path) -> None:
+    public = Public(tmp_path, Limits(forms_per_minute=40, forms_per_second=1000, at_once=1, read_s=0.01))
+    answers = [
+        public.client.post(f"http://testserver.local{path}", data={"receipt": "1"}).status_code
+        for path in ["/report/receipt", "//report/receipt", "/report//receipt/"] * 14
+    ]
+    assert answers == [422] * 40 + [429] * 2
+
+    async def never() -> HTTPReceiveMessage:
+        return await asyncio.get_running_loop().create_future()
+
+    async def slow() -> list[int]:
+        said: list[int] = []
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                said.append(message["status"])
+
+        scope = {"type": "http", "method": "POST", "path": "/report", "headers": []}
+        await asyncio.gather(*(public.gate(cast("Scope", scope), never, send) for _ in range(3)))
+        return said
+
+    public.address = "192.0.2.3"
+    assert asyncio.run(slow()) == [408] * 3
+    assert sent(public, number=FRAUD)[0].status_code == 200
+    chunks = iter([b"a" * 20_000] * 2)
+    assert public.client.post("/report", content=chunks).status_code == 413
+    assert public.refused == ["address"] * 2 + ["slow"] * 3 + ["too-long"]
     public.database.close()
 
 

@@ -1,20 +1,22 @@
 """A gate before public pages: who asks too much is refused before anything is read, parsed or looked up. ASGI.
 
 Counted are requests of each network address (of IPv6 its /64) and of all together, and those under way. What is refused
-costs a look into two tables in memory; the answer is ready-made.
+costs a look into two tables in memory; the answer is ready-made. A form is read whole, within a time, before it is
+under way: who sends slowly holds up nobody else.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from hutong.kernel.web.api.limits import Buckets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
 _MINUTE: Final = 60
 _CALM = b"""<!DOCTYPE html><html lang="zh-CN"><meta charset="utf-8">\
@@ -42,7 +44,7 @@ class Limits(NamedTuple):
     Attributes:
         forms_per_minute: forms that one address may send. pages_per_minute: pages that it may look at.
         forms_per_second: forms of everybody together. at_once: forms under way at one time.
-        longest: bytes of a form.
+        longest: bytes of a form. read_s: how long its bytes may take to come.
     """
 
     forms_per_minute: int = 6
@@ -50,13 +52,14 @@ class Limits(NamedTuple):
     forms_per_second: int = 20
     at_once: int = 16
     longest: int = 32 * 1024
+    read_s: float = 10.0
 
 
 class FloodGate:
-    """Lets requests through to an application, or refuses them with 429 (413 for what is too long).
+    """Lets requests through to an application, or refuses them with 429 (413 for what is too long, 408 too slow).
 
     Args:
-        application: what is behind it. prefixes: of paths that it guards; others pass.
+        application: what is behind it. prefixes: paths that it guards, with all below them; others pass.
         limits: see there. place: the network address that a request counts for; "" where none is known.
         now_ns: a clock that does not go back. refused: told why, for the figures.
     """
@@ -72,43 +75,89 @@ class FloodGate:
     ) -> None:
         self._application, self._prefixes, self._limits = application, prefixes, limits
         self._place, self._now_ns, self._refused = place, now_ns, refused
-        self._pages = Buckets(1, _MINUTE)
-        self._forms = Buckets(1, _MINUTE)
+        self._pages = Buckets(limits.pages_per_minute, _MINUTE * limits.pages_per_minute)
+        self._forms = Buckets(limits.forms_per_minute, _MINUTE * limits.forms_per_minute)
         self._all = Buckets(limits.forms_per_second)
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         method = str(scope.get("method", ""))
-        if not method or not scope["path"].startswith(self._prefixes):
+        if not method or not self._guards(scope["path"]):
             await self._application(scope, receive, send)
             return
         form = method not in {"GET", "HEAD", "OPTIONS"}
         if form and _length(scope) > self._limits.longest:
-            self._refused("too-long")
-            await _answer(send, 413, _LONG, 0)
+            await self._refuse(send, "too-long", 413, _LONG)
             return
         why, wait = self._weigh(self._place(scope), form=form)
         if why:
-            self._refused(why)
-            await _answer(send, 429, _BUSY, math.ceil(wait))
-            return
-        self._under_way += form
-        try:
+            await self._refuse(send, why, 429, _BUSY, wait)
+        elif form:
+            await self._pass_form(scope, receive, send)
+        else:
             await self._application(scope, receive, send)
+
+    def _guards(self, path: str) -> bool:
+        # The router takes several slashes for one.
+        parts = "/".join(["", *filter(None, path.split("/")), ""])
+        return any(parts.startswith(f"{prefix}/") for prefix in self._prefixes)
+
+    async def _pass_form(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._limits.read_s):
+                body = await _read(receive, self._limits.longest)
+        except TimeoutError:
+            await self._refuse(send, "slow", 408, _BUSY)
+            return
+        if body is None:
+            return
+        if len(body) > self._limits.longest:
+            await self._refuse(send, "too-long", 413, _LONG)
+            return
+        if self._under_way >= self._limits.at_once:
+            await self._refuse(send, "busy", 429, _BUSY, 2.0)
+            return
+        self._under_way += 1
+        try:
+            await self._application(scope, _again(body, receive), send)
         finally:
-            self._under_way -= form
+            self._under_way -= 1
+
+    async def _refuse(self, send: Send, why: str, status: int, body: bytes, wait_s: float = 0.0) -> None:
+        self._refused(why)
+        await _answer(send, status, body, math.ceil(wait_s))
 
     def _weigh(self, place: str, *, form: bool) -> tuple[str, float]:
-        now, limits = self._now_ns(), self._limits
-        if form and self._under_way >= limits.at_once:
-            return "busy", 2.0
-        bucket, rate = (self._forms, limits.forms_per_minute) if form else (self._pages, limits.pages_per_minute)
-        wait = bucket.take(place, max(_MINUTE // rate, 1), now)
+        now = self._now_ns()
+        wait = (self._forms if form else self._pages).take(place, _MINUTE, now)
         if wait:
             return "address", wait
         wait = self._all.take("", 1, now) if form else 0.0
         return ("everybody", wait) if wait else ("", 0.0)
+
+
+async def _read(receive: Receive, longest: int) -> bytes | None:
+    """What was sent, up to a little more than `longest`; None where the sender has gone."""
+    body = b""
+    while len(body) <= longest:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A way to receive that first gives what was read already."""
+    left: list[HTTPReceiveMessage] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def given() -> HTTPReceiveMessage:
+        return left.pop() if left else cast("HTTPReceiveMessage", await receive())
+
+    return cast("Receive", given)
 
 
 def _length(scope: Scope) -> int:
