@@ -29,7 +29,6 @@ from hutong.calls.alerts.sinks import (
     SinkError,
     SinkRefusedError,
     WebhookSink,
-    sign,
 )
 from hutong.calls.alerts.table import AlertTable
 from hutong.calls.outcomes import all_lost
@@ -328,9 +327,7 @@ def test_a_webhook_gets_signed_bodies_and_tells_repetitions_by_their_key(kept: K
     assert [headers["Idempotency-Key"] for headers, _ in _Receiver.seen] == ["node1-1", "node1-1", "node1-2"]
     for headers, body in _Receiver.seen:
         expected = hmac.new(b"a shared secret", b"1772416800." + body, hashlib.sha256).hexdigest()
-        assert (
-            headers["Hutong-Signature"] == f"t=1772416800,v1={expected}" == sign(b"a shared secret", body, 1772416800)
-        )
+        assert headers["Hutong-Signature"] == f"t=1772416800,v1={expected}"
         assert msgspec.json.decode(body, type=AlertMessage).node == "node1"
 
 

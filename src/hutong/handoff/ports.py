@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, Protocol
 
-import httpx
 import msgspec
 
 from hutong.kernel.errors import HutongError
-from hutong.kernel.webhooks import UnreachedError, post_signed
+from hutong.kernel.webhooks import UnreachedError, is_refused, is_taken, post_signed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from hutong.kernel.clock import Clock
 
 PATIENCE_S: Final = 5.0
-_UNPROCESSABLE: Final = (400, 413, 415, 422)
 
 
 class DeskError(HutongError):
@@ -113,7 +111,7 @@ class WebhookDesk:
             status = post_signed(self._url, self._secret, told.id, body, wall_ns, PATIENCE_S)
         except UnreachedError as error:
             raise DeskError(f"The desk was not reached: {error}") from error
-        if status in _UNPROCESSABLE:
+        if is_refused(status):
             raise DeskRefusedError(f"The desk answered {status} to {told.id}.")
-        if not httpx.codes.is_success(status):
+        if not is_taken(status):
             raise DeskError(f"The desk answered {status}.")

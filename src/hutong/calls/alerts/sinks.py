@@ -3,26 +3,21 @@
 At least once and in order: the courier's place moves on when a sink has taken an event, so a kill at any moment repeats
 one at most, and every message names its event by an id that never changes. Nothing here is near screening.
 
-A webhook gets `POST` with a JSON body and these headers:
-
-    Idempotency-Key    the event's id, the same for every repetition
-    Hutong-Signature   t=SECONDS,v1=HEX: HMAC-SHA-256 with the shared secret over SECONDS, a dot and the body
+A webhook gets `POST` with a JSON body, signed and with the event's id (`kernel.webhooks`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from typing import TYPE_CHECKING, Final, Protocol
 
-import httpx
 import msgspec
 
 from hutong.calls.alerts.record import alert_id
 from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering import digits_of
 from hutong.kernel.reporter import rfc3339_ms
+from hutong.kernel.webhooks import UnreachedError, is_refused, is_taken, post_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +33,6 @@ PATIENCE_S: Final = 5.0
 #: The first wait after a failure and the longest, ns; each is twice the one before.
 FIRST_WAIT: Final = 200_000_000
 LONGEST_WAIT: Final = 60_000_000_000
-_NS: Final = 1_000_000_000
-_UNPROCESSABLE: Final = (400, 413, 415, 422)
 
 
 class SinkError(HutongError):
@@ -197,7 +190,7 @@ class FileSink:
 
 
 class WebhookSink:
-    """Posts each message to one address, over a connection that is kept.
+    """Posts each message to one address.
 
     Args:
         url: where to. secret: signs the body. clock: the time, for the signature.
@@ -207,38 +200,22 @@ class WebhookSink:
 
     def __init__(self, url: str, secret: str, clock: Clock) -> None:
         self._url, self._secret, self._clock = url, secret.encode(), clock
-        # The environment's proxies are for people's browsers.
-        self._client = httpx.Client(timeout=PATIENCE_S, trust_env=False, follow_redirects=False)
 
     def deliver(self, message: AlertMessage) -> None:
         """See `AlertSink.deliver`."""
-        body = msgspec.json.encode(message)
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": message.id,
-            "Hutong-Signature": sign(self._secret, body, self._clock.wall() // _NS),
-        }
+        body, wall_ns = msgspec.json.encode(message), self._clock.wall()
         try:
-            # What is answered does not matter, only that it is; an endless answer is not read.
-            with self._client.stream("POST", self._url, content=body, headers=headers) as response:
-                status = response.status_code
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            what = f"the webhook was not reached: {type(error).__name__}."
+            status = post_signed(self._url, self._secret, message.id, body, wall_ns, PATIENCE_S)
+        except UnreachedError as error:
+            what = f"the webhook was not reached: {error}"
             raise SinkError(what, fix="Is the receiver up, and reachable from this node?") from error
-        if status in _UNPROCESSABLE:
+        if is_refused(status):
             raise SinkRefusedError(f"the webhook answered {status} to {message.id}.", fix="Look into its own log.")
-        if not httpx.codes.is_success(status):
+        if not is_taken(status):
             raise SinkError(f"the webhook answered {status}.", fix="Look into its own log.")
 
     def close(self) -> None:
-        """End the connection."""
-        self._client.close()
-
-
-def sign(secret: bytes, body: bytes, seconds: int) -> str:
-    """The value of Hutong-Signature."""
-    digest = hmac.new(secret, f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={seconds},v1={digest}"
+        """Nothing is kept open."""
 
 
 class Courier:

@@ -3,26 +3,16 @@
 Notices are written in the transaction of the event that they tell of, and brought afterwards, at least once; each has
 an id that never changes. A title may hold a telephone number, so it is masked before it leaves the house.
 
-A webhook gets `POST` with a JSON body and these headers:
-
-    Idempotency-Key    the notice's id, the same for every repetition
-    Hutong-Signature   t=SECONDS,v1=HEX: HMAC-SHA-256 with the shared secret over SECONDS, a dot and the body
+A webhook gets `POST` with a JSON body, signed and with the notice's id (`kernel.webhooks`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import http.client
 import os
 import smtplib
-import socket
 import ssl
-import threading
-from contextlib import closing, contextmanager, suppress
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Final, Literal, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -31,9 +21,10 @@ from hutong.kernel.cases.errors import CaseError
 from hutong.kernel.cases.model import State  # noqa: TC001  # msgspec reads it
 from hutong.kernel.cases.table import STATE_TITLES
 from hutong.kernel.reporter import mask_text
+from hutong.kernel.webhooks import UnreachedError, cut_off, is_taken, post_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from hutong.kernel.cases.model import Action, Case, CaseEvent
@@ -41,9 +32,7 @@ if TYPE_CHECKING:
 
 #: How long a receiver may take in all, seconds.
 PATIENCE_S: Final = 10.0
-_SUCCESS: Final = range(200, 300)
 _TEMPORARY: Final = range(400, 500)
-_NS: Final = 1_000_000_000
 Why = Literal["assigned", "returned", "countersign", "reminder", "escalation", "supervised", "reopened"]
 
 _WHY: Final[Mapping[Action, Why]] = {
@@ -204,36 +193,18 @@ class WebhookNotices:
         patience_s: float = PATIENCE_S,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._url, self._secret, self._wall = urlsplit(url), secret.encode(), wall
+        self._url, self._secret, self._wall = url, secret.encode(), wall
         self._patience_s, self._tls = patience_s, tls
 
     def deliver(self, notice: Notice) -> None:
         """See `NoticePort.deliver`."""
         body = msgspec.json.encode(notice)
-        seconds = str(self._wall() // _NS)
-        mark = hmac.new(self._secret, seconds.encode() + b"." + body, hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": notice.id}
-        headers["Hutong-Signature"] = f"t={seconds},v1={mark}"
-        connection = self._connection()
         try:
-            with closing(connection), _cut_off(lambda: connection.sock, self._patience_s):
-                connection.request("POST", self._target(), body, headers)
-                status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
-            raise NoticeError(f"The webhook cannot be reached: {type(error).__name__}.") from error
-        if status not in _SUCCESS:
+            status = post_signed(self._url, self._secret, notice.id, body, self._wall(), self._patience_s, self._tls)
+        except UnreachedError as error:
+            raise NoticeError(f"The webhook cannot be reached: {error}") from error
+        if not is_taken(status):
             raise NoticeError(f"The webhook answered {status}.")
-
-    def _connection(self) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if self._url.scheme == "https":
-            tls = self._tls or ssl.create_default_context()
-            return http.client.HTTPSConnection(host, port, timeout=self._patience_s, context=tls)
-        return http.client.HTTPConnection(host, port, timeout=self._patience_s)
-
-    def _target(self) -> str:
-        path = self._url.path or "/"
-        return f"{path}?{self._url.query}" if self._url.query else path
 
 
 class Mailbox(msgspec.Struct, frozen=True):
@@ -283,41 +254,13 @@ class MailNotices:
         """Hand a letter in; returns those whom it was not taken for, where it was for others."""
         server = smtplib.SMTP(timeout=self._patience_s)
         server._host = self._box.host  # type: ignore[attr-defined]  # noqa: SLF001  # STARTTLS checks this name, which only the constructor takes
-        with _cut_off(lambda: server.sock, self._patience_s), server:
+        with cut_off(lambda: server.sock, self._patience_s), server:
             server.connect(self._box.host, self._box.port)
             if self._box.tls:
                 server.starttls(context=self._tls or ssl.create_default_context())
             if self._box.user:
                 server.login(self._box.user, self._box.password)
             return server.send_message(letter)
-
-
-@contextmanager
-def _cut_off(line: Callable[[], socket.socket | None], after_s: float) -> Iterator[None]:
-    """Cut a line after so long: a time-out of each reading alone lasts for ever with who sends a letter a second.
-
-    Raises:
-        TimeoutError: it was cut; what looked like an answer may have been half of one.
-    """
-    over = threading.Event()
-
-    def cut() -> None:
-        over.set()
-        connected = line()
-        if connected is not None:
-            with suppress(OSError):
-                # Past TLS, which would say good-bye first and wait for an answer.
-                socket.socket.shutdown(connected, socket.SHUT_RDWR)
-
-    timer = threading.Timer(after_s, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-    if over.is_set():
-        raise TimeoutError
 
 
 def letter_of(notice: Notice, sender: str, to: Sequence[str]) -> EmailMessage:
