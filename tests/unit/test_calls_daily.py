@@ -122,5 +122,25 @@ def test_a_day_is_counted_once_it_is_over_and_archived(data: Path, database: Dat
     assert kept(database, tables.daily_counted)[0][:3] == ("node1", "2026-03-02", MIDNIGHT_MS)
 
 
+def test_what_is_not_archived_is_not_taken_for_counted(data: Path, database: Database) -> None:
+    """The archive reaches to two minutes after noon, when the last record was given its number."""
+    daily = counter(data, database, all_archived=False)
+    assert daily.count(DAY, MIDNIGHT_MS + HOUR_MS) is not None
+    assert kept(database, tables.daily_counted)[0][:3] == ("node1", "2026-03-02", NOON_MS + 122_000)
+    assert counter(data, database).run(MIDNIGHT_MS + HOUR_MS) == 1, "the rest of the day is counted once it is there"
+
+
+def test_a_day_whose_beginning_the_archive_gave_up_keeps_its_counts(data: Path, database: Database) -> None:
+    """Times are UTC's in the archive: its first day ends within one of the node's."""
+    daily = counter(data, database)
+    assert daily.count(DAY, MIDNIGHT_MS + HOUR_MS) is not None
+    before = kept(database, tables.daily_figures)
+    for file in sorted((data / "archive").glob("*/**/*.parquet")):
+        era, first, last = file.stem.split("-")
+        file.rename(file.with_stem(f"{era}-{int(first) + 1:0{len(first)}}-{last}"))
+    assert daily.count_again([DAY], MIDNIGHT_MS + HOUR_MS) == 0
+    assert kept(database, tables.daily_figures) == before
+
+
 def test_what_waits_for_the_archive_is_waited_for(data: Path, database: Database) -> None:
     assert counter(data, database, all_archived=False).run(MIDNIGHT_MS + HOUR_MS) == 0

@@ -88,7 +88,9 @@ class DailyCalls:
         return done
 
     def count(self, day: date, now_ms: int) -> DayCounts | None:
-        """Count a day, as far as it is over, in place of what was counted; None where the archive has nothing of it.
+        """Count a day, as far as it is over and archived, in place of what was counted.
+
+        None where the archive has nothing of it, or no longer has the beginning of a day that was counted whole.
 
         Raises:
             ArchiveError: the archive cannot be asked. RecordsError: the records fail.
@@ -97,9 +99,16 @@ class DailyCalls:
         files = self._archive.files("verdicts")
         if not files or end_ms <= self._begins(files[0].day) or start_ms > now_ms:
             return None
+        cut = files[0].first > 1 and start_ms < self._begins(files[0].day)
+        if cut and self._until().get(day.isoformat(), 0) >= end_ms:
+            return None
+        # What is archived while it is counted is not certainly in it.
+        until_ms = self._reached(end_ms, now_ms)
+        if until_ms <= start_ms:
+            return None
         with self._archive.opened(empty_tables()) as engine:
             counts = DayCounts(self._figures(engine, start_ms, end_ms), dict(self._groups_of(engine, start_ms, end_ms)))
-        self._keep(day, counts, min(end_ms, now_ms), now_ms)
+        self._keep(day, counts, until_ms, now_ms)
         return counts
 
     def count_again(self, days: list[date], now_ms: int) -> int:
@@ -110,18 +119,30 @@ class DailyCalls:
         files = self._archive.files("verdicts")
         if not files:
             return
-        reached_ms = self._archive.position.wall_ns // 1_000_000
-        with self._database.read() as connection:
-            chosen = sa.select(_COUNTED.c.day, _COUNTED.c.until_ms).where(_COUNTED.c.node == self._node)
-            until = {row.day: int(row.until_ms) for row in connection.execute(chosen)}
+        until = self._until()
         day = datetime.fromtimestamp(now_ms / 1000, self._zone).date() - timedelta(days=1)
         first = datetime.fromtimestamp(self._begins(files[0].day) / 1000, self._zone).date()
         while day >= first:
             _, end_ms = self._bounds(day)
-            here = reached_ms >= end_ms or (now_ms >= end_ms + _AGAIN_MS and self._all_archived())
-            if until.get(day.isoformat(), 0) < end_ms and now_ms >= end_ms + _SETTLED_MS and here:
+            waits = until.get(day.isoformat(), 0) < end_ms and now_ms >= end_ms + _SETTLED_MS
+            if waits and self._reached(end_ms, now_ms) == end_ms:
                 yield day
             day -= timedelta(days=1)
+
+    def _until(self) -> dict[str, int]:
+        """How far days were counted."""
+        chosen = sa.select(_COUNTED.c.day, _COUNTED.c.until_ms).where(_COUNTED.c.node == self._node)
+        with self._database.read() as connection:
+            return {row.day: int(row.until_ms) for row in connection.execute(chosen)}
+
+    def _reached(self, end_ms: int, now_ms: int) -> int:
+        """How far calls are archived, to `end_ms` at most: to this moment where nothing waits for the archive."""
+        reached_ms = self._archive.position.wall_ns // 1_000_000
+        # Calls of a day's last minutes may not have come to the journal yet.
+        certain = not end_ms <= now_ms < end_ms + _AGAIN_MS
+        if reached_ms < end_ms and certain and self._all_archived():
+            reached_ms = now_ms
+        return min(reached_ms, end_ms, now_ms)
 
     def _bounds(self, day: date) -> tuple[int, int]:
         after = day + timedelta(days=1)
