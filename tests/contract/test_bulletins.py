@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 from pypdf import PdfReader
 
-from bulletin_samples import TEXTS
+from bulletin_samples import DEFINITIONS, TEXTS
 from case_samples import CALENDAR, DUTY, TYPES, number_case
 from hutong.bulletins.desk import MEDIA, Desk, Doer, name_of
 from hutong.bulletins.errors import BulletinError, BulletinRefusedError, NoBulletinError
+from hutong.bulletins.gather import asked
 from hutong.bulletins.losses import Losses
 from hutong.bulletins.model import Of, Part
 from hutong.bulletins.periods import day_at, period_of, read_period
@@ -156,7 +157,7 @@ def test_losses_right_rows_go_in_wrong_ones_are_told_and_the_last_word_counts(
 ) -> None:
     sheet = (
         '单位,地市,周期,案件数,金额\n市局,上海,2026-11,12,"1,234.5"\n市局,某地,2026-11,1,1\n市局,021,2026-13,1,1\n'
-        "市局,021,2026-11,-1,1\n市局,021,2026-W47,1,1.234\n=cmd,021,2026-11,1,1\n,,,,\n市局,021,2026-11,13,1234\n"
+        "市局,021,2026-11,-1,1\n市局,021,2026-11,00000000000000009999999999999999,1\n市局,021,2026-W47,1,1.234\n=cmd,021,2026-11,1,1\n,,,,\n市局,021,2026-11,13,1234\n"
     )
     store = Losses(database, Trail(database))
     done = store.take_file(sheet.encode(encoding), "zhang", "local", END)
@@ -165,13 +166,49 @@ def test_losses_right_rows_go_in_wrong_ones_are_told_and_the_last_word_counts(
         (3, "city"),
         (4, "period"),
         (5, "cases"),
-        (6, "amount"),
-        (7, "agency"),
+        (6, "cases"),
+        (7, "amount"),
+        (8, "agency"),
     ]
     (kept,) = store.all()
     assert (kept.city, kept.period, kept.cases, kept.amount) == ("021", "2026-11", 13, 123_400)
     with pytest.raises(BulletinError, match="lacks the columns amount"):
         store.take_file(b"agency,city,period,cases\n", "zhang", "local", END)
+
+
+def test_figures_of_cases_go_by_an_index(database: Database) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL chooses by what is in the tables")
+    values = asked("node1", DAY, ZONE, END)
+    queries = [it.query for it in DEFINITIONS.figure if it.source == "cases" and it.query]
+    assert len(queries) == 6
+    with database.read() as connection:
+        for query in queries:
+            named = {name: value for name, value in values.items() if f":{name}" in query}
+            first = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {query}"), named).all()[0][3]
+            if "case_events" in query:
+                assert "ix_case_events_time_ms_action (time_ms>? AND time_ms<?)" in first, query
+            else:
+                assert first.startswith("SEARCH cases USING INDEX"), query
+
+
+def test_what_falls_due_later_today_is_not_late(desk: Desk, database: Database) -> None:
+    Cases(database, TYPES, CALENDAR, "node1", WHOLE).find(number_case(), DUTY, START)
+    with database.write() as connection:
+        connection.execute(sa.update(tables.cases).values(next_due_ms=START + 50_000))
+    for now_ms, late in ((START + 40_000, 0), (START + 60_000, 1)):
+        made = desk.store.get(desk.make(DAY, WHO, now_ms).id)[1]
+        assert (made.figure("cases.open").now.value, made.figure("cases.late").now.value) == (1, late)
+
+
+def test_a_period_in_which_the_node_began_is_not_compared_with(desk: Desk, database: Database) -> None:
+    with database.write() as connection:
+        account = {"name": "a", "created_ms": START - 3_600_000}
+        nothing = {it.name: "" if isinstance(it.type, sa.Text) else 0 for it in tables.accounts.c if not it.nullable}
+        connection.execute(sa.insert(tables.accounts).values(nothing | account))
+    made = desk.store.get(desk.make(DAY, WHO, END).id)[1]
+    assert made.figure("reports.received").now == Of(40)
+    assert made.figure("reports.received").previous == Of(30, full=False)
 
 
 def test_periods_meet_without_gap() -> None:
@@ -188,6 +225,6 @@ def test_periods_meet_without_gap() -> None:
         assert period.previous.bounds(ZONE)[1] == period.bounds(ZONE)[0]
         assert day_at(period.bounds(ZONE)[0], ZONE) == period.first == period.days[0]
         assert all(period_of(period.kind, day) == period for day in period.days)
-    for text in ("2026", "2026-13", "2026-02-30", "2025-W53", "1999-01", "2026-11-20 "):
+    for text in ("2026", "2026-13", "2026-02-30", "2025-W53", "1999-01", "9999-12-31", "9999-W52", "2026-11-20 "):
         with pytest.raises(BulletinError):
             read_period(text)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHIPPED: Final = Path(__file__).with_name("figures.toml")
 #: Names of values that a query may ask for.
-ASKED: Final = frozenset({"node", "first", "last", "period", "start_ms", "end_ms"})
+ASKED: Final = frozenset({"node", "first", "last", "period", "start_ms", "end_ms", "until_ms"})
 #: Sources whose figures come by their `query`; the others are systems' `figures`.
 QUERIED: Final = frozenset({"calls", "cases", "losses"})
 LANGUAGES: Final = ("zh", "en")

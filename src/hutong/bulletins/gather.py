@@ -175,9 +175,12 @@ class _Gathering:
         period = self._periods[when]
         if period is None:
             return Of(), []
-        counts, full = self._counts(it, period), period.bounds(self._wanted.zone)[1] <= self._wanted.now_ms
+        counts, (start_ms, end_ms) = self._counts(it, period), period.bounds(self._wanted.zone)
+        full = end_ms <= self._wanted.now_ms
         if it.source == "calls":
             full = full and not self.missing(period)
+        elif it.source != "losses":
+            full = full and start_ms >= self._wanted.began_ms
         if counts is None:
             return Of(), []
         if it.source == "cases" and when == "now":
@@ -215,9 +218,9 @@ class _Gathering:
 
     def asked(self, query: str, period: Period) -> dict[str, Any]:
         """The values that a query names."""
-        return {
-            name: it for name, it in asked(self._wanted.node, period, self._wanted.zone).items() if f":{name}" in query
-        }
+        wanted = self._wanted
+        values = asked(wanted.node, period, wanted.zone, wanted.now_ms)
+        return {name: it for name, it in values.items() if f":{name}" in query}
 
     # Days, rules, campaigns, losses
 
@@ -309,8 +312,8 @@ class _Gathering:
             yield Loss(*at, cases, amount, *before)
 
 
-def asked(node: str, period: Period, zone: ZoneInfo) -> dict[str, Any]:
-    """What the queries of figures may ask for, of a period."""
+def asked(node: str, period: Period, zone: ZoneInfo, now_ms: int) -> dict[str, Any]:
+    """What the queries of figures may ask for, of a period, at a moment."""
     start_ms, end_ms = period.bounds(zone)
     return {
         "node": node,
@@ -319,6 +322,7 @@ def asked(node: str, period: Period, zone: ZoneInfo) -> dict[str, Any]:
         "period": period.key,
         "start_ms": start_ms,
         "end_ms": end_ms,
+        "until_ms": min(end_ms, now_ms),
     }
 
 

@@ -29,7 +29,7 @@ LARGEST: Final = 2 * 1024 * 1024
 MOST_ROWS: Final = 10_000
 _TABLE: Final = tables.losses
 _LONGEST: Final = 80
-_LARGEST: Final = 10**15  # fen
+_DIGITS: Final = 15
 _COLUMNS: Final = {
     "agency": ("agency", "单位"),
     "city": ("city", "地市", "城市"),
@@ -153,7 +153,7 @@ def read_row(row: Mapping[str, str]) -> LossRow | tuple[str, str]:
         period = read_period(row.get("period", "").strip()).key
     except BulletinError as error:
         return "period", str(error.what)
-    if not cases.isascii() or not cases.isdigit() or int(cases[:16]) > _LARGEST:
+    if not cases.isascii() or not cases.isdigit() or len(cases) > _DIGITS:
         return "cases", f"{cases[:20]!r} is no count."
     found = _AMOUNT.fullmatch(amount)
     if found is None or not amount.isascii():

@@ -174,7 +174,7 @@ class BulletinPages:
         if asks_export(request):
             return export_rows(self._console, self._trail, request, ROWS, query, rows, getattr)
         period, say = read_period(bulletin.period), self._desk.sayer(language)
-        named = asked(bulletin.node, period, self._desk.zone)
+        named = asked(bulletin.node, period, self._desk.zone, bulletin.made_ms)
         return self._console.page(
             request,
             "bulletin_figure.html",

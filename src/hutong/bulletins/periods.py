@@ -24,7 +24,7 @@ _FORMS: Final = (
     ("week", re.compile(r"(\d{4})-W(\d{2})")),
     ("month", re.compile(r"(\d{4})-(\d{2})")),
 )
-_FIRST_YEAR: Final = 2000
+_YEARS: Final = range(2000, 3000)
 _DECEMBER: Final = 12
 
 
@@ -97,7 +97,7 @@ def read_period(text: str) -> Period:
     """
     for kind, form in _FORMS:
         found = form.fullmatch(text)
-        if found is None or int(found[1]) < _FIRST_YEAR:
+        if found is None or int(found[1]) not in _YEARS:
             continue
         numbers = [int(it) for it in found.groups()]
         try:
