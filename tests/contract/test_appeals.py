@@ -17,6 +17,7 @@ from hutong.appeals.figures import figures
 from hutong.appeals.model import AppealRefused
 from hutong.appeals.store import AppealQuery, wrongly_blocked
 from hutong.kernel.access.trail import Trail, TrailQuery
+from hutong.kernel.errors import StateError
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.records import tables
 
@@ -148,8 +149,8 @@ class DyingLists(ListStore):
         self._count()
         return done
 
-    def remove(self, target: Entry, now: int, *, who: str, why: str, any_role: bool = False) -> list[Entry]:
-        done = super().remove(target, now, who=who, why=why, any_role=any_role)
+    def exchange(self, old: Entry, new: Entry | None, now: int, *, who: str, why: str) -> bool:
+        done = super().exchange(old, new, now, who=who, why=why)
         self._count()
         return done
 
@@ -196,6 +197,49 @@ def test_lifting_is_done_once_wherever_it_is_killed(desk: AppealDesk, database: 
         check_lifted(desk, database, appeal, desk.key(number))
     wrong = {key for key, _ in wrongly_blocked(database, desk.refs)}
     assert wrong == {desk.key(f"1380013800{n}") for n in range(len(KILLED_AT))}
+
+
+def test_one_lifting_that_fails_keeps_no_other_number_blocked(desk: AppealDesk) -> None:
+    ids = []
+    for n in range(2):
+        appeal = desk.appeal(desk.block(f"1380013800{n}"), number=f"1380013800{n}")
+        ids.append(desk.store.decide(appeal.id, "lifted", "已核实", [], LI, MONDAY + n).id)
+
+    class Failing:
+        """Marks that cannot be written for the first number."""
+
+        def add(self, connection: Any, mark: Any) -> int:  # noqa: ANN401
+            if mark.ref == ids[0]:
+                raise StateError("no")
+            return int(desk.marks.add(connection, mark))
+
+        def publish(self, now_ms: int) -> None:
+            desk.marks.publish(now_ms)
+
+    failing: Any = Failing()
+    with pytest.raises(StateError):
+        Lifting(desk.database, desk.store, desk.lists, failing).run(MONDAY + HOUR)
+    assert [desk.store.appeal(it).effect_ms for it in ids] == [None, MONDAY + HOUR]
+    assert desk.lifting.run(MONDAY + 2 * HOUR) == 1
+
+
+def test_an_entry_that_took_the_place_of_the_one_appealed_against_stays(desk: AppealDesk) -> None:
+    appeal = desk.appeal(desk.block())
+    desk.store.decide(appeal.id, "lifted", "已核实", [], LI, MONDAY)
+    newer = desk.block(who="zhang")
+    assert desk.lifting.run(MONDAY) == 1
+    assert [it.id for it in desk.lists.matching(desk.key())] == [newer.entry]
+
+
+def test_pages_go_on_from_open_appeals_to_decided_ones(desk: AppealDesk) -> None:
+    ids = [desk.appeal(RULE, number=f"1380013800{n}", now_ms=MONDAY + n).id for n in range(5)]
+    for of in (ids[0], ids[3]):
+        desk.store.decide(of, "upheld", "属实", [], LI, MONDAY + HOUR)
+    order = [ids[1], ids[2], ids[4], ids[3], ids[0]]
+    for size in (1, 2, 3, 5):
+        pages = [it.id for at in range(0, 6, size) for it in desk.store.page(AppealQuery(), size, at)]
+        assert pages == order, size
+    assert [it.id for it in desk.store.page(AppealQuery("upheld"))] == order[3:]
 
 
 def check_lifted(desk: AppealDesk, database: Database, appeal: Appeal, key: int) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from case_samples import CALENDAR, MONDAY, TYPES
 from hutong.handoff.figures import figures
-from hutong.handoff.model import HandoffRefused, Outcome, Victim
+from hutong.handoff.model import HandoffRefused, Outcome, Told, Victim
 from hutong.handoff.ports import DeskError, DeskRefusedError, FileDesk, MemoryDesk
 from hutong.handoff.store import GIVEN_UP_MS, Handoffs
 from hutong.kernel.access.permissions import permissions_of
@@ -97,6 +97,30 @@ def test_it_is_brought_with_one_id_until_the_desk_has_it(handoffs: Handoffs, tmp
     handoffs.deliver([MemoryDesk(DeskError("x"))], MONDAY + GIVEN_UP_MS + 1, note)
     assert said[-1][0] == "given-up"
     assert handoffs.handoff("node1-30").next_ms is None
+
+
+def test_nodes_that_share_records_bring_their_own_and_an_answer_ends_the_bringing(
+    handoffs: Handoffs, database: Database, tmp_path: Path
+) -> None:
+    def of_node(name: str) -> Handoffs:
+        return Handoffs(database, lambda: handoffs.cases, Refs(tmp_path / name), NUMBERING, name, 60 * MINUTE)
+
+    handoffs.take([victim(7)], 7, MONDAY)
+    desk = MemoryDesk()
+    assert [of_node(name).deliver([desk], MONDAY, nothing) for name in ("node2", "node", "node1-7")] == [0, 0, 0]
+
+    class Hasty:
+        """A desk that answers before it has said that it took it, and then cannot be reached."""
+
+        name = "hasty"
+
+        def deliver(self, told: Told) -> None:
+            handoffs.answer(told.id, Outcome("reached"), DESK, MONDAY)
+            raise DeskError("cut off")
+
+    assert handoffs.deliver([Hasty()], MONDAY, nothing) == 0
+    assert handoffs.handoff("node1-7").next_ms is None
+    assert handoffs.deliver([desk], MONDAY + MINUTE, nothing) == 0
 
 
 def test_the_outcome_is_counted_once_and_ends_the_case(handoffs: Handoffs, database: Database) -> None:

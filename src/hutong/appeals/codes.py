@@ -15,15 +15,14 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
-import httpx
 import msgspec
 import sqlalchemy as sa
 
 from hutong.appeals.model import AppealRefused
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import HutongError, StateError
 from hutong.kernel.key_files import kept_secret
 from hutong.kernel.records import tables
-from hutong.kernel.webhooks import UnreachedError, post_signed
+from hutong.kernel.webhooks import UnreachedError, is_taken, post_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +139,7 @@ class WebhookCodes:
             status = post_signed(self._url, self._secret, letter.id, body, wall_ns, PATIENCE_S)
         except UnreachedError as error:
             raise CodeError(f"The gateway was not reached: {error}") from error
-        if not httpx.codes.is_success(status):
+        if not is_taken(status):
             raise CodeError(f"The gateway answered {status}.")
 
 
@@ -198,6 +197,8 @@ class Postbox:
             self._port.send(letter)
         except CodeError as error:
             self._note("failed", str(error))
+        except Exception as error:  # noqa: BLE001  # a thread that ended would send no code to anybody any more
+            self._note("failed", type(error).__name__)
         else:
             self._note("sent", "")
 
@@ -238,7 +239,7 @@ class Codes:
             number: E.164 with +. text: makes the words of code and minutes.
 
         Raises:
-            TooManyCodes: the number has had enough, or too many wait.
+            TooManyCodes: the number has had enough, or too many wait. StateError: the key cannot be used.
         """
         ticket, code = secrets.token_urlsafe(_TICKET_BYTES), f"{secrets.randbelow(10**_DIGITS):0{_DIGITS}d}"
         ref = self._refs.ref(key)
@@ -306,7 +307,12 @@ class Codes:
 
     def _digest(self, ticket: str, code: str) -> str:
         if not self._key:
-            self._key = kept_secret(self._file, lambda: secrets.token_bytes(_SECRET_BYTES))
+            try:
+                self._key = kept_secret(self._file, lambda: secrets.token_bytes(_SECRET_BYTES))
+            except OSError as error:
+                what = f"The key of one-time codes cannot be used: {error.strerror}."
+                fix = "Check that this user may read and write there."
+                raise StateError(what, where=str(self._file), fix=fix) from error
         return hmac.new(self._key, f"{ticket}.{code}".encode(), hashlib.sha256).hexdigest()
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
-from msgspec.structs import replace
 
 from hutong.appeals.store import SYSTEM, appeal_of
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.model import Request
+from hutong.kernel.errors import HutongError
 from hutong.kernel.lists import Entry
 from hutong.kernel.marks import WRONG_BLOCK, Mark, Marks
 from hutong.kernel.records import tables
@@ -44,14 +44,21 @@ class Lifting:
         """Put into effect what was decided and is not yet; returns how many liftings.
 
         Raises:
-            HutongError: lists or records cannot be written; the next run goes on from there.
+            HutongError: lists or records cannot be written; all else was done, and the next run goes on from there.
         """
         waiting = sa.select(_ROWS).where(_ROWS.c.state == "lifted", _ROWS.c.effect_ms.is_(None))
         with self._database.read() as connection:
             appeals = [appeal_of(row) for row in connection.execute(waiting.order_by(_ROWS.c.decided_ms))]
-        done = sum(self._lift(appeal, now_ms) for appeal in appeals)
+        done, troubles = 0, []
+        for appeal in appeals:
+            try:
+                done += self._lift(appeal, now_ms)
+            except HutongError as error:  # one that cannot be lifted must not keep the others blocked
+                troubles.append(error)
         if done:
             self._marks.publish(now_ms)
+        if troubles:
+            raise troubles[0]
         return done
 
     def _lift(self, appeal: Appeal, now_ms: int) -> bool:
@@ -66,13 +73,9 @@ class Lifting:
 
     def _remove(self, number: int, appeal: Appeal, now_s: int) -> None:
         entry = self._lists.entry(number)
-        if entry is None or entry.removed:
-            return
-        gone = self._lists.remove(entry, now_s, who=appeal.who, why=f"{_WHY} ({source_of(appeal)})")
-        # Entries are removed by target: one that was made anew a moment ago was not appealed against.
-        renewed = [it for it in gone if it.id != number]
-        if renewed:  # pragma: no cover  # within a thousandth of a second
-            self._lists.add([_again(it) for it in renewed], now_s)
+        if entry is not None and not entry.removed:
+            # Of this entry alone: one that took its place a moment ago was not appealed against.
+            self._lists.exchange(entry, None, now_s, who=appeal.who, why=f"{_WHY} ({source_of(appeal)})")
 
     def _allow(self, key: int, appeal: Appeal, now_s: int) -> None:
         until_s = appeal.plan.until_s
@@ -117,7 +120,3 @@ def _allowing(key: int, appeal: Appeal) -> Entry:
         who=appeal.who,
         expires=appeal.plan.until_s,
     )
-
-
-def _again(entry: Entry) -> Entry:
-    return replace(entry, removed=0, removed_by="", removed_why="")

@@ -146,9 +146,13 @@ class Handoffs:
         Args:
             note: told of each try: "delivered", "failed", "refused" or "given-up", and why.
         """
-        chosen = sa.select(_ROWS).where(_ROWS.c.next_ms <= now_ms).order_by(_ROWS.c.found_ms.desc()).limit(limit)
+        # Nodes may share records, but not the keys of references: each brings what it handed over itself.
+        mine = f"{self._node}-"
+        due = (_ROWS.c.next_ms <= now_ms, _ROWS.c.id.startswith(mine, autoescape=True))
+        chosen = sa.select(_ROWS).where(*due).order_by(_ROWS.c.found_ms.desc()).limit(limit)
         with self._database.read() as connection:
-            waiting = connection.execute(chosen).all()
+            # A node "a-1" is not node "a".
+            waiting = [row for row in connection.execute(chosen) if row.id.removeprefix(mine).isdigit()]
         done = 0
         for row in waiting:
             result = self._bring(row, ports, now_ms, note)
@@ -175,7 +179,10 @@ class Handoffs:
             result = "given-up" if over else "failed"
             values |= {"trouble": str(error)[:500], "next_ms": None if over else now_ms + wait_ms}
         with self._database.write() as connection:
-            connection.execute(sa.update(_ROWS).where(_ROWS.c.id == row.id).values(values))
+            here = _ROWS.c.id == row.id
+            if result != "delivered":  # an answer that came meanwhile says that the desk has it
+                here = sa.and_(here, _ROWS.c.answered_ms.is_(None))
+            connection.execute(sa.update(_ROWS).where(here).values(values))
         note(result, values["trouble"])
         return result
 
