@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from fresh_records import lay_out
 from hutong.app.cli import run
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.people import People
 from hutong.kernel.records import Database, database_url
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NUMBER = "13900001111"
 
@@ -21,6 +19,7 @@ NUMBER = "13900001111"
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     database = Database(database_url("", tmp_path))
+    lay_out(Path(database.place))
     database.open()
     for name, role in (("chen", "analyst"), ("li", "operator"), ("zhao", "viewer")):
         People(database).arrive(Identity(name, name, role, f"subject:{name}"), 1_700_000_000_000)
@@ -67,6 +66,7 @@ def test_the_whole_way(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = ("pack", "--order", of, "--purpose", "配合侦查", "--out", pack, *at)
     assert "evidence.pack" in said(*made, "--by", "chen", status=1)
     assert "p.zip" in said(*made, "--by", "li")
+    assert (data / "p.zip").stat().st_mode & 0o077 == 0
     run(["audit", "key", *at])
     key = capsys.readouterr().out.strip().splitlines()[-1]
     assert "agree" in said("verify-pack", pack, "--key", key)

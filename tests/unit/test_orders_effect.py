@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fresh_records import lay_out
+from hutong.kernel.errors import StateError
 from hutong.kernel.lists import ListStore, draft
 from hutong.kernel.marks import MarkFile, Marks, find_row, limit_of
 from hutong.kernel.numbering import Numbering
@@ -18,7 +21,8 @@ from order_samples import CHEN, DAY, LI, NOW, NUMBER, Station, wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from hutong.kernel.lists import Entry
 
 KEY = Numbering().read(NUMBER).key
 LATER = NOW + 31 * DAY
@@ -40,6 +44,7 @@ class Killed(BaseException):
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     made = Database(database_url("", tmp_path))
+    lay_out(Path(made.place))
     made.open()
     yield made
     made.close()
@@ -251,6 +256,56 @@ def test_an_entry_that_expired_by_itself_gives_back_what_was_before(station: Sta
     station.effects.run(LATER)
     assert station.orders.order(of).state == "expired"
     assert [it.source for it in station.lists.matching(KEY)] == ["desk"]
+
+
+def test_what_the_lists_let_go_of_at_its_time_was_not_lifted_by_anybody(station: Station) -> None:
+    of = approved(station)
+    station.effects.run(NOW)
+    (entry,) = station.lists.matching(KEY)
+    station.lists.remove(entry, LATER // 1000, who="hutong work", why="expired")
+    ends = station.orders.order(of).ends_ms
+    station.effects.run(ends - 1)  # the list's own job was a moment quicker
+    assert station.orders.order(of).state == "in-force"
+    station.effects.run(ends)
+    assert station.orders.order(of).state == "expired"
+
+
+def test_an_order_that_fails_or_waits_holds_up_none_behind_it(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hutong.orders.query._PAGE", 2)
+    station.told.list_change = 0
+    waiting = [approved(station, target=f"1390000000{at}") for at in range(3)]
+    later = [approved(station, target=f"1390000001{at}", begins_ms=NOW + DAY) for at in range(3)]
+    add = ListStore.add
+
+    def failing(store: ListStore, entries: list[Entry], now: int) -> list[Entry]:
+        if later[0] in entries[0].source:
+            raise StateError("The lists cannot be written.")
+        return add(store, entries, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ListStore, "add", failing)
+        with pytest.raises(StateError):
+            station.effects.run(NOW + DAY)
+    assert {station.orders.order(it).effect for it in [*waiting, *later[1:]]} == {"placed"}
+    station.told.list_change = 1 << 40
+    assert {it.id for it in station.effects.run(NOW + DAY)} == {*waiting, *later}
+
+
+def test_what_fails_while_others_changes_are_looked_at_is_looked_at_again(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = approved(station)
+    station.effects.run(NOW)
+    (entry,) = station.lists.matching(KEY)
+    station.lists.remove(entry, NOW // 1000, who="op", why="误")
+    with monkeypatch.context() as patch:
+        dies_at(patch, 1, after=False)
+        with pytest.raises(Killed):
+            station.effects.run(NOW + 1000)
+    station.effects.run(NOW + 2000)
+    assert station.orders.order(of).ended_by == "op"
 
 
 def test_lists_that_come_back_from_a_backup_get_the_entries_of_later_orders(

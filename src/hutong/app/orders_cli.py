@@ -275,7 +275,12 @@ def pack(  # noqa: PLR0913  # what a pack may be about, one option each
         else:
             made = desk.of_number(number, now_ms - days * _DAY_S * 1000, now_ms, purpose, actor, now_ms)
     try:
-        out.write_bytes(made)
+        # For its owner alone: the numbers in it are whole.
+        draft = out.with_name(f"{out.name}.new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(made)
+        draft.replace(out)
     except OSError as error:
         raise OrderError(f"The file cannot be written: {error.strerror}.", where=str(out)) from error
     sys.stdout.write(f"{out} {len(made):,} B\n")

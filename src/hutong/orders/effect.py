@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from hutong.kernel.errors import HutongError
 from hutong.kernel.key_files import give_to_owner, make_folder
 from hutong.kernel.marks import LIMIT, Mark
 from hutong.orders.bases import bases
@@ -74,13 +75,35 @@ class Effects:
         self._seen = -1
 
     def run(self, now_ms: int) -> list[Order]:
-        """Everything that is due now; gives the orders that were acknowledged."""
+        """Everything that is due now; gives the orders that were acknowledged.
+
+        Raises:
+            HutongError: of the first order that cannot be advanced; the others were.
+        """
         with self._alone():
-            waking = sorted(self._orders.waking(now_ms), key=lambda it: it.effect != "clearing")
-            done = [self._advance(order, now_ms) for order in waking]
+            done, failures = self._advance_all(now_ms)
             self._notice(now_ms)
         self._marks.publish(now_ms)
-        return [order for order in done if order.state == "in-force" and order.in_force_ms]
+        if failures:
+            raise failures[0]
+        return done
+
+    def _advance_all(self, now_ms: int) -> tuple[list[Order], list[HutongError]]:
+        """The orders that were acknowledged, and what went wrong with others."""
+        acknowledged: list[Order] = []
+        failures: list[HutongError] = []
+        for clearing in (True, False):
+            for order in self._orders.waking(now_ms):
+                if (order.effect == "clearing") is not clearing:
+                    continue
+                try:
+                    after = self._advance(order, now_ms)
+                except HutongError as error:
+                    failures.append(error)
+                    continue
+                if after.state == "in-force" != order.state:
+                    acknowledged.append(after)
+        return acknowledged, failures
 
     def apply(self, of: str, now_ms: int) -> Order:
         """What is due for one order, at once; `run` does the rest."""
@@ -122,9 +145,8 @@ class Effects:
                 order = self._place(order, now_ms)
             return self._acknowledge(order, now_ms) if order.effect == "placed" else order
         except OrderRefused as refused:
-            if refused.reason not in {"changed-meanwhile", "not-from-here"}:
-                raise
-            return self._orders.order(order.id)  # somebody decided meanwhile: the next turn sees it as it is
+            _pass_over(refused)
+            return self._orders.order(order.id)
 
     # Taking effect
 
@@ -182,7 +204,7 @@ class Effects:
         if order.list:
             gone = self._gone(order)
             if gone is not None:
-                return self._lifted(order, gone, now_ms)
+                return order if gone.removed_why == _EXPIRED else self._lifted(order, gone, now_ms)
         taken = self._screening.lists() if order.list else self._screening.marks()
         if taken.change < order.change:
             return order
@@ -199,27 +221,33 @@ class Effects:
             # An entry that was replaced is not among the changes: the one that took its place is.
             gone = found.rows["removed"] != 0
             numbers, keys = found.rows["id"][gone].tolist(), found.rows["key"][~gone].tolist()
-            self._seen = found.last
             for order in self._orders.of_entries(numbers, keys):
                 self._look_at(order, now_ms)
-        self._seen = self._lists.last_change()
-        after = ""
+            self._seen = found.last
+        ends, after = self._lists.last_change(), ""
         while page := self._orders.placed(after):
             for order in page:
-                self._look_at(order, now_ms, ends=self._seen)
+                self._look_at(order, now_ms, ends=ends)
             after = page[-1].id
+        # Only now: whatever fails before it is looked at again.
+        self._seen = ends
 
     def _look_at(self, order: Order, now_ms: int, ends: int | None = None) -> None:
         """Whether an order's entry is there still; `ends`: the last change of the lists, where all are looked at."""
         if not order.is_standing or order.effect != "placed" or now_ms >= order.ends_ms:
             return
         gone = self._gone(order)
-        if gone is not None and ends is not None and ends < order.change:
-            # They end before the order was placed: these lists came back from a backup.
-            (entry,) = self._lists.add([entry_of(order, WHO, reason_of(order))], now_ms // _SECOND_MS)
-            self._do(order, Deed("place", entry=entry.id, change=self._lists.last_change()), now_ms)
-        elif gone is not None:
-            self._lifted(order, gone, now_ms)
+        if gone is None or gone.removed_why == _EXPIRED:
+            return
+        try:
+            if ends is not None and ends < order.change:
+                # They end before the order was placed: these lists came back from a backup.
+                (entry,) = self._lists.add([entry_of(order, WHO, reason_of(order))], now_ms // _SECOND_MS)
+                self._do(order, Deed("place", entry=entry.id, change=self._lists.last_change()), now_ms)
+            else:
+                self._lifted(order, gone, now_ms)
+        except OrderRefused as refused:
+            _pass_over(refused)
 
     def _gone(self, order: Order) -> Entry | None:
         """The order's entry, where it no longer has effect."""
@@ -258,6 +286,12 @@ class Effects:
     def _do(self, order: Order, deed: Deed, now_ms: int) -> Order:
         self._orders.do(order.id, deed, KEEPER, now_ms, version=order.version)
         return self._orders.order(order.id)
+
+
+def _pass_over(refused: OrderRefused) -> None:
+    """Somebody decided meanwhile: the next turn sees the order as it is. Anything else is raised again."""
+    if refused.reason not in {"changed-meanwhile", "not-from-here"}:
+        raise refused
 
 
 def reason_of(order: Order) -> str:

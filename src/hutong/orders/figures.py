@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from hutong.kernel.figures import Count
 from hutong.kernel.numbering import Numbering, digits_of
+from hutong.orders.model import STANDING
 from hutong.orders.query import EVENTS, ORDERS, order_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def figures(connection: Connection, start_ms: int, end_ms: int) -> Iterator[Coun
     for action, _time, body in connection.execute(chosen):
         counts[f"orders.{_COUNTED[action]}", *_place(order_of(body))] += 1
     began = sa.select(event.order).where(event.action == _BEGINS, event.time_ms < end_ms)
-    for body in connection.execute(sa.select(row.body).where(row.id.in_(began))).scalars():
+    # What ended before and was not touched since is not read: there are years of that.
+    perhaps = sa.or_(row.state.in_(STANDING), row.changed_ms >= end_ms)
+    for body in connection.execute(sa.select(row.body).where(perhaps, row.id.in_(began))).scalars():
         order = order_of(body)
         if not order.ended_ms or order.ended_ms >= end_ms:
             counts["orders.in-force", *_place(order)] += 1

@@ -99,8 +99,8 @@ def decide(order: Order, deed: Deed, actor: Actor, now_ms: int, bounds: Bounds) 
         raise OrderRefused("not-yours", "Only whoever requested an order withdraws it.", where=order.id)
     if move.reason and not deed.reason.strip():
         raise OrderRefused("no-reason", "It needs its reason.", where="reason")
-    if len(deed.reason) > _LONGEST["reason"]:
-        raise OrderRefused("field", "The reason is too long.", where="reason")
+    if len(deed.reason) > _LONGEST["reason"] or "\0" in deed.reason:
+        raise OrderRefused("field", "The reason is too long, or not printable.", where="reason")
     return _after(order, deed, actor, now_ms, bounds)
 
 

@@ -13,7 +13,7 @@ from hutong.orders.errors import OrderRefused
 from hutong.orders.model import STATES, Kind, Order, OrderEvent, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hutong.kernel.records import Connection, Database
 
@@ -24,6 +24,7 @@ COUNTED: Final = 10_000
 _WAKES: Final = ORDERS.c.wake_ms > sa.literal_column("0")
 _RANGES: Final = ORDERS.c.last > sa.literal_column("0")
 _ENTRIES: Final = ORDERS.c.entry > sa.literal_column("0")
+_PAGE: Final = 500
 _LAST_LETTER: Final = "\U0010ffff"
 
 Sort = Literal["changed", "ends"]
@@ -92,12 +93,19 @@ class OrderReader:
             counts = {state: int(count) for state, count in connection.execute(chosen)}
         return {state: counts.get(state, 0) for state in STATES}
 
-    def waking(self, now_ms: int, limit: int = 500) -> list[Order]:
-        """Orders that the keeper must look at by now, the longest waiting first."""
-        due = (_WAKES, ORDERS.c.wake_ms <= now_ms)
-        chosen = sa.select(ORDERS.c.body).where(*due).order_by(ORDERS.c.wake_ms, ORDERS.c.id).limit(limit)
-        with self._database.read() as connection:
-            return [order_of(body) for body in connection.execute(chosen).scalars()]
+    def waking(self, now_ms: int) -> Iterator[Order]:
+        """Orders that the keeper must look at by now, the longest waiting first; what waits holds up nothing behind."""
+        row, after, last = ORDERS.c, -1, ""
+        while True:
+            behind = sa.or_(row.wake_ms > after, sa.and_(row.wake_ms == after, row.id > last))
+            due = (_WAKES, row.wake_ms >= after, row.wake_ms <= now_ms, behind)
+            chosen = sa.select(row.wake_ms, row.id, row.body).where(*due).order_by(row.wake_ms, row.id).limit(_PAGE)
+            with self._database.read() as connection:
+                page = connection.execute(chosen).all()
+            if not page:
+                return
+            yield from (order_of(it.body) for it in page)
+            after, last = page[-1].wake_ms, page[-1].id
 
     def of_entries(self, entries: Sequence[int], keys: Sequence[int] = ()) -> list[Order]:
         """The orders whose list entries these are, and those that have entries with one of these keys."""
@@ -109,7 +117,7 @@ class OrderReader:
                     found += [order_of(body) for body in connection.execute(chosen).scalars()]
         return found
 
-    def placed(self, after: str = "", limit: int = 500) -> list[Order]:
+    def placed(self, after: str = "", limit: int = _PAGE) -> list[Order]:
         """Orders in force that have list entries, by id, those after an id."""
         mine = (ORDERS.c.state.in_(("approved", "in-force")), ORDERS.c.entry > 0, ORDERS.c.id > after)
         chosen = sa.select(ORDERS.c.body).where(*mine).order_by(ORDERS.c.id).limit(limit)
@@ -127,7 +135,8 @@ def _conditions(query: OrderQuery) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if query.states:
         found.append(ORDERS.c.state.in_(query.states))
-    found += [ORDERS.c[name] == value for name in ("kind", "agency", "case") if (value := getattr(query, name))]
+    exact = {name: getattr(query, name).replace("\0", "") for name in ("kind", "agency", "case")}
+    found += [ORDERS.c[name] == value for name, value in exact.items() if value]
     text = query.text.strip().replace("\0", "")
     if text:
         begins = sa.and_(ORDERS.c.document >= text, ORDERS.c.document < text + _LAST_LETTER)

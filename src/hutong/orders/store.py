@@ -98,6 +98,8 @@ class Orders(OrderReader):
             if version and order.version != version:
                 raise OrderRefused("changed-meanwhile", "Somebody else changed the order.", where=of, fix="Look again.")
             if deed.action == "approve":
+                # Decided before anything is locked or lifted: who may not approve learns and changes nothing of others.
+                machine.decide(order, deed, actor, now_ms, self.bounds)
                 self._make_room(connection, order, actor, now_ms)
             return self._write(connection, order, deed, actor, now_ms, key, digest)
 
@@ -150,7 +152,7 @@ class Orders(OrderReader):
         """Only one order stands for a scope: the same again is refused, a contrary one before it is lifted by this.
 
         Raises:
-            OrderRefused: "taken", "not-allowed", "same-person".
+            OrderRefused: "taken".
         """
         self._database.hold(connection, f"order-scope:{order.key}")
         for other in self._standing_on(connection, order):
@@ -159,8 +161,6 @@ class Orders(OrderReader):
                     "taken", "An order like this stands already.", where=other.id, fix="Lift that first."
                 )
             if other.kind in _CONTRARY[order.kind] and ("any" in {order.role, other.role} or order.role == other.role):
-                # Decided before anything is lifted: who may not approve lifts nothing either.
-                machine.decide(order, Deed("approve", confirmed=True), actor, now_ms, self.bounds)
                 held = self._held(connection, other.id)
                 self._write(connection, held, Deed("supersede", order.id, who=actor.name), KEEPER, now_ms)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.audit import log
 from hutong.kernel.audit.notes import read_proof
+from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.lists import Target, describe
 from hutong.kernel.numbering import digits_of, key_kind
 from hutong.kernel.numbering.keys import KIND_NUMBER
@@ -72,7 +74,10 @@ class EvidenceDesk:
         since = order.requested_ms - _BEFORE_MS
         until = min(order.ended_ms + _AFTER_MS, now_ms) if order.ended_ms else now_ms
         subject = Subject(kind="order", id=of, title=_scope(order), keys=keys, since_ms=since, until_ms=until)
-        cases = [self._cases.case(order.case)] if order.case else []
+        cases: list[Case] = []
+        if order.case:
+            with contextlib.suppress(CaseRefused):  # it may name a case of another office
+                cases = [self._cases.case(order.case)]
         return self._made(subject, [order], cases, purpose, actor, now_ms)
 
     def of_case(self, of: str, purpose: str, actor: Actor, now_ms: int) -> bytes:
@@ -101,10 +106,11 @@ class EvidenceDesk:
         key = self._orders.numbering.read(number).key
         if key_kind(key) != KIND_NUMBER:
             raise OrderRefused("field", "This is no telephone number.", where="number")
+        until_ms = min(until_ms, now_ms)
         if not 0 <= since_ms < until_ms:
             raise OrderRefused("field", "The period has no beginning before its end.", where="since")
         title = f"+{digits_of(key)}"
-        subject = Subject(kind="number", title=title, keys=(key,), since_ms=since_ms, until_ms=min(until_ms, now_ms))
+        subject = Subject(kind="number", title=title, keys=(key,), since_ms=since_ms, until_ms=until_ms)
         with self._database.read() as connection:
             orders = covering(connection, key)[:_MOST_ORDERS]
         return self._made(subject, orders, [], purpose, actor, now_ms)
