@@ -82,6 +82,22 @@ def test_names_that_everybody_shares_and_texts_that_are_none() -> None:
     assert names_in("见 report.pdf 或 a@b.com") == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("请点https://evil.com，谢谢", ("evil.com",)),
+        ("请点https://evil.com领取", ("evil.com",)),
+        ("(见https://evil.com:8443)", ("evil.com",)),
+        ("https://bank.com@evil.com/x", ("evil.com",)),
+        ("https://bank.com:a@evil.com", ("evil.com",)),
+        ("http://例子.中国，谢谢", ("xn--fsqu00a.xn--fiqs8s",)),
+        ("HTTPS://EVIL.COM。", ("evil.com",)),
+    ],
+)
+def test_a_name_in_a_message_ends_where_the_text_goes_on(text: str, names: tuple[str, ...]) -> None:
+    assert names_in(text) == names
+
+
 told_by = st.tuples(
     st.integers(0, 2),
     st.sampled_from(VICTIMS[:4]),

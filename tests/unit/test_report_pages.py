@@ -108,8 +108,12 @@ def test_a_report_gets_one_receipt_and_reaches_the_rules(public: Public, tmp_pat
     assert "170****5678" in told.text
     assert FRAUD not in told.text
     assert VICTIMS[0] not in told.text
+    for page in (answer, told):
+        assert "hreflang" not in page.text  # a link to another language would lose what is shown
     changed = public.client.post("/report", data={**form, "number": "17000000009"})
     assert (changed.status_code, public.count()) == (422, 1)
+    anew = {**form, "number": "17000000009", "form": FORM.findall(changed.text)[0]}
+    assert public.client.post("/report", data=anew).status_code == 200
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -150,9 +154,15 @@ def test_what_is_wrong_is_told_and_what_was_written_stays(
 def test_wrong_receipts_and_forms_that_are_none(public: Public) -> None:
     for receipt in ("", "1234", "0000 0000 0000 0001", "a" * 99):
         assert public.client.post("/report/receipt", data={"receipt": receipt}).status_code == 422
-    for body in (b"\xff", b"", b"&".join(b"a=1" for _ in range(99)), b"kind=call&number=" + b"1" * 30_000):
+    for body in (
+        b"\xff",
+        b"",
+        b"kind=sms&number=1",
+        b"&".join(b"a=1" for _ in range(99)),
+        b"kind=call&number=" + b"1" * 30_000,
+    ):
         answer = public.client.post("/report", content=body, headers={"content-type": BUILTIN})
-        assert answer.status_code == 422
+        assert (answer.status_code, 'role="alert"' in answer.text) == (422, True)
     assert public.client.post("/report", content=b"a" * 40_000).status_code == 413
     assert public.client.put("/report").status_code in {404, 405}
 

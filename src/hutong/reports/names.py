@@ -22,9 +22,11 @@ MOST: Final = 5
 LONGEST: Final = 253  # RFC 1035 §2.3.4, without the root's dot
 _SCHEME: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _DOTS: Final = str.maketrans("。．｡", "...")
+_ASCII: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}"
 # Letters of a name end where Chinese text goes on without a blank: only what has a scheme, or is plain ASCII, is found.
+# What stands before @ or : may be a user's name, made to look like a house's.
 _IN_TEXT: Final = re.compile(
-    r"(?:https?://[^\s<>\"'，。；、）】》]+)|(?<![A-Za-z0-9@._-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}(?![A-Za-z0-9-])"
+    rf"https?://{_ASCII}(?![A-Za-z0-9.@:_-])|https?://[^\s<>\"',;()。、】》]+|(?<![A-Za-z0-9@._-]){_ASCII}(?![A-Za-z0-9-])"
 )
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _FILE_ENDINGS: Final = frozenset({"apk", "exe", "doc", "pdf", "jpg", "png", "mp4", "zip", "html", "htm", "txt"})

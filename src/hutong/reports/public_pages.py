@@ -49,6 +49,8 @@ _MOST_FIELDS: Final = 20
 #: Threads of their own: whatever floods come, the console's are not theirs.
 _THREADS: Final = 2
 _MS: Final = 1_000_000
+#: No switch of language: the page answers a form, and its address alone does not give it again.
+_NO_LINKS: Final[dict[str, str]] = {}
 _REFUSED, _UNAVAILABLE = 422, 503
 AnyRequest = Request[Any, Any, Any]
 Result = TypeVar("Result")
@@ -113,10 +115,13 @@ class PublicPages:
         self, request: AnyRequest, said: dict[str, str], given: dict[str, str], error: ReportError | None = None
     ) -> Response[str]:
         values = {name: given.get(name, "") for name in _FIELDS}
-        values["form"] = values["form"] or secrets.token_urlsafe(16)
+        if values["kind"] not in KINDS:
+            values["kind"] = ""
+        if not values["form"] or (error is not None and error.where == "key"):
+            values["form"] = secrets.token_urlsafe(16)
         status = 200 if error is None else _REFUSED
-        kind = f"kind={values['kind']}&" if values["kind"] in KINDS else ""
-        links = {code: f"{PREFIX}?{kind}lang={code}" for code in LANGUAGES}
+        kind = f"kind={values['kind']}&" if values["kind"] else ""
+        links = _NO_LINKS if error else {code: f"{PREFIX}?{kind}lang={code}" for code in LANGUAGES}
         return self._page(
             request, said, "report_form.html", status, values=values, error=error, kinds=KINDS, language_links=links
         )
@@ -142,7 +147,9 @@ class PublicPages:
         except (HutongError, OSError) as error:
             # It is kept: `work` brings the mark within a second.
             self._reporter.log.warning("marks not published, work does it", errors=str(error))
-        return self._page(request, given, "report_done.html", receipt=show_receipt(taken.receipt))
+        return self._page(
+            request, given, "report_done.html", receipt=show_receipt(taken.receipt), language_links=_NO_LINKS
+        )
 
     def _told(self, given: dict[str, str]) -> Told:
         return Told(
@@ -172,6 +179,7 @@ class PublicPages:
             "report": report,
             "matter": matter,
             "receipt": show_receipt(report.receipt),
+            "language_links": _NO_LINKS,
             "stands": standing(matter),
             # Masked: whoever holds a receipt need not be the person who reported.
             "subject": shown(matter, self._reports()),
