@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import json
 import threading
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from hutong.app.bulletin_desk import bulletin_desk
 from hutong.app.bulletin_work import BulletinWork
 from hutong.app.cli import run
 from hutong.app.config import load_config
+from hutong.bulletins.desk import Doer
 from hutong.bulletins.metrics import DAYS, MADE, WAITING
-from hutong.bulletins.periods import begin_of
+from hutong.bulletins.model import Of
+from hutong.bulletins.periods import begin_of, read_period
 from hutong.calls.archiving import Archiver
 from hutong.kernel.records import Database, database_url
 from hutong.kernel.reporter import Reporter
@@ -56,6 +59,26 @@ def test_work_counts_days_and_makes_a_draft_of_each_period_once(data: Path) -> N
         thread.join()
     figures = reporter.metrics
     assert (figures.value(DAYS), figures.value(MADE), figures.value(WAITING)) == (1, 4, 4)
+
+
+def test_a_bulletin_of_the_running_day_has_its_calls_and_says_how_far(data: Path) -> None:
+    now_ms = NOON_MS + 3_600_000
+    config = load_config(None, data=data)
+    database = Database(database_url("", data))
+    database.open()
+    try:
+        desk = bulletin_desk(config, database)
+        kept, made = desk.store.get(desk.make(read_period("2026-03"), Doer("zhang"), now_ms).id)
+        assert made.figure("calls.attempts").now == Of(60, full=False)
+        assert (made.provisional, made.calls_ms) == (True, now_ms)
+        assert made.missing == ("2026-03-01",), "the day that goes on is not one that lacks"
+        for lang, said in (("zh", "本期尚未结束"), ("en", "The period has not ended")):
+            assert said in desk.file(kept.id, lang, "html").decode()
+            assert f"{datetime.fromtimestamp(now_ms / 1000, ZONE):%Y-%m-%d %H:%M}" in str(
+                desk.document(kept, made, lang)
+            )
+    finally:
+        database.close()
 
 
 def test_commands_make_list_sign_and_take_losses(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def bulletin_desk(config: Config, database: Database, rules: RuleShelf | None = 
             # Without their titles rules stand under their ids.
             return {}
 
-    return Desk(
+    desk = Desk(
         database,
         config.data,
         config.node.name,
@@ -63,6 +63,8 @@ def bulletin_desk(config: Config, database: Database, rules: RuleShelf | None = 
         SOURCES,
         titles,
     )
+    desk.count_today = daily_calls(config, database).count_today
+    return desk
 
 
 def daily_calls(config: Config, database: Database) -> DailyCalls:

@@ -159,6 +159,8 @@ class _Composer:
             yield Note(self._words("corrects", id=it.corrects, reason=it.reason), late=True)
         if it.provisional:
             yield Note(self._words("provisional", time=self.moment(it.until_ms)), late=True)
+        if it.calls_ms is not None:
+            yield Note(self._words("calls_until", time=self.moment(it.calls_ms)), late=True)
         if it.missing:
             yield Note(self._words("missing", days=", ".join(it.missing)), late=True)
         further: dict[str, Callable[[], Iterator[Block]]] = {

@@ -58,6 +58,9 @@ class Desk:
         database: opened by whoever made it. data: the data folder. node, zone: the node's name, its zone's.
         trail: told of everything. texts: has `texts.toml` of this system.
         sources: `figures` of systems by their names. rules: titles of rules, read each time.
+
+    Attributes:
+        count_today: counts the calls of the day that goes on, at a moment (ms); none without an archive.
     """
 
     def __init__(
@@ -75,15 +78,20 @@ class Desk:
         self.store = BulletinStore(database, data, node)
         self.definitions = definitions.shipped()
         self._trail, self._texts, self._sources, self._rules = trail, texts, sources, rules
+        self.count_today: Callable[[int], None] | None = None
 
     def make(self, period: Period, doer: Doer, now_ms: int, reason: str = "") -> Kept:
         """Make a draft of a period; where its latest issue is signed, a correction of that.
 
         Raises:
             BulletinRefusedError: the period has not begun, or a correction gives no reason.
+            HutongError: the calls of the day that goes on cannot be counted.
         """
-        if period.bounds(self.zone)[0] > now_ms:
+        start_ms, end_ms = period.bounds(self.zone)
+        if start_ms > now_ms:
             raise BulletinRefusedError("The period has not begun.", where=period.key)
+        if now_ms < end_ms and self.count_today is not None:
+            self.count_today(now_ms)
         # Gathering takes seconds where there are millions of cases: it must not keep those out who write.
         with self.database.read() as connection:
             latest = self.store.latest(connection, period.key)

@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hutong.bulletins.model import Bulletin, Campaign, Day, Decline, Figure, Loss, Of, Part, RuleCalls, Unit
-from hutong.bulletins.periods import period_of
+from hutong.bulletins.periods import day_at, period_of
 from hutong.kernel.numbering import OPERATORS, label
 from hutong.kernel.records import tables
 
@@ -108,6 +108,7 @@ def gather(connection: Connection, wanted: Wanted, around: Surroundings) -> Bull
         decline=decline,
         corrects=wanted.corrects,
         reason=wanted.reason,
+        calls_ms=it.calls_ms() if wanted.now_ms < end_ms else None,
     )
 
 
@@ -234,6 +235,11 @@ class _Gathering:
         return (
             counted_to < end_ms if end_ms <= self._wanted.now_ms else start_ms < self._wanted.now_ms and not counted_to
         )
+
+    def calls_ms(self) -> int | None:
+        """How far the calls of the day that goes on are counted."""
+        wanted = self._wanted
+        return self._counted.get(day_at(wanted.now_ms, wanted.zone).isoformat())
 
     def days(self) -> Iterator[Day]:
         """The calls of each day of the drawing."""

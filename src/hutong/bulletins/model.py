@@ -112,6 +112,7 @@ class Bulletin(msgspec.Struct, frozen=True):
     Attributes:
         period: as `Period.key` writes it. issue: 1, 2, … of the same period.
         start_ms, end_ms: of the period. until_ms: how far the figures reach; before `end_ms` it is provisional.
+        calls_ms: how far calls are counted of a day that goes on; None where none does, or they are not.
         made_ms: when it was made; what stands (open cases, orders in force) is of that moment.
         corrects: the signed bulletin that this one takes the place of, and why.
         days: of calls: the period's, of a day the fourteen that end with it. missing: days not counted or not whole.
@@ -138,6 +139,7 @@ class Bulletin(msgspec.Struct, frozen=True):
     decline: Decline = "unknown"
     corrects: str = ""
     reason: str = ""
+    calls_ms: int | None = None
     form: int = 1
 
     @property

@@ -10,6 +10,7 @@ they are assigned and as number pools are rented, are one group.
 
 from __future__ import annotations
 
+import threading
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -36,6 +37,7 @@ LEAST_CALLS: Final = 10
 #: After a day's end the last verdicts are still on their way for so long.
 _SETTLED_MS: Final = 60_000
 _AGAIN_MS: Final = 600_000
+_FRESH_MS: Final = 60_000
 _BLOCK: Final = 10_000
 _SHORT: Final = 11  # canonical digits below which a number is a service's and its block its own
 _VALUE: Final = (1 << 50) - 1
@@ -72,6 +74,7 @@ class DailyCalls:
         self._database, self._node, self._zone, self._numbering = database, node, zone, numbering
         self._archive = ArchiveQuery(data / FOLDER, TABLES)
         self._all_archived = all_archived
+        self._one_at_once = threading.Lock()
 
     def run(self, now_ms: int, most: int = 1) -> int:
         """Count days that ended and were not counted whole, the latest first; returns how many.
@@ -110,6 +113,20 @@ class DailyCalls:
             counts = DayCounts(self._figures(engine, start_ms, end_ms), dict(self._groups_of(engine, start_ms, end_ms)))
         self._keep(day, counts, until_ms, now_ms)
         return counts
+
+    def count_today(self, now_ms: int) -> None:
+        """Count the day that goes on, unless that was done within the last minute.
+
+        Raises:
+            ArchiveError: the archive cannot be asked. RecordsError: the records fail.
+        """
+        day = datetime.fromtimestamp(now_ms / 1000, self._zone).date()
+        where = (_COUNTED.c.node == self._node, _COUNTED.c.day == day.isoformat())
+        with self._one_at_once:
+            with self._database.read() as connection:
+                counted_ms = connection.execute(sa.select(_COUNTED.c.counted_ms).where(*where)).scalar()
+            if counted_ms is None or not 0 <= now_ms - int(counted_ms) < _FRESH_MS:
+                self.count(day, now_ms)
 
     def count_again(self, days: list[date], now_ms: int) -> int:
         """Count days that the archive still has whole or in part; returns how many."""
