@@ -99,6 +99,43 @@ def test_reports_are_joined_marked_and_open_one_case_whose_outcome_the_receipt_t
     assert ReportReader(database).unanswered() == 2
 
 
+def test_what_is_found_of_one_subject_says_nothing_of_another_nor_of_what_comes_later(
+    desk: tuple[Reports, Parts], database: Database
+) -> None:
+    it, parts = desk
+    sender = key_of_digits("8617000000001")
+
+    def reporters(key: int) -> int:
+        with database.read() as connection:
+            return parts.marks.known(connection, key, MONDAY + 3000).reporters[0]
+
+    told = Told(kind="message", number="17000000001", text="https://www.bank.example/a", reporter=VICTIMS[0])
+    it.take(told, API, MONDAY)
+    named = it.take(Told(kind="web", name="bank.example"), page("192.0.2.1"), MONDAY)
+    closed(parts, it.open_case(named.matter, CHIEF, MONDAY), "legitimate")
+    it.follow(MONDAY + 2000)
+    assert reporters(sender) == 1
+    called = it.take(call(VICTIMS[0], lost=1), API, MONDAY)
+    closed(parts, called.case, "legitimate")
+    it.follow(MONDAY + 2000)
+    it.take(call(VICTIMS[1]), API, MONDAY + 3000)
+    parts.cases.do(called.case, Request("comment", "archived"), CHIEF, MONDAY + 3000)
+    it.follow(MONDAY + 3000)
+    assert reporters(KEY) == 1
+
+
+def test_a_matter_whose_next_case_has_as_many_reporters_still_takes_reports(desk: tuple[Reports, Parts]) -> None:
+    it, parts = desk
+    for victim in VICTIMS[:2]:
+        first = it.take(call(victim), API, MONDAY)
+    it.take(call(VICTIMS[0]), API, MONDAY)  # the open case is told of two
+    closed(parts, first.case, "fraud")
+    it.follow(MONDAY + 2000)
+    second = it.take(call(VICTIMS[0], lost=1), API, MONDAY + 3000)
+    assert second.case != first.case
+    assert it.take(call(VICTIMS[0]), API, MONDAY + 4000).case == second.case
+
+
 def test_numbers_that_one_network_makes_up_count_for_few(desk: tuple[Reports, Parts]) -> None:
     it, _ = desk
     taken = [it.take(call(victim), page("2001:db8::1"), MONDAY) for victim in VICTIMS]

@@ -80,5 +80,6 @@ def test_work_brings_marks_that_nobody_published_follows_cases_and_forgets(tmp_p
     assert jobs["report-forgetting"].run(now_ms * 1_000_000) == 1
     assert reports.report(old.id)[0].forgotten
     assert jobs["report-cases"].run(now_ms * 1_000_000) == 0
-    assert f"{WAITING.name} 2.0" in reporter.metrics.expose().decode()
+    jobs["report-figures"].run(now_ms * 1_000_000)
+    assert f"{WAITING.name} 1.0" in reporter.metrics.expose().decode()
     assert jobs["marks-forgetting"].run((now_ms + 40 * DAY_MS) * 1_000_000) == 1

@@ -65,6 +65,7 @@ class ReportWork:
             Job("marks", _SECOND, self._publish),
             Job("marks-forgetting", 10 * _MINUTE, self._forget_marks),
             Job("report-cases", 5 * _SECOND, self._follow),
+            Job("report-figures", _MINUTE, self._count),
             Job("report-forgetting", 10 * _MINUTE, self._forget),
         ]
 
@@ -83,9 +84,12 @@ class ReportWork:
         return self._reports
 
     def _follow(self, now: int) -> int:
-        done = self._opened().follow(now // _MS)
+        return self._opened().follow(now // _MS)
+
+    def _count(self, _now: int) -> int:
+        self._database.open()
         self._reporter.metrics.set(WAITING, ReportReader(self._database).unanswered())
-        return done
+        return 0
 
     def _forget(self, now: int) -> int:
         return self._opened().forget(now // _MS - self._config.reports.keep_days * _DAY_MS)

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hutong.kernel.records.tables import report_matters, reports
-from hutong.reports.store import each_of
+from hutong.reports.store import FORGOTTEN, each_of
 
 if TYPE_CHECKING:
     from hutong.kernel.records import Database
@@ -63,10 +63,11 @@ class ReportReader:
             return connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
     def unanswered(self) -> int:
-        """Subjects that have no answer yet: without a case, or with one that is open."""
+        """Subjects that have no answer yet: without a case and not forgotten, or with a case that is open."""
         waiting = sa.select(sa.func.count()).select_from(report_matters)
+        waiting = waiting.where(_M.state != "closed", sa.not_(_M.subject.startswith(FORGOTTEN)))
         with self._database.read() as connection:
-            return connection.scalar(waiting.where(_M.state != "closed")) or 0
+            return connection.scalar(waiting) or 0
 
 
 def _where(chosen: sa.Select[Any], query: ReportQuery) -> sa.Select[Any]:

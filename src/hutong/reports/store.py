@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SYSTEM: Final = Actor("reports", frozenset({"cases.find", "cases.work"}))
 #: Of one network, so many people count for a subject in a day; whoever comes after them counts as the network.
 MOST_OF_A_PLACE: Final = 3
+#: What the subject of a matter begins with once it was forgotten.
+FORGOTTEN: Final = "gone:"
 _DAY_MS: Final = 86_400_000
 _PROTECTED: Final = frozenset({"emergency", "public"})
 _LONGEST_KEY: Final = 200
@@ -97,7 +99,7 @@ class Reports:
 
     def _keep(self, connection: Connection, it: Checked, asker: _Asker, now_ms: int) -> Taken:
         for subject in sorted(it.subjects, key=lambda one: (one.kind, one.text)):
-            self._database.hold(connection, f"report:{subject.kind}:{subject.text}")
+            self._hold(connection, subject.kind, subject.text)
         report = case_id("r", now_ms, os.urandom(8))
         receipt = new_receipt(os.urandom(BYTES))
         matters = [self._matter(connection, subject, it, now_ms) for subject in it.subjects]
@@ -112,6 +114,9 @@ class Reports:
             case = case or opened
         first = self.matter_of(connection, matters[0].id)
         return Taken(report, receipt, first.id, first.reporters, joined, first.case or case)
+
+    def _hold(self, connection: Connection, kind: str, subject: str) -> None:
+        self._database.hold(connection, f"report:{kind}:{subject}")
 
     def _matter(self, connection: Connection, subject: Subject, it: Checked, now_ms: int) -> Matter:
         """The matter of a subject, made where there is none."""
@@ -183,7 +188,8 @@ class Reports:
         if matter.state == "open":
             if _is_told(matter.reporters):
                 said = Request("comment", f"举报人数已达 {matter.reporters} / {matter.reporters} people reported it")
-                self._it.cases.do(matter.case, said, SYSTEM, now_ms, key=f"{matter.id}:{matter.reporters}")
+                key = f"{matter.case}:{matter.id}:{matter.reporters}"
+                self._it.cases.do(matter.case, said, SYSTEM, now_ms, key=key)
             return ""
         facts = self._facts(connection, matter, subject, origin, now_ms)
         rule = self._it.opening.deciding(facts)
@@ -228,7 +234,9 @@ class Reports:
             ReportError: there is no such matter, or it was forgotten. CaseRefused: the actor may not.
         """
         with self._database.write() as connection:
-            self._database.hold(connection, f"matter:{of}")
+            matter = self.matter_of(connection, of)
+            self._hold(connection, matter.kind, matter.subject)
+            # A report may have opened one meanwhile.
             matter = self.matter_of(connection, of)
             if matter.state == "open":
                 return matter.case
@@ -256,7 +264,8 @@ class Reports:
     def follow(self, now_ms: int, limit: int = 500) -> int:
         """Take over what became of cases, and drop the marks of what was found to be no fraud; gives how many."""
         changed = sa.select(_M.case).join(_CASES, _CASES.c.id == _M.case)
-        changed = changed.where(_M.case_version != _CASES.c.version).distinct().limit(limit)
+        # Greater than nothing: most matters have no case, and an index leaves those out.
+        changed = changed.where(_M.case > "", _M.case_version != _CASES.c.version).distinct().limit(limit)
         with self._database.read() as connection:
             found = list(connection.scalars(changed))
         for of in found:
@@ -274,11 +283,12 @@ class Reports:
             change |= {"state": "closed", "finding": finding_of(case), "closed_ms": case.closed_ms or now_ms}
         else:
             change |= {"state": "open", "finding": ""}
-        mine = list(connection.scalars(sa.select(_M.id).where(_M.case == of)))
-        connection.execute(_MATTERS.update().where(_M.id.in_(mine)).values(change))
         if change.get("finding") == "legitimate":
-            for report in connection.scalars(sa.select(_S.report).where(_S.matter.in_(mine))).all():
+            # A message's names have matters of their own: what is found of them says nothing of its sender.
+            mine = sa.select(_S.report).join(_MATTERS, _M.id == _S.matter).where(_M.case == of, _M.key != 0)
+            for report in connection.scalars(mine.where(_S.at_ms <= change["closed_ms"])).all():
                 self._it.marks.drop(connection, REPORT, report, now_ms)
+        connection.execute(_MATTERS.update().where(_M.case == of).values(change))
 
     # Reading
 
@@ -359,8 +369,8 @@ class Reports:
                 part = ids[start : start + 500]
                 connection.execute(table.update().where(_R.id.in_(part)).values(gone | {"forgotten": 1}))
                 connection.execute(_SUBJECTS.update().where(_S.report.in_(part)).values(who="", place=""))
-            bare = sa.and_(_M.last_ms < before_ms, _M.state != "open", sa.not_(_M.subject.startswith("gone:")))
-            connection.execute(_MATTERS.update().where(bare).values(subject=sa.literal("gone:") + _M.id, key=0))
+            bare = sa.and_(_M.last_ms < before_ms, _M.state != "open", sa.not_(_M.subject.startswith(FORGOTTEN)))
+            connection.execute(_MATTERS.update().where(bare).values(subject=sa.literal(FORGOTTEN) + _M.id, key=0))
         return len(ids)
 
 
@@ -422,7 +432,7 @@ def finding_of(case: Case) -> str:
 
 def matter_from(row: Any) -> Matter:  # noqa: ANN401  # a row of the library's
     """A matter as its row says."""
-    subject = "" if row.subject.startswith("gone:") else row.subject
+    subject = "" if row.subject.startswith(FORGOTTEN) else row.subject
     names = [name for name in Matter.__struct_fields__ if name not in {"subject", "lost_fen"}]
     return Matter(subject=subject, lost_fen=row.lost, **{name: getattr(row, name) for name in names})
 
