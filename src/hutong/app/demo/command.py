@@ -71,6 +71,7 @@ class _Demo:
             await starting
             self._report.say("page", page=self._places.page)
             self._report.say("sign_in", password=surroundings.password)
+            self._report.say("appeal", page=self._places.appeal, file=surroundings.codes)
             for path in paths:
                 self._report.say(path)
             if not seconds:

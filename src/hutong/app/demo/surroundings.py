@@ -63,6 +63,11 @@ class Places(Struct, frozen=True):
         return f"http://{self.web}/"
 
     @property
+    def appeal(self) -> str:
+        """Address of the public page where owners of blocked numbers appeal."""
+        return f"http://{self.public}/appeal"
+
+    @property
     def route(self) -> Route:
         """Where the gateway sends its calls."""
         first = self.proxy if self.kamailio else self.sip
@@ -103,8 +108,8 @@ def _kamailio() -> str:
     return program if program and _KAMAILIO_CONFIG.is_file() else ""
 
 
-def node_config(places: Places) -> str:
-    """The node's configuration file (TOML)."""
+def node_config(places: Places, codes: Path) -> str:
+    """The node's configuration file (TOML); `codes`: where one-time codes of appeals go, for want of a gateway."""
     low, high = ENTERPRISE_RANGE
     trunks = [
         f'[[trunks]]\nname = "{name}"\nkind = "{kind}"\nnetworks = ["{trunk_addresses()[name]}/32"]\n'
@@ -120,6 +125,7 @@ def node_config(places: Places) -> str:
             '[calls]\nhome_area = "021"\n',
             "[windows]\nmemory_mb = 64\n",
             f'[serve]\nlisten = "{places.web}"\npublic_listen = "{places.public}"\n',
+            f'[appeals]\ncode_file = "{codes}"\n',
             '[log]\nlevel = "warning"\n',
             *trunks,
         )
@@ -144,7 +150,7 @@ class Surroundings:
     def __enter__(self) -> Self:
         """Make the folder."""
         self.folder = Path(tempfile.mkdtemp(prefix="hutong-demo-"))
-        (self.folder / "hutong.toml").write_text(node_config(self._places), encoding="utf-8")
+        (self.folder / "hutong.toml").write_text(node_config(self._places, self.codes), encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -158,6 +164,11 @@ class Surroundings:
     def data(self) -> Path:
         """The node's data folder."""
         return self.folder / "data"
+
+    @property
+    def codes(self) -> Path:
+        """The file that one-time codes of appeals are written to."""
+        return self.folder / "codes.jsonl"
 
     async def start(self) -> None:
         """Start the node, then the proxy; returns when both answer.
