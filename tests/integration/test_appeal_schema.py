@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from appeal_samples import RULE, AppealDesk
 from case_samples import MONDAY
+from fresh_records import lay_out
 from hutong.app.appeals_config import AppealsConfig
 from hutong.app.config import Config, NodeConfig
 from hutong.app.services import Services
@@ -63,6 +64,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data = tmp_path_factory.mktemp("schema")
     appeals = AppealsConfig(code_file=str(data / "codes.jsonl"))
     config = Config(node=NodeConfig(name="node1", data=str(data)), appeals=appeals)
+    lay_out(data / "records.db")
     services = Services(config, ManualClock(MONDAY * 1_000_000), Reporter("serve", level="error"))
     services.open()
     yield Served(services)

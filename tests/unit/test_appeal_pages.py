@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from case_samples import MONDAY
+from fresh_records import lay_out
 from hutong.app import cli
 from hutong.app.appeals_config import AppealsConfig
 from hutong.app.cli_terms import in_force
@@ -47,6 +48,7 @@ PUBLIC, CONSOLE = 8081, 8080
 def services_of(data: Path, clock: ManualClock) -> Services:
     appeals = AppealsConfig(code_file=str(data / "codes.jsonl"))
     config = Config(node=NodeConfig(name="node1", data=str(data)), appeals=appeals)
+    lay_out(data / "records.db")
     return Services(config, clock, Reporter("serve", level="error"))
 
 

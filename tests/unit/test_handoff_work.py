@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 import pytest
 
+from fresh_records import lay_out
 from hutong.app.appeals_cli import app, handoff
 from hutong.app.appeals_config import HandoffConfig
 from hutong.app.config import Config, NodeConfig
@@ -97,6 +98,7 @@ def test_victims_reach_the_desk_once_and_what_came_of_them_is_counted(
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
+    lay_out(data / "records.db")
     settings = HandoffConfig(webhook_url=url, webhook_secret=SECRET, file=str(data / "desk.jsonl"))
     config = Config(node=NodeConfig(name="node1", data=str(data)), handoff=settings)
     reporter, clock = Reporter("work", level="error"), ManualClock(NOW_MS * 1_000_000)
