@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import hmac
 import http.server
+import resource
 import signal
 import socket
 import ssl
@@ -26,9 +27,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from case_samples import CALENDAR, DUTY, MONDAY, TYPES, number_case
-from hutong.kernel.cases.delivery import FIRST_WAIT_MS, deliver
+from hutong.kernel.cases.delivery import FIRST_WAIT_MS, PATIENT, deliver
 from hutong.kernel.cases.model import Request
-from hutong.kernel.cases.notices import Mailbox, MailNotices, Notice, NoticeError, WebhookNotices
+from hutong.kernel.cases.notices import (
+    FileNotices,
+    Mailbox,
+    MailNotices,
+    MemoryNotices,
+    Notice,
+    NoticeError,
+    NoticeUnreachedError,
+    WebhookNotices,
+)
 from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.records import Database, database_url
@@ -270,6 +280,47 @@ def test_a_webhook_that_fails_or_leads_elsewhere_gets_the_same_again_later(recor
     mark = hmac.new(b"secret", f"{MONDAY // 1000}.".encode() + body, hashlib.sha256).hexdigest()
     assert headers["Hutong-Signature"] == f"t={MONDAY // 1000},v1={mark}"
     assert b"13800138000" not in body
+
+
+def test_a_port_that_took_a_notice_does_not_get_it_again_for_another_ones_sake(records: Database) -> None:
+    class Down(MemoryNotices):
+        name = "webhook"
+
+    letters, tried = MemoryNotices(), []
+    down = Down(*[NoticeUnreachedError("away")] * PATIENT)
+    assert deliver(records, [letters, down], MONDAY, tell=lambda port, _: tried.append(port)) == 0
+    assert deliver(records, [letters, down], MONDAY + FIRST_WAIT_MS, tell=lambda port, _: tried.append(port)) == 1
+    assert deliver(records, [letters, down], MONDAY + 10 * FIRST_WAIT_MS) == 1
+    assert tried == ["webhook"] * PATIENT
+    assert len(letters.got) == len({it.id for it in letters.got}) == 2
+    assert {it.id for it in down.got} == {it.id for it in letters.got}
+
+
+def test_who_does_not_answer_is_not_waited_for_again_and_again(records: Database) -> None:
+    cases = Cases(records, TYPES, CALENDAR, "node1", WHOLE)
+    for _ in range(PATIENT):
+        of = cases.find(number_case(), DUTY, MONDAY).case
+        cases.do(of, Request("assign", unit="移动"), DUTY, MONDAY)
+    tried: list[str] = []
+    away = MemoryNotices(*[NoticeUnreachedError("away")] * 100)
+    assert deliver(records, [away], MONDAY, tell=lambda port, _: tried.append(port)) == 0
+    assert len(tried) == PATIENT, "of 5"
+    assert deliver(records, [MemoryNotices()], MONDAY + FIRST_WAIT_MS) == 2 + PATIENT, "none is lost"
+
+
+def test_a_notice_that_does_not_fit_on_the_disk_leaves_no_half_line(tmp_path: Path) -> None:
+    told = tmp_path / "told.jsonl"
+    port = FileNotices(told)
+    port.deliver(NOTICE)
+    before = told.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))
+    try:
+        with pytest.raises(NoticeError, match="disk is full"):
+            port.deliver(NOTICE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert told.read_bytes() == before
 
 
 def test_a_webhook_proves_its_name(identity: Identity) -> None:

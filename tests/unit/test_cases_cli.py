@@ -137,6 +137,11 @@ def test_the_settings_name_the_ports() -> None:
     assert list(check_config(config)) == []
     half = Config(cases=CasesConfig(webhook_url="http://127.0.0.1:9/x", smtp_server="127.0.0.1:25"))
     assert [problem.place for problem in check_config(half)] == [("cases", "webhook_secret"), ("cases", "smtp_sender")]
+    login = {"smtp_user": "hutong", "smtp_password": "letmein"}
+    assert list(check_config(Config(cases=CasesConfig(**login)))) == []
+    bare = list(check_config(Config(cases=CasesConfig(**login, smtp_tls=False))))
+    assert [problem.place for problem in bare] == [("cases", "smtp_user"), ("cases", "smtp_password")]
+    assert "letmein" not in str(bare)
 
 
 def test_a_case_is_split_and_its_risk_accepted_for_a_term(capsys: pytest.CaptureFixture[str], data: Path) -> None:

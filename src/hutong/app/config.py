@@ -546,6 +546,11 @@ def _told(config: Config) -> Iterator[Problem]:
         yield Problem(("appeals", "code_webhook_secret"), "the gateway for codes has no secret.", fix)
     if config.cases.smtp_server and not config.cases.smtp_sender:
         yield Problem(("cases", "smtp_sender"), "letters have no sender.", "Set cases.smtp_sender too.")
+    if not config.cases.smtp_tls:
+        for name in ("smtp_user", "smtp_password"):
+            if getattr(config.cases, name):
+                fix = "Set cases.smtp_tls = true, or leave cases.smtp_user and cases.smtp_password out."
+                yield Problem(("cases", name), "it would be sent unencrypted, since cases.smtp_tls is false.", fix)
 
 
 def _web(config: Config) -> Iterator[Problem]:

@@ -117,6 +117,10 @@ class NoticeError(CaseError):
     """A notice was not taken; it is brought again later."""
 
 
+class NoticeUnreachedError(NoticeError):
+    """Nobody answered: the next notice would wait as long for nothing."""
+
+
 class NoticePort(Protocol):
     """Takes notices."""
 
@@ -167,11 +171,16 @@ class FileNotices:
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with open(descriptor, "ab", buffering=0) as file:  # noqa: PTH123  # a descriptor, not a path
-                # One write: a kill leaves the whole line or none but for a full disk.
-                file.write(msgspec.json.encode(notice) + b"\n")
-                os.fsync(file.fileno())
+                # One write: a kill leaves the whole line or none. Where the disk is full, the part is taken back.
+                line, before = msgspec.json.encode(notice) + b"\n", os.fstat(descriptor).st_size
+                whole = file.write(line) == len(line)
+                if not whole:
+                    os.ftruncate(descriptor, before)
+                os.fsync(descriptor)
         except OSError as error:
             raise NoticeError(f"The notice cannot be written: {error.strerror}.", where=str(self._path)) from error
+        if not whole:
+            raise NoticeError("The notice cannot be written: the disk is full.", where=str(self._path))
 
 
 class WebhookNotices:
@@ -202,7 +211,7 @@ class WebhookNotices:
         try:
             status = post_signed(self._url, self._secret, notice.id, body, self._wall(), self._patience_s, self._tls)
         except UnreachedError as error:
-            raise NoticeError(f"The webhook cannot be reached: {error}") from error
+            raise NoticeUnreachedError(f"The webhook cannot be reached: {error}") from error
         if not is_taken(status):
             raise NoticeError(f"The webhook answered {status}.")
 
@@ -244,8 +253,11 @@ class MailNotices:
             return
         try:
             refused = self._send(letter_of(notice, self._box.sender, to))
-        except (OSError, smtplib.SMTPException) as error:
-            raise NoticeError(f"The letter was not taken: {type(error).__name__}.", where=self._box.host) from error
+        except (OSError, ValueError) as error:  # ValueError: an address or a password that cannot be sent
+            left = isinstance(error, smtplib.SMTPServerDisconnected)
+            answered = isinstance(error, smtplib.SMTPException | ValueError) and not left
+            kind = NoticeError if answered else NoticeUnreachedError
+            raise kind(f"The letter was not taken: {type(error).__name__}.", where=self._box.host) from error
         later = [code for code, _ in refused.values() if code in _TEMPORARY]
         if later:
             raise NoticeError(f"The letter was not taken for {len(later)} of {len(to)} yet.", where=self._box.host)
