@@ -155,10 +155,11 @@ def test_files_are_what_their_bytes_say_and_hostile_ones_are_refused(server: Api
     assert not {"passwd", "x.html"} & inside
 
 
-def test_a_register_over_http(client: httpx.Client) -> None:
+def test_a_register_over_http(server: ApiServer, client: httpx.Client) -> None:
     rules = [{"field": "city", "value": "上海", "unit": "移动"}, {"unit": "电信"}]
     of = good(client.post("/v1/registers", json={"title": "整治", "type": "rectification", "rules": rules}), 201)["id"]
-    sheet = "标题,整治对象,问题,地市\n一,=1+1,转租,上海\n二,,转租,上海\n三,丙,转租,苏州\n".encode("gb18030")
+    rows = f"标题,整治对象,问题,地市\n一,=1+1,转租,上海\n二,,转租,上海\n三,丙 {NUMBER},转租,苏州\n"
+    sheet = rows.encode("gb18030")
     done = good(client.post(f"/v1/registers/{of}/import", content=sheet))
     assert (done["taken"], done["refused"], done["encoding"]) == (2, 1, "gb18030")
     assert (done["errors"][0]["line"], done["errors"][0]["column"]) == (3, "subject")
@@ -166,8 +167,17 @@ def test_a_register_over_http(client: httpx.Client) -> None:
     assert good(client.post(f"/v1/registers/{of}/assign")) == {"assigned": 2}
     story = good(client.get(f"/v1/registers/{of}"))
     assert {unit: far["items"] for unit, far in story["units"].items()} == {"移动": 1, "电信": 1}
-    exported = client.get(f"/v1/registers/{of}/export")
-    assert "'=1+1" in exported.content.decode("utf-8-sig")
+    at, whole = f"/v1/registers/{of}/export", {"unmask": True}
+    exported = client.get(at).content.decode("utf-8-sig")
+    assert "'=1+1" in exported
+    assert NUMBER not in exported
+    assert client.get(at, params=whole).status_code == 422
+    purpose = {"Hutong-Purpose": "visit"}
+    assert NUMBER in client.get(at, params=whole, headers=purpose).content.decode("utf-8-sig")
+    assert "numbers.unmask" in {it.deed for it in server.deeds()[:2]}
+    with server.client("auditor") as auditor:
+        assert NUMBER not in auditor.get(at).text
+        assert auditor.get(at, params=whole, headers=purpose).status_code == 403
     refused(client.get("/v1/registers/none"), 404, "no-register")
 
 

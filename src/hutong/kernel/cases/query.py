@@ -33,7 +33,8 @@ _OF_UNITS: Final = {"all": "unit", "register": "register-unit"}
 _LAST_LETTER: Final = "\U0010ffff"
 
 Sort = Literal["due", "changed"]
-Scope = Literal["all", "type", "unit", "owner", "register", "register-unit"]
+Ranged = Literal["all", "type", "unit", "owner", "register"]
+Scope = Ranged | Literal["register-unit"]
 
 
 class CaseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,10 +145,12 @@ class CaseReader:
                     found.append(Late(unit, count, int(connection.execute(late).scalar_one())))
         return sorted(found, key=lambda it: (-it.late, it.unit))
 
-    def late(self, now_ms: int) -> int:
-        """How many open cases are late."""
+    def late(self, now_ms: int, scope: Ranged = "all", name: str = "") -> int:
+        """How many open cases of a scope are late."""
         late = sa.select(sa.func.count()).where(CASES.c.is_open == 1, CASES.c.next_due_ms < now_ms)
         late = late.where(*self.purview.conditions())
+        if scope != "all":
+            late = late.where(CASES.c[scope] == name.replace("\0", "\ufffd"))
         with self._database.read() as connection:
             return int(connection.execute(late).scalar_one())
 

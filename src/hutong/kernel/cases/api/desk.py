@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hutong.kernel.cases.api.bodies import CaseRequest, CaseSearch, CasesRequest, NewCase
     from hutong.kernel.cases.attachments import Attachments
     from hutong.kernel.cases.errors import Reason
-    from hutong.kernel.cases.query import Scope
+    from hutong.kernel.cases.query import Ranged
     from hutong.kernel.cases.store import Answer, Cases
     from hutong.kernel.records import Database
     from hutong.kernel.web.api.desk import AnyRequest, Desk, Result
@@ -122,11 +122,11 @@ class CaseDesk:
         more = found and after < min(count, COUNTED)
         return CaseList([row_of(case, now_ms) for case in found], count, after if more else None)
 
-    def figures(self, request: AnyRequest, scope: Scope, name: str) -> CaseFigures:
-        """How many cases of a scope are in each state, and how many of all are late."""
+    def figures(self, request: AnyRequest, scope: Ranged, name: str) -> CaseFigures:
+        """How many cases of a scope are in each state, and how many of them are late."""
         cases = self.seen(request)
         states = {str(state): count for state, count in cases.figures(scope, name).items()}
-        return CaseFigures(states, cases.late(self._desk.now_ms()))
+        return CaseFigures(states, cases.late(self._desk.now_ms(), scope, name))
 
     def story(self, request: AnyRequest, of: str, *, unmask: bool, purpose: str) -> CaseStory:
         """A case and its story.

@@ -24,7 +24,7 @@ from hutong.kernel.cases.api.told import progress_told, register_told
 from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.cases.registers import AssignRule
 from hutong.kernel.reporter import masked
-from hutong.kernel.web.api.desk import AnyRequest, operation
+from hutong.kernel.web.api.desk import AnyRequest, Purpose, Unmask, operation
 from hutong.kernel.web.guard import demand
 
 if TYPE_CHECKING:
@@ -79,13 +79,29 @@ def _reading(cases: CaseDesk, desk: Desk) -> list[HTTPRouteHandler]:
     @get(
         "/v1/registers/{register:str}/export",
         **declared("tables.export", "registers.export", "exportRegister", "导出台账 / Export a register", 404, 422),
-        description="CSV,号码完整,记入操作记录;还须有 cases.read 权限。\n\n"
-        "CSV with whole numbers, on the trail first; needs the permission cases.read too.",
+        description="CSV,号码已掩码,记入操作记录;还须有 cases.read 权限。`unmask=true` 时号码完整,"
+        "须有 cases.unmask 权限,并在 Hutong-Purpose 头中说明用途。\n\n"
+        "CSV, numbers masked, on the trail first; needs the permission cases.read too. With `unmask=true` numbers are "
+        "whole; that needs the permission cases.unmask and a purpose in the header Hutong-Purpose.",
     )
-    def export(request: AnyRequest, register: RegisterId) -> Response[bytes]:
+    def export(
+        request: AnyRequest,
+        register: RegisterId,
+        unmask: Unmask = False,  # noqa: FBT002  # a query's switch
+        purpose: Purpose = "",
+    ) -> Response[bytes]:
         demand(request.user, "cases.read")
         out = io.StringIO(newline="")
-        told(lambda: cases.registers(request).export(register, out, actor_of(request.user), desk.now_ms()))
+        show = str if unmask else masked
+
+        def written() -> None:
+            registers = cases.registers(request)
+            if unmask:
+                of = registers.register(register).id
+                desk.unmask(request, purpose, permission="cases.unmask", target=of)
+            registers.export(register, out, actor_of(request.user), desk.now_ms(), show)
+
+        told(written)
         headers = {"Content-Disposition": 'attachment; filename="register.csv"'}
         return Response(out.getvalue().encode("utf-8-sig"), media_type="text/csv", headers=headers)
 

@@ -140,7 +140,8 @@ def _masked(value: Any, name: str = "") -> Any:  # noqa: ANN401  # any JSON
     if isinstance(value, str):
         return value if name in _NAMES else masked(value)
     if isinstance(value, dict):
-        return {key: _masked(it, key) for key, it in value.items()}
+        # What a type calls its fields says nothing of what is in them.
+        return {key: _masked(it, "fields" if name == "fields" else key) for key, it in value.items()}
     if isinstance(value, list):
         return [_masked_proof(it) if name == "proofs" else _masked(it, name) for it in value]
     return value
