@@ -133,9 +133,10 @@ def test_signed_once_and_never_changed_but_corrected(desk: Desk, database: Datab
             connection.execute(statement)
     with pytest.raises(BulletinRefusedError, match="signed"):
         desk.make(DAY, WHO, END + 5)
-    second = desk.make(DAY, WHO, END + 5, "三个地市漏报")
+    second = desk.make(DAY, WHO, END + 5, "三个\x01\n地市漏报")
     assert (second.id, second.corrects, second.signed_ms) == ("2026-11-20.2", "2026-11-20.1", None)
-    assert "三个地市漏报" in desk.file(second.id, "zh", "html").decode()
+    assert "三个 地市漏报" in desk.file(second.id, "zh", "html").decode()
+    assert desk.file(second.id, "zh", "docx").startswith(b"PK"), "Word refuses control characters"
     assert [it.id for it in desk.store.all()] == ["2026-11-20.2", "2026-11-20.1"]
     deeds = [(it.deed, it.target) for it in Trail(database).entries(TrailQuery(deed="bulletins"))]
     assert deeds[0] == ("bulletins.make", "2026-11-20.2")

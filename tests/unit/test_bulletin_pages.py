@@ -12,6 +12,7 @@ from bulletin_samples import TEXTS
 from console_pages import NOW, ConsoleSite
 from hutong.bulletins import pages
 from hutong.bulletins.desk import Desk
+from hutong.bulletins.errors import REASONS
 from hutong.bulletins.losses import Losses
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.records import tables
@@ -50,6 +51,9 @@ def test_made_read_traced_and_signed(site: ConsoleSite) -> None:
     person = site.browser("operator")
     assert "There are no bulletins yet" in person.get("/bulletins").text
     assert person.post("/bulletins", period="2027-13").status_code == 422
+    refused = person.post("/bulletins", lang="zh", period="2027-02")
+    assert "该周期尚未开始" in refused.text
+    assert "has not begun" not in refused.text
     assert person.post("/bulletins", period=DAY).headers["location"] == f"/bulletins/{ID}"
     page = person.get(f"/bulletins/{ID}").text
     assert "321" in words(page)
@@ -84,8 +88,14 @@ def test_losses_are_imported_and_wrong_rows_told(site: ConsoleSite) -> None:
     sheet = f"agency,city,period,cases,amount\nPolice,上海,{DAY},3,1000.5\nPolice,,{DAY},x,1\n"
     done = person.post("/bulletins/losses", files={"file": ("a.csv", sheet.encode(), "text/csv")})
     assert "1 rows taken, 1 refused" in done.text
+    assert "It is no count" in done.text
     assert "1,000.50" in done.text
     assert person.post("/bulletins/losses", files={"file": ("a.csv", b"\xff\xff\xff", "text/csv")}).status_code == 422
+
+
+def test_every_refusal_has_its_text() -> None:
+    for reason in REASONS:
+        assert TEXTS.say(f"bulletins.wrong.{reason}", "zh") != TEXTS.say(f"bulletins.wrong.{reason}", "en")
 
 
 @pytest.mark.parametrize("role", ["viewer", "analyst", "administrator"])

@@ -89,19 +89,19 @@ class Desk:
         """
         start_ms, end_ms = period.bounds(self.zone)
         if start_ms > now_ms:
-            raise BulletinRefusedError("The period has not begun.", where=period.key)
+            raise BulletinRefusedError("The period has not begun.", reason="not_begun", where=period.key)
         if now_ms < end_ms and self.count_today is not None:
             self.count_today(now_ms)
         # Gathering takes seconds where there are millions of cases: it must not keep those out who write.
         with self.database.read() as connection:
             latest = self.store.latest(connection, period.key)
-            wanted = self._wanted(connection, period, latest, now_ms, reason.strip())
+            wanted = self._wanted(connection, period, latest, now_ms, _line(reason))
             bulletin = gather(connection, wanted, self._around(connection))
         with self.database.write() as connection:
             self.database.hold(connection, f"bulletins {self.node} {period.key}")
             if self.store.latest(connection, period.key) != latest:
                 raise BulletinRefusedError(
-                    "Somebody else made it meanwhile.", where=period.key, fix="Look at it first."
+                    "Somebody else made it meanwhile.", reason="meanwhile", where=period.key, fix="Look at it first."
                 )
             kept = self.store.put(connection, bulletin, doer.name)
             after = {"digest": kept.digest, "corrects": kept.corrects}
@@ -122,7 +122,9 @@ class Desk:
             why = (reason or value.reason) if before.corrects else ""
             return msgspec.structs.replace(wanted, issue=before.issue, corrects=before.corrects, reason=why)
         if not reason:
-            raise BulletinRefusedError("It is signed.", where=period.key, fix="Say why it is to be corrected.")
+            raise BulletinRefusedError(
+                "It is signed.", reason="correct", where=period.key, fix="Say why it is to be corrected."
+            )
         return msgspec.structs.replace(wanted, issue=before.issue + 1, corrects=before.id, reason=reason)
 
     def _around(self, connection: Connection) -> Surroundings:
@@ -218,6 +220,11 @@ class Desk:
             after: dict[str, Any] = {"digest": digest, "files": hashes}
             self._trail.record(doer.name, doer.address, "bulletins.sign", of, after=after, now_ms=now_ms)
         return hashes
+
+
+def _line(text: str) -> str:
+    """A text as one line of letters that every form of a document can hold."""
+    return " ".join("".join(it if it.isprintable() else " " for it in text).split())
 
 
 def name_of(of: str, lang: str, form: str) -> str:

@@ -164,7 +164,7 @@ def read_row(row: Mapping[str, str]) -> LossRow | tuple[str, str]:
 
 def _rows_of(content: bytes) -> Iterator[dict[str, str]]:
     if len(content) > LARGEST:
-        raise BulletinError(f"The file is larger than {LARGEST >> 20} MiB.", fix="Divide it.")
+        raise BulletinError(f"The file is larger than {LARGEST >> 20} MiB.", reason="large", fix="Divide it.")
     lines = csv.reader(io.StringIO(_text_of(content), newline=""))
     try:
         heads = [head.strip().lower() for head in next(lines, [])]
@@ -173,14 +173,15 @@ def _rows_of(content: bytes) -> Iterator[dict[str, str]]:
         if lacking:
             raise BulletinError(
                 f"The file lacks the columns {', '.join(lacking)}.",
+                reason="columns",
                 fix="Its first row names them: agency, city, period, cases, amount (单位、地市、周期、案件数、金额).",
             )
         for number, line in enumerate(lines):
             if number >= MOST_ROWS:
-                raise BulletinError(f"The file has more than {MOST_ROWS:,} rows.", fix="Divide it.")
+                raise BulletinError(f"The file has more than {MOST_ROWS:,} rows.", reason="rows", fix="Divide it.")
             yield {name: line[at] if at < len(line) else "" for name, at in places.items()}
     except csv.Error as error:
-        raise BulletinError(f"The file is no CSV: {error}.") from error
+        raise BulletinError(f"The file is no CSV: {error}.", reason="csv") from error
 
 
 def _text_of(content: bytes) -> str:
@@ -189,4 +190,4 @@ def _text_of(content: bytes) -> str:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise BulletinError("The file is neither in UTF-8 nor in GB 18030.", fix="Save it as CSV UTF-8.")
+    raise BulletinError("The file is neither in UTF-8 nor in GB 18030.", reason="encoding", fix="Save it as CSV UTF-8.")

@@ -15,7 +15,7 @@ from litestar.response import Stream  # noqa: TC002  # Litestar reads the annota
 
 from hutong.bulletins.desk import MEDIA, Doer, name_of
 from hutong.bulletins.drawing import draw
-from hutong.bulletins.errors import NoBulletinError
+from hutong.bulletins.errors import BulletinError, NoBulletinError
 from hutong.bulletins.gather import asked
 from hutong.bulletins.losses import LARGEST
 from hutong.bulletins.paper import HOME
@@ -23,6 +23,7 @@ from hutong.bulletins.periods import KINDS, read_period
 from hutong.bulletins.wording import cell, number
 from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering import label
+from hutong.kernel.reporter import masked
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export, export_rows
 from hutong.kernel.web.guard import requires
@@ -120,7 +121,7 @@ class BulletinPages:
                 form.get("reason", "")[:500],
             )
         except HutongError as error:
-            return self.table(request, str(error))
+            return self.table(request, self._told(request, error))
         return see_other(f"/bulletins/{kept.id}")
 
     def one(self, request: AnyRequest, of: str, wrong: str = "") -> Response[str]:
@@ -145,7 +146,7 @@ class BulletinPages:
         try:
             self._desk.sign(of, form.get("digest", ""), _doer(request), self._console.now_ms())
         except HutongError as error:
-            return self.one(request, of, str(error))
+            return self.one(request, of, self._told(request, error))
         return see_other(f"/bulletins/{of}")
 
     def file(self, of: str, name: str) -> Response[bytes]:
@@ -226,8 +227,14 @@ class BulletinPages:
         try:
             done = self._losses.take_file(content, doer.name, doer.address, self._console.now_ms())
         except HutongError as error:
-            return self.losses(request, wrong=str(error))
+            return self.losses(request, wrong=self._told(request, error))
         return self.losses(request, done)
+
+    def _told(self, request: AnyRequest, error: HutongError) -> str:
+        """What was refused, in the reader's language; of the machine's troubles what it says itself."""
+        if isinstance(error, BulletinError) and error.reason is not None:
+            return self._console.say(request, f"bulletins.wrong.{error.reason}")
+        return masked(str(error))
 
     def _found(self, of: str) -> tuple[Kept, Bulletin]:
         try:

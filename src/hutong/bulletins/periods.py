@@ -109,7 +109,10 @@ def read_period(text: str) -> Period:
         except ValueError:
             break
     raise BulletinError(
-        f"{text[:40]!r} is no day, week or month.", where="period", fix="Write 2026-11-20, 2026-W47 or 2026-11."
+        f"{text[:40]!r} is no day, week or month.",
+        reason="period",
+        where="period",
+        fix="Write 2026-11-20, 2026-W47 or 2026-11.",
     )
 
 

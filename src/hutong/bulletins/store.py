@@ -125,7 +125,7 @@ class BulletinStore:
         signed = sa.select(_TABLE.c.signed_ms).where(_TABLE.c.id == bulletin.id)
         if connection.execute(signed).scalar() is not None:
             raise BulletinRefusedError(
-                "A signed bulletin does not change.", where=bulletin.id, fix="Make a correction."
+                "A signed bulletin does not change.", reason="unchanging", where=bulletin.id, fix="Make a correction."
             )
         connection.execute(sa.delete(_TABLE).where(_TABLE.c.id == bulletin.id))
         connection.execute(sa.insert(_TABLE).values(row))
@@ -188,11 +188,15 @@ def refuse_signing(kept: Kept, digest: str) -> None:
         BulletinRefusedError: it is signed already, provisional, or has another content than was seen.
     """
     if kept.signed_ms is not None:
-        raise BulletinRefusedError("This bulletin is signed already.", where=kept.id)
+        raise BulletinRefusedError("This bulletin is signed already.", reason="signed", where=kept.id)
     if kept.provisional:
-        raise BulletinRefusedError("Its period has not ended.", where=kept.id, fix="Make it again then.")
+        raise BulletinRefusedError(
+            "Its period has not ended.", reason="goes_on", where=kept.id, fix="Make it again then."
+        )
     if kept.digest != digest:
-        raise BulletinRefusedError("It was made anew meanwhile.", where=kept.id, fix="Read it again, then sign.")
+        raise BulletinRefusedError(
+            "It was made anew meanwhile.", reason="anew", where=kept.id, fix="Read it again, then sign."
+        )
 
 
 def _facts() -> list[sa.Column[Any]]:
