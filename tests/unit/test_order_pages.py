@@ -107,7 +107,9 @@ def test_what_is_wrong_is_said_and_what_was_written_stays(site: Site) -> None:
         ({"days": "4000"}, 422, "beyond what is allowed"),
         ({"basis": ""}, 422, "Choose a legal basis"),
         ({"kind": "nothing"}, 422, "missing or wrong"),
-        ({"begins": "2027-13-99"}, 422, "within 90 days"),
+        ({"begins": "2027-13-99"}, 422, "missing or wrong: Begins"),
+        ({"begins": "2027-12-31T08:00"}, 422, "within 90 days"),
+        ({"agency": " "}, 422, "missing or wrong: Issuing agency"),
     ):
         answer = operator.post("/orders/new", **{**FORM, **change})
         assert (answer.status_code, words in text_of(answer)) == (status, True), change
@@ -126,6 +128,7 @@ def test_numbers_are_whole_only_for_a_purpose_that_is_on_the_trail(site: Site) -
     assert operator.post(f"/orders/{of}", purpose="police").status_code == 422
     whole = operator.post(f"/orders/{of}", purpose="police", detail="示公〔2027〕1号")
     assert NUMBER in whole.text
+    assert NUMBER not in whole.text.partition("</title>")[0]
     assert site.trail.page()[0].deed == "numbers.unmask"
     found = operator.post("/orders/search", number=NUMBER)
     assert of in found.text
@@ -146,6 +149,8 @@ def test_a_pack_is_a_download_for_a_purpose(site: Site) -> None:
     assert operator.get("/orders/packs?case=node1-x").status_code == 200
     fields = {"number": NUMBER, "since": "2027-01-15T08:00", "purpose": "配合侦查"}
     assert operator.post("/orders/packs", **fields).content.decode() == f"{NUMBER} 1799971200000 配合侦查"
+    wrong = operator.post("/orders/packs", **{**fields, "since": "2027-13-99"})
+    assert (wrong.status_code, "missing or wrong: From" in text_of(wrong)) == (422, True)
     both = operator.post("/orders/packs", **fields, case="x")
     assert (both.status_code, NUMBER in both.text) == (422, False)
 

@@ -27,7 +27,10 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_whole_way(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_way(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # The tests of packs set real papers; that costs seconds.
+    monkeypatch.setattr("hutong.orders.evidence.paper.pdf_of", str.encode)
+
     def said(*words: str, status: int = 0) -> str:
         assert run(["orders", *words]) == status, capsys.readouterr()
         out, err = capsys.readouterr()

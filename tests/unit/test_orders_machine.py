@@ -13,7 +13,7 @@ from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.lists import read_target
 from hutong.kernel.numbering import Numbering
 from hutong.orders import machine
-from hutong.orders.bases import bases
+from hutong.orders.bases import bases, bases_table
 from hutong.orders.errors import OrderRefused
 from hutong.orders.machine import Bounds
 from hutong.orders.model import KEEPER, OPEN_STATES, Actor, Deed, Order
@@ -117,7 +117,8 @@ def test_bases_name_kinds_and_permissions_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "text"), [("diagram", f"```mermaid\n{state_diagram()}```\n"), ("moves", moves_table())]
+    ("place", "text"),
+    [("diagram", f"```mermaid\n{state_diagram()}```\n"), ("moves", moves_table()), ("bases", bases_table())],
 )
 def test_what_is_generated_is_current(place: str, text: str) -> None:
     found = re.search(rf"<!-- generated:{place} -->\n(.*?)<!-- end -->", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 
 from case_samples import CALENDAR, TYPES
 from console_pages import NOW as NOW_S
+from fresh_records import lay_out
 from hutong.app.config import load_config
 from hutong.app.evidence_calls import evidence_desk
 from hutong.calls.index import VerdictIndex
@@ -34,8 +36,6 @@ from order_samples import CHEN, LI, Station, wish
 from story_data import BUSY, fill
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hutong.kernel.audit.notes import PublicKey
 
 NOW = NOW_S * 1000
@@ -50,6 +50,7 @@ class Made:
         fill(data, calls=20)
         config = load_config(None, data=data, environ={})
         database = Database(database_url("", data))
+        lay_out(Path(database.place))
         database.open()
         station = Station(database, data)
         cases = Cases(database, TYPES, CALENDAR, "node1", WHOLE)
@@ -62,8 +63,15 @@ class Made:
         self.desk = evidence_desk(config, database, station.orders, cases, index, stories, station.lists)
         self.key: PublicKey = trail_key(data, "node1").public
         self.pack = self.desk.of_order(self.order, PURPOSE, MAKER, NOW + 1000)
-        self.by_case = self.desk.of_case(self.case, PURPOSE, MAKER, NOW + 2000)
-        self.by_number = self.desk.of_number(BUSY, NOW - 3_600_000, NOW, PURPOSE, MAKER, NOW + 3000)
+        # One pack has real papers; of the others what they tell is looked at, and setting them costs seconds.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("hutong.orders.evidence.paper.pdf_of", str.encode)
+            self.by_case = self.desk.of_case(self.case, PURPOSE, MAKER, NOW + 2000)
+            self.by_number = self.desk.of_number(BUSY, NOW - 3_600_000, NOW + 9_000_000, PURPOSE, MAKER, NOW + 3000)
+            elsewhere = station.desk.request(wish(target="13900009999", case="other-1"), CHEN, NOW).order
+            self.elsewhere = self.desk.of_order(elsewhere, PURPOSE, MAKER, NOW + 4000)
+            with pytest.raises(OrderRefused, match="period"):
+                self.desk.of_number(BUSY, NOW + 5000, NOW + 9000, PURPOSE, MAKER, NOW + 4000)
         self.trail = [msgspec.to_builtins(it) for it in Trail(database).page(TrailQuery(deed="evidence"))]
         with pytest.raises(OrderRefused, match="permission"):
             self.desk.of_order(self.order, PURPOSE, LI, NOW)
@@ -132,7 +140,9 @@ def test_packs_of_a_case_and_of_a_number_have_its_calls_and_orders(made: Made) -
         manifest = verify_pack(io.BytesIO(pack), [made.key])
         assert manifest.counts["orders"] == 1
         assert manifest.counts["calls"] > 0
-    assert [it["purpose"] for it in made.trail] == [PURPOSE] * 3
+    assert [it["purpose"] for it in made.trail] == [PURPOSE] * 4
+    elsewhere = verify_pack(io.BytesIO(made.elsewhere), [made.key])
+    assert (elsewhere.counts["orders"], elsewhere.counts["cases"]) == (1, 0)
     assert not [it for it in made.trail if BUSY in str(it)]
 
 

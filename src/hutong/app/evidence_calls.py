@@ -73,7 +73,7 @@ class CallEvidence:
     def _call(self, verdict: Verdict, rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
         story = self._verdicts.explain(verdict)
         said: dict[str, Any] = msgspec.to_builtins(told(story, earlier=[], outcome=self._verdicts.outcome_of(verdict)))
-        said["time"] = rfc3339_ms(verdict.time_ms)
+        said["time"], said["time_ms"] = rfc3339_ms(verdict.time_ms), verdict.time_ms
         said["rule"] = next((f"{it.id}@{it.version}" for it in story.fired if it.decided), "")
         said.pop("earlier")
         ruleset = self._ruleset(verdict.ruleset)

@@ -49,3 +49,13 @@ def bases() -> dict[str, Basis]:
             f"The legal bases cannot be read: {error}.", where=str(FILE), fix="Install Hutong again."
         ) from error
     return {it.id: it for it in found}
+
+
+def bases_table() -> str:
+    """The bases as Markdown for docs/orders.md."""
+    lines = ["| id | | | kinds | needs words |", "|---|---|---|---|:-:|"]
+    lines += [
+        f"| `{it.id}` | {it.zh} | {it.en} | {', '.join(it.kinds)} | {'●' if it.needs_text else ''} |"
+        for it in bases().values()
+    ]
+    return "\n".join(lines) + "\n"

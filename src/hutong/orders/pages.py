@@ -215,7 +215,7 @@ class Pages:
         except OrderRefused as refused:
             return self.one(request, of, trouble=self.refusal(request, refused), status=_REFUSED)
         except HutongError as error:
-            return self.one(request, of, trouble=str(error), status=_REFUSED)
+            return self.one(request, of, trouble=masked(str(error)), status=_REFUSED)
         return packed(made, of)
 
     def packs(self, request: AnyRequest, form: dict[str, str], trouble: str = "") -> Response[str]:
@@ -229,12 +229,12 @@ class Pages:
         purpose, actor, now_ms = form.get("purpose", ""), actor_of(request), self.console.now_ms()
         case, number = form.get("case", "").strip()[:100], form.get("number", "").strip()[:64]
         if bool(case) == bool(number):
-            return self.packs(request, form, self.console.say(request, "orders.refused.field", where="case"))
+            return self.packs(request, form, self.refusal(request, OrderRefused("field", "Name one.", where="case")))
         try:
             if case:
                 return packed(self.evidence().of_case(case, purpose, actor, now_ms), case)
             since_ms, until_ms = (
-                _moment(form.get(name, ""), self.console.zone(request)) for name in ("since", "until")
+                _moment(form.get(name, ""), self.console.zone(request), name) for name in ("since", "until")
             )
             made = self.evidence().of_number(number, since_ms, until_ms or now_ms, purpose, actor, now_ms)
             return packed(made, "number")
@@ -275,7 +275,7 @@ class Pages:
         return see_other(f"/orders/{answer.order}?done=requested")
 
     def _wish(self, request: AnyRequest, values: dict[str, str]) -> Wish:
-        begins_ms = _moment(values["begins"], self.console.zone(request))
+        begins_ms = _moment(values["begins"], self.console.zone(request), "begins_ms")
         said = {name: values[name] for name in ("kind", "target", "role", "agency", "document", "reason", "case")}
         numbers = {"term_s": _whole(values["days"]) * _DAY_S, "per_hour": _whole(values["per_hour"])}
         more = {"basis": [values["basis"]] if values["basis"] else [], "basis_text": values["basis_text"]}
@@ -292,18 +292,18 @@ def _told(event: OrderEvent, *, whole: bool) -> OrderEvent:
     return msgspec.structs.replace(event, said=said)
 
 
-def _moment(text: str, zone: ZoneInfo) -> int:
+def _moment(text: str, zone: ZoneInfo, where: str) -> int:
     """Ms since 1970 of a field's time in a zone; 0 where it is empty.
 
     Raises:
-        OrderRefused: it is none.
+        OrderRefused: it is none; `where` names the field.
     """
     if not text:
         return 0
     try:
         return max(round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000), 1)
     except (ValueError, OverflowError):
-        raise OrderRefused("begins", "This is no time.", where="begins_ms") from None
+        raise OrderRefused("field", "This is no time.", where=where) from None
 
 
 def packed(made: bytes, name: str) -> Response[bytes]:

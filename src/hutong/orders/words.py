@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 #: Digits of a prefix that point to nobody: country, area and exchange.
 _OPEN_DIGITS: Final = 7
+#: What forms call the fields that a refusal names.
+_FIELDS: Final = {
+    name: f"orders.field.{name}"
+    for name in ("kind", "target", "role", "per_hour", "agency", "document", "basis", "basis_text", "reason", "case")
+} | {
+    "begins_ms": "orders.field.begins",
+    "term_s": "orders.field.days",
+    "since": "orders.since",
+    "until": "orders.until",
+    "number": "evidence_pack.kind.number",
+    "purpose": "orders.pack_purpose",
+}
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -69,4 +81,6 @@ def refusal(refused: OrderRefused, say: Callable[..., Any]) -> str:
     Args:
         say: a text by its key, as `Console.say` for a request.
     """
-    return str(say(f"orders.refused.{refused.reason.replace('-', '_')}", where=masked(refused.where)))
+    field = _FIELDS.get(refused.where)
+    where = str(say(field)) if field else masked(refused.where)
+    return str(say(f"orders.refused.{refused.reason.replace('-', '_')}", where=where))
