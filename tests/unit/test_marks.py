@@ -153,6 +153,39 @@ def _read(folder: Path) -> MarkFile:
     return file
 
 
+def test_records_of_before_are_followed_and_a_table_that_is_made_anew_is_shown_whole(
+    tmp_path: Path, database: Database
+) -> None:
+    store, file = Marks(database, tmp_path / "marks"), MarkFile(tmp_path / "marks")
+    with database.write() as connection:
+        for key in range(1, 2001):
+            store.add(connection, report(key, "a", NOW))
+    store.publish(NOW)
+    file.refresh()
+    shown: list[int] = []
+    put_in = store._writer.put  # noqa: SLF001  # what others see while it is written
+
+    def seen(key: int, known: Known) -> None:
+        put_in(key, known)
+        file.refresh()
+        shown.append(find_row(file.rows, 2000))
+
+    store._writer.put = seen  # type: ignore[method-assign]  # noqa: SLF001  # as above
+    store.publish(NOW + DAY)
+    assert len(shown) == 2000
+    assert min(shown) >= 0
+    before = Database(database_url("", tmp_path / "before"))
+    before.open()
+    again = Marks(before, tmp_path / "marks")
+    with before.write() as connection:
+        again.add(connection, report(KEY, "b", NOW + DAY))
+    again.publish(NOW + DAY + 1000)
+    before.close()
+    file.refresh()
+    assert find_row(file.rows, KEY) >= 0
+    assert find_row(file.rows, 1) < 0
+
+
 def test_a_node_takes_up_marks_and_says_which_are_in_force(data_folder: Path, database: Database) -> None:
     clock = ManualClock(NOON_NS)
     node = Node(node_settings(data_folder), clock, Reporter("test", clock=clock).log)

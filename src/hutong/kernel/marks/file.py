@@ -133,6 +133,11 @@ class Writer:
         """Up to this change everything is in the table for good."""
         return int(self._head[_FLOOR])
 
+    @property
+    def version(self) -> int:
+        """The last change that the table shows."""
+        return int(self._head[_VERSION])
+
     @contextmanager
     def held(self) -> Iterator[Writer]:
         """The table as it is now, and nobody else's until the block ends.
@@ -179,6 +184,7 @@ class Writer:
 
     def begin_anew(self) -> None:
         """Write to an empty table that nobody sees yet."""
+        self.is_new = True
         self._head, self._rows = np.zeros(_HEAD_WORDS, dtype=np.int64), rows_for(0)
         self._head[_MAGIC_AT], self._head[_BOOT] = _MAGIC, _boot()
 

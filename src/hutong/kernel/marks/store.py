@@ -40,6 +40,7 @@ _OPEN_MS: Final = 70_000
 #: Changes are kept for a day; a table that was last brought up earlier is made anew.
 _KEPT_MS: Final = _DAY_MS
 _AT_ONCE: Final = 500
+_LAST: Final = sa.select(sa.func.max(mark_changes.c.id))
 _CHANGE: Final = sa.insert(mark_changes).returning(mark_changes.c.id)
 
 
@@ -121,6 +122,10 @@ class Marks:
                 return self._publish_anew(now_ms)
             start = max(table.floor, self._upto)
             with self._database.read() as connection:
+                last = connection.scalar(_LAST)
+                if last is not None and last < table.version:
+                    # The records are those of before, brought back from a backup: their next changes have old numbers.
+                    return self._publish_anew(now_ms)
                 later = sa.select(mark_changes.c.id, mark_changes.c.key).where(mark_changes.c.id > start)
                 changes = connection.execute(later).all()
                 unseen = [change for change in changes if change.id not in self._seen]
@@ -140,7 +145,7 @@ class Marks:
         self._writer.begin_anew()
         done = 0
         with self._database.read() as connection:
-            last = connection.scalar(sa.select(sa.func.max(mark_changes.c.id))) or 0
+            last = connection.scalar(_LAST) or 0
             query = sa.select(marks.c.key).where(_standing(now_ms)).distinct().order_by(marks.c.key)
             for part in _parts(list(connection.scalars(query))):
                 self._write(connection, part, now_ms)
