@@ -249,7 +249,7 @@ def taken_in(it: Reports, encoding: str) -> None:
         "传真,1,,,,,",
         "太短,1",
         "",
-        f"网站,,http://bank.example/x,,2026/03/01,,{VICTIMS[1]}",
+        f"网站,,http://bank.example/x,,2026/3/1 9:05,,{VICTIMS[1]}",
     )
     content = "\n".join(rows).encode(encoding)
     done = take_in(it, content, "gd", ZoneInfo("Asia/Shanghai"), lambda: MONDAY)

@@ -134,7 +134,9 @@ def test_times_are_read_in_the_viewers_zone() -> None:
     assert stamp(None, ZoneInfo("UTC")) == ""
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+8613900000000", "-2", "@SUM(A1)", "\tx", "\rx", "=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+8613900000000", "-2", "@SUM(A1)", "\tx", "\rx", "\n=1", "\uff1d1+1", "=cmd|' /C calc'!A0"]
+)
 def test_formulas_are_harmless(cell: str) -> None:
     assert harmless(cell) == f"'{cell}"
 

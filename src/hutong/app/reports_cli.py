@@ -106,10 +106,10 @@ def add(  # noqa: PLR0913  # a report's own parts, one option each
             taken = desk.reports.take(told, origin, now_ms)
             if not taken.again:
                 desk.trail.record(desk.who, "local", "reports.take", taken.id, now_ms=now_ms)
-        desk.reports.publish(now_ms)
         _say(f"受理编号 receipt: {show_receipt(taken.receipt)}")
         if taken.case:
             _say(f"案件 case: {taken.case}")
+        desk.reports.publish(now_ms)
 
 
 @app.command
@@ -172,13 +172,13 @@ def import_(
         done = take_in(desk.reports, file.read_bytes(), desk.who, desk.zone, desk.now_ms)
         said = {"taken": done.taken, "again": done.again, "refused": len(done.errors)}
         desk.trail.record(desk.who, "local", "reports.import", file.name, after=said, now_ms=desk.now_ms())
-        desk.reports.publish(desk.now_ms())
         if json:
             _say(msgspec.json.encode(done).decode())
         else:
             for error in done.errors:
                 sys.stderr.write(f"{file}:{error.row}: {error.column}: {error.what}\n")
             _say(f"{done.taken} 受理 taken, {done.again} 重复 again, {len(done.errors)} 有误 refused ({done.encoding})")
+        desk.reports.publish(desk.now_ms())
         return _SOME_WRONG if done.errors else 0
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: What a cell begins with that is calculated, in letters of full width too (OWASP, CSV Injection).
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: In this order: what is UTF-8 is hardly ever GB 18030 by chance.
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
 

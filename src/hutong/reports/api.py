@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 from litestar import get, post
 from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 
+from hutong.kernel.errors import HutongError
 from hutong.kernel.reporter import masked
 from hutong.kernel.web.api.desk import AnyRequest, Desk, answered, operation, read_ms, refused
 from hutong.kernel.web.api.document import Section, structs_of
@@ -73,7 +75,9 @@ class ReportsDesk:
                 self._trail.record(origin.taker, address, "reports.take", taken.id, now_ms=now_ms)
         if not taken.again:
             self._metrics.add(TAKEN, kind=told.kind, source=origin.source)
-        it.publish(now_ms)
+        # It is kept, whatever fails now: `work` brings the mark within a second.
+        with suppress(HutongError, OSError):
+            it.publish(now_ms)
         return ReportTaken(taken.id, taken.receipt, taken.matter, taken.reporters, taken.joined, taken.case)
 
     def told(self, found: tuple[Report, Matter], *, text: bool = False) -> ReportTold:

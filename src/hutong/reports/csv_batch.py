@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,8 @@ COLUMNS: Final = {
 }
 _KINDS: Final = {"电话": "call", "来电": "call", "短信": "message", "网址": "web", "网站": "web"}
 _FEN: Final = 100
+#: Days, months and hours of one digit, as spreadsheets write them: 2026-3-1 9:05.
+_SHORT: Final = re.compile(r"(?<=\d)(?P<before>[- ])(?P<digit>\d)(?=[-: ]|$)")
 
 
 class RowError(msgspec.Struct, frozen=True):
@@ -160,7 +163,7 @@ def read_time(text: str, zone: ZoneInfo) -> int:
     if not text.strip():
         return 0
     try:
-        moment = datetime.fromisoformat(text.strip().replace("/", "-"))
+        moment = datetime.fromisoformat(_SHORT.sub(r"\g<before>0\g<digit>", text.strip().replace("/", "-")))
         return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise ReportError("time", "The time is not one such as 2026-03-01 10:20.", where="time") from None
