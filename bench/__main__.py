@@ -16,12 +16,16 @@ from bench import (
     alert_table,
     alerts,
     audit,
+    bulletins,
+    case_pages,
     cases,
     http_calls,
     kafka,
     mirror,
+    orders,
     pages,
     replay,
+    reports,
     speed,
     start,
     tables,
@@ -47,7 +51,11 @@ SECTIONS = (
     "kafka",
     "replay",
     "cases",
+    "case-pages",
     "audit",
+    "reports",
+    "orders",
+    "bulletins",
     "start",
 )
 ROUNDS = 5
@@ -108,14 +116,22 @@ def _in_records(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]
     """What is kept in SQL."""
     if "cases" in chosen:
         yield "cases", cases.cases_table(folder)
+    if "case-pages" in chosen:
+        yield "case-pages", case_pages.case_pages_table(folder)
     if "audit" in chosen:
         yield "audit", audit.audit_table(folder)
+    if "reports" in chosen:
+        yield "reports", reports.reports_table(folder)
+    if "bulletins" in chosen:
+        yield "bulletins", bulletins.bulletins_table(folder)
 
 
 def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     """With a node of their own, or two processes of one."""
     if "kafka" in chosen:
         yield "kafka", kafka.kafka_table(folder)
+    if "orders" in chosen:
+        yield "orders", orders.orders_table(folder)
     if "start" in chosen:
         server = Hutong(folder, memory_mb=start.MEMORY_MB, name="full", listed=str(start.LISTED))
         yield "start", start.start_table(start.measure(server, folder))

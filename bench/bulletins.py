@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+CALLS, DAYS, CASES = 10_000_000, 3, 2_000_000
 MONTH: Final = read_period("2026-03")
 ZONE: Final = ZoneInfo("UTC")
 _AT_ONCE: Final = 500_000
+_OPEN_MS: Final = 5 * 86_400_000
 _RULES: Final = ("calls.one-ring", "calls.shared-cost-as-caller", "calls.enterprise-caller-outside-ranges")
 
 
@@ -65,6 +67,18 @@ def measure(database: Database, data: Path, calls: int, days: int, cases: int) -
         for lang in LANGUAGES:
             desk.file(kept.id, lang, form)
         yield f"{form}, s each", f"{(time.perf_counter() - begun) / len(LANGUAGES):.2f}"
+
+
+def bulletins_table(folder: Path, url: str = "", calls: int = CALLS, days: int = DAYS, cases: int = CASES) -> str:
+    """The table of `python -m bench bulletins`, on SQLite unless `url` names another."""
+    data = folder / "bulletins"
+    data.mkdir()
+    database = Database(database_url(url, data))
+    database.open()
+    try:
+        return table(["what", "PostgreSQL" if url else "SQLite"], list(measure(database, data, calls, days, cases)))
+    finally:
+        database.close()
 
 
 def write_archive(data: Path, calls: int, days: list[date]) -> None:
@@ -131,28 +145,27 @@ def _events(database: Database, cases: int) -> None:
                     for place, open_ in told
                 ],
             )
-            event = {"seq": 1, "who": "x", "action": "find", "said": "{}", "changes": "{}"}
-            connection.execute(
-                sa.insert(tables.case_events), [event | {"case": f"b-{it}", "time_ms": at[it]} for it in some]
-            )
+            event = {"who": "x", "said": "{}"}
+            found = {"seq": 1, "action": "find", "changes": "{}"}
+            closed = {"seq": 2, "action": "close", "changes": '{"state":"closed"}'}
+            ends = [closed | {"case": f"b-{it}", "time_ms": at[it] + _OPEN_MS} for it, open_ in told if not open_]
+            begins = [found | {"case": f"b-{it}", "time_ms": at[it]} for it in some]
+            connection.execute(sa.insert(tables.case_events), [event | it for it in begins + ends])
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.bulletins", description=__doc__)
-    parser.add_argument("--calls", type=int, default=10_000_000)
-    parser.add_argument("--days", type=int, default=3)
-    parser.add_argument("--cases", type=int, default=2_000_000)
+    parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--cases", type=int, default=CASES)
     parser.add_argument("--url", default="")
     parser.add_argument("--folder", default=None)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-        database = Database(database_url(asked.url, Path(folder)))
-        database.open()
-        rows = list(measure(database, Path(folder), asked.calls, asked.days, asked.cases))
-        database.close()
+        text = bulletins_table(Path(folder), asked.url, asked.calls, asked.days, asked.cases)
     print(f"{datetime.now(UTC):%Y-%m-%d}")
-    print(table(["", "SQLite" if not asked.url else "PostgreSQL"], rows))
+    print(text)
 
 
 if __name__ == "__main__":

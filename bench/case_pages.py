@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from hutong.kernel.cases.model import Case
 
 
+ROUNDS = 40
+
+
 class Node(NamedTuple):
     """What `Serve` needs to know of a node."""
 
@@ -138,12 +141,19 @@ def measure(folder: Path, *, opened: int, closed: int, rounds: int) -> str:
     return f"{table(('page, ms', 'first', 'median', 'p95', 'max', f'p95 ≤ {MOST_MS}'), rows)}\n\n{load}"
 
 
+def case_pages_table(folder: Path) -> str:
+    """The table of `python -m bench case-pages`."""
+    place = folder / "case-pages"
+    place.mkdir()
+    return measure(place, opened=made.OPENED, closed=made.CLOSED, rounds=ROUNDS)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--open", type=int, default=100_000)
-    parser.add_argument("--closed", type=int, default=2_000_000)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--open", type=int, default=made.OPENED)
+    parser.add_argument("--closed", type=int, default=made.CLOSED)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--folder", type=Path, default=None)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hutong-bench-", dir=asked.folder) as name:

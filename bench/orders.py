@@ -98,6 +98,16 @@ def _since(began: float) -> float:
     return time.perf_counter() - began
 
 
+def orders_table(folder: Path, orders: int = ORDERS, standing: int = STANDING) -> str:
+    """The table of `python -m bench orders`."""
+    server = Hutong(folder, memory_mb=_MEMORY_MB, name="orders")
+    server.start()
+    try:
+        return table(("what", "figure"), list(measure(server.data, orders, standing)))
+    finally:
+        server.stop()
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="bench.orders", description=__doc__)
@@ -105,13 +115,7 @@ def main() -> None:
     parser.add_argument("--standing", type=int, default=STANDING, help="in force before")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hutong-bench-") as name:
-        server = Hutong(Path(name), memory_mb=_MEMORY_MB)
-        server.start()
-        try:
-            rows = list(measure(server.data, arguments.orders, arguments.standing))
-        finally:
-            server.stop()
-    print(table(("what", "figure"), rows))
+        print(orders_table(Path(name), arguments.orders, arguments.standing))
 
 
 if __name__ == "__main__":

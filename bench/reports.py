@@ -30,6 +30,7 @@ from hutong.reports.opening import Opening
 from hutong.reports.pseudonyms import Pseudonyms
 from hutong.reports.store import Parts, Reports
 
+REPORTS, NUMBERS = 2_000, 400
 NOW = 1_772_416_800_000  # 2026-03-02T10:00:00+08:00
 
 
@@ -65,22 +66,28 @@ def _of(seconds: list[float]) -> str:
     return f"{parts[49] * 1000:.1f} / {parts[98] * 1000:.1f} ms"
 
 
+def reports_table(folder: Path, url: str = "", count: int = REPORTS, numbers: int = NUMBERS) -> str:
+    """The table of `python -m bench reports`, on SQLite unless `url` names another."""
+    data = folder / "reports"
+    data.mkdir()
+    database = Database(database_url(url, data))
+    database.open()
+    try:
+        return table(("reports", "measured"), measure(database, data, count, numbers))
+    finally:
+        database.close()
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--reports", type=int, default=2000)
-    parser.add_argument("--numbers", type=int, default=400)
+    parser.add_argument("--reports", type=int, default=REPORTS)
+    parser.add_argument("--numbers", type=int, default=NUMBERS)
     parser.add_argument("--url", default="")
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-        database = Database(database_url(asked.url, Path(folder)))
-        database.open()
-        try:
-            rows = measure(database, Path(folder), asked.reports, asked.numbers)
-        finally:
-            database.close()
-    print(table(("reports", "measured"), rows))
+        print(reports_table(Path(folder), asked.url, asked.reports, asked.numbers))
 
 
 if __name__ == "__main__":
