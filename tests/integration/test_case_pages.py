@@ -111,13 +111,29 @@ def test_numbers_are_masked_everywhere_until_a_purpose_is_on_the_trail(site: Cas
 def test_a_number_is_looked_for_without_standing_in_an_address(site: CaseSite) -> None:
     of = site.found()
     operator = site.browser()
-    reply = sent(operator, "/cases/search", {"q": f"+86 {NUMBER}"})
-    place = reply.headers["location"]
-    assert NUMBER not in place
-    assert f"/cases/{of}" in operator.get(place).text
+    parted = f"{NUMBER[:3]}.{NUMBER[3:7]}.{NUMBER[7:]}"
+    for written in (f"+86 {NUMBER}", f"{NUMBER} 转租", parted, f"电话\uff1a{NUMBER}"):
+        place = sent(operator, "/cases/search", {"q": written}).headers["location"]
+        assert NUMBER[3:7] not in place
+        assert f"/cases/{of}" in operator.get(place).text
+    assert "text=JB2026112200001" in sent(operator, "/cases/search", {"q": "JB2026112200001"}).headers["location"]
     assert "/cases/" + of in sent(operator, "/cases/search", {"q": of}).headers["location"]
     assert f"/cases/{of}" in operator.get("/cases?state=any&text=Number").text
     assert f"/cases/{of}" not in operator.get("/cases?number=aaaaaaaaaaaaaaaaaaaaaaaaaa").text
+
+
+def test_an_amendment_that_is_sent_twice_is_one(site: CaseSite) -> None:
+    of = site.found()
+    site.do(of, "assign", unit="North")
+    operator = site.browser()
+    hidden = fields_of(operator.get(f"/cases/{of}"), "amend")
+    said = {**hidden, "reason": "the bank said so", "field_number": NUMBER, "field_operator": "South"}
+    for _ in range(2):
+        assert sent(operator, f"/cases/{of}/amend", said).headers["location"] == f"/cases/{of}?done=amend"
+    assert [(it.action, it.said.get("fields")) for it in site.cases.events(of)][2:] == [
+        ("amend", {"operator": "South"})
+    ]
+    assert sent(operator, f"/cases/{of}/amend", {**said, "version": "9" * 5000}).status_code == 409
 
 
 def test_whoever_was_slower_sees_what_changed_and_keeps_what_they_typed(site: CaseSite) -> None:

@@ -28,11 +28,12 @@ from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
     from litestar.handlers import HTTPRouteHandler
 
-    from hutong.kernel.cases.model import Value
+    from hutong.kernel.cases.model import CaseEvent, Value
     from hutong.kernel.cases.types import CaseType
 
 _FORM_AROUND: Final = 65_536  # bytes of a form besides its file
@@ -101,12 +102,20 @@ def _parts(text: str) -> list[Part]:
     return [Part(title.strip(), unit=unit.strip()) for title, _, unit in lines]
 
 
-def _changed(case: Case, request: Request) -> Request:
-    """An amendment holds only what is not so already."""
+def _changed(events: Sequence[CaseEvent], version: int, request: Request) -> Request:
+    """An amendment holds only what was not so already in the version that was seen: sent twice, it is the same."""
     if request.action != "amend":
         return request
-    fields = {name: value for name, value in request.fields.items() if case.fields.get(name, "") != value}
+    seen = [it.changes["fields"] for it in events if it.seq <= version and "fields" in it.changes]
+    was = seen[-1] if seen else {}
+    fields = {name: value for name, value in request.fields.items() if was.get(name, "") != value}
     return Request("amend", request.reason, fields=fields)
+
+
+def _version(form: FormMultiDict) -> int:
+    """The version that the form's sender saw; 0 where it does not say."""
+    seen = text_of(form, "version")
+    return int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0  # noqa: PLR2004  # a count
 
 
 def _do(desk: CaseDesk, request: AnyRequest, case: Case, action: Action, form: FormMultiDict) -> None:
@@ -116,9 +125,9 @@ def _do(desk: CaseDesk, request: AnyRequest, case: Case, action: Action, form: F
         CaseRefused: says why.
     """
     kind, actor, now_ms = desk.cases.types[case.type], actor_of(request.user), desk.console.now_ms()
-    seen, key = text_of(form, "version"), own_key(request, form)
-    version = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0  # noqa: PLR2004  # a count
-    if not version:
+    seen, key = _version(form), own_key(request, form)
+    version = seen
+    if not seen:
         raise CaseRefused("changed-meanwhile", "The form does not say which version was seen.")
     cases, fresh, file = desk.seen(request), "", form.get("file")
     if isinstance(file, UploadFile) and file.filename and action in {*PROVEN, "attach"}:
@@ -127,7 +136,7 @@ def _do(desk: CaseDesk, request: AnyRequest, case: Case, action: Action, form: F
     if fresh and action != "attach":
         attached = Request("attach", attachment=fresh)
         version = cases.do(case.id, attached, actor, now_ms, version=version, key=f"{key}:file").version
-    cases.do(case.id, _changed(case, asked), actor, now_ms, version=version, key=key)
+    cases.do(case.id, _changed(cases.events(case.id), seen, asked), actor, now_ms, version=version, key=key)
 
 
 def _sent(desk: CaseDesk, request: AnyRequest, of: str, action: Action, form: FormMultiDict) -> Response[Any]:
@@ -137,13 +146,12 @@ def _sent(desk: CaseDesk, request: AnyRequest, of: str, action: Action, form: Fo
     try:
         _do(desk, request, case, action, form)
     except CaseRefused as refused:
-        seen = text_of(form, "version")
         typed = {name: [it for it in form.getall(name) if isinstance(it, str)] for name in form}
         tried = Try(
             action,
             typed,
             spoken(desk, request, refused),
-            seen=int(seen) if refused.reason == "changed-meanwhile" and seen.isdecimal() else 0,
+            seen=_version(form) if refused.reason == "changed-meanwhile" else 0,
             status=_STATUS.get(refused.reason, _UNFIT),
         )
         return show(desk, request, desk.case(request, of), tried)

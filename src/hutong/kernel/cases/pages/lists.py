@@ -5,6 +5,8 @@ A number that is looked for goes in a form's body and then by its reference, so 
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
 _CHINA: Final = "86"
+#: What may be a telephone number, as people write it; beside a letter digits are part of an id.
+_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[+(]{0,2}[0-9][0-9 ()./-]*[0-9](?![0-9A-Za-z])")
 _AT_ONCE: Final = 500
 _MOST_PICKED: Final = 200
 #: What may be done with many: what needs no proof of each one's own.
@@ -154,15 +158,17 @@ def _search(desk: CaseDesk, request: AnyRequest, text: str) -> Response[str]:
     text = text.strip()[:200]
     if not text:
         return see_other("/cases")
-    bare = text.replace(" ", "").replace("-", "").removeprefix("+")
-    if bare.isascii() and bare.isdigit():
-        number = desk.numbering.read(text)
-        if number.digits:
-            return see_other(f"/cases?{urlencode({'state': 'any', 'number': desk.refs.ref(number.key)})}")
     try:
         return see_other(f"/cases/{desk.seen(request).case(text).id}")
     except CaseRefused:
-        return see_other(f"/cases?{urlencode({'state': 'any', 'text': text})}")
+        pass
+    within = _NUMBER.search(unicodedata.normalize("NFKC", text))
+    # Words around a number would take it into the address.
+    if within is not None and (within[0] == within.string or masked(within[0]) != within[0]):
+        number = desk.numbering.read(re.sub(r"[^0-9+]", "", within[0]))
+        if number.digits:
+            return see_other(f"/cases?{urlencode({'state': 'any', 'number': desk.refs.ref(number.key)})}")
+    return see_other(f"/cases?{urlencode({'state': 'any', 'text': text})}")
 
 
 def _export(desk: CaseDesk, request: AnyRequest) -> Stream:

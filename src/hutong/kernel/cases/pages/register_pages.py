@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -167,8 +168,9 @@ def _keep(desk: CaseDesk, request: AnyRequest, of: str, token: str, content: byt
     desk.imports.mkdir(mode=0o700, parents=True, exist_ok=True)
     old_s = desk.console.now_ms() / 1000 - _KEPT_S
     for it in desk.imports.glob("*.csv"):
-        if it.stat().st_mtime < old_s:
-            it.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another has just taken it in
+            if it.stat().st_mtime < old_s:
+                it.unlink()
     file = _file(desk, request, of, token)
     file.touch(mode=0o600)
     file.write_bytes(content)
@@ -219,7 +221,7 @@ def routes(desk: CaseDesk) -> list[HTTPRouteHandler]:
         demand(request.user, "cases.read")
         return _export(desk, request, _register(desk, request, register), whole=False)
 
-    @post("/registers/{register:str}/export", status_code=200, sync_to_thread=True, opt=requires("numbers.unmask"))
+    @post("/registers/{register:str}/export", status_code=200, sync_to_thread=True, opt=requires("cases.unmask"))
     def whole(request: AnyRequest, register: FromPath[str], data: Form) -> Response[Any]:
         demand(request.user, "tables.export")
         found, said = _register(desk, request, register), read_form(data)

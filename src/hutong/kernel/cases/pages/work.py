@@ -84,7 +84,7 @@ def _mine(desk: CaseDesk, request: AnyRequest) -> Response[str]:
         mine=desk.cards(request, mine),
         count=count,
         counted=COUNTED,
-        late=sum(1 for case in mine if 0 < case.next_due_ms < now_ms),
+        late=cases.late(now_ms, "owner", me),
         second=desk.cards(request, second[:_WAITING]),
         seconds=len(second),
         verify=desk.cards(request, verify),
