@@ -11,6 +11,7 @@ import pytest
 from hutong.app import cli
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.app.cases_work import CaseWork, open_cases, ports_of
+from hutong.app.checks import is_mail
 from hutong.app.config import Config, NodeConfig, check_config
 from hutong.kernel.cases.errors import CaseError
 from hutong.kernel.cases.types import SHIPPED
@@ -142,6 +143,8 @@ def test_the_settings_name_the_ports() -> None:
     bare = list(check_config(Config(cases=CasesConfig(**login, smtp_tls=False))))
     assert [problem.place for problem in bare] == [("cases", "smtp_user"), ("cases", "smtp_password")]
     assert "letmein" not in str(bare)
+    assert is_mail("li.wei+duty@mail.example.cn")
+    assert not any(is_mail(text) for text in ('"a@b', "x(y@z.cn", "a@[b", "010-12345678", "a@b@c", "a@b,c@d"))
 
 
 def test_a_case_is_split_and_its_risk_accepted_for_a_term(capsys: pytest.CaptureFixture[str], data: Path) -> None:

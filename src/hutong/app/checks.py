@@ -82,7 +82,7 @@ def recipient(text: str) -> None:
 
 def is_mail(text: str) -> bool:
     """Whether a letter can be sent there."""
-    return re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", text) is not None
+    return re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)*", text) is not None
 
 
 def mail(text: str) -> None:

@@ -76,11 +76,11 @@ def list_(
             sys.stdout.write(msgspec.json.encode(account).decode() + "\n")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("账号 name", "姓名 person", "角色 role", "状态 state", "最近登录 signed in"):
+    for heading in ("账号 name", "姓名 person", "角色 role", "协作单位 agency", "状态 state", "最近登录 signed in"):
         table.add_column(heading)
     for account in accounts:
         signed_in = "" if account.signed_in_ms is None else rfc3339(account.signed_in_ms * _NS_IN_MS)[:19] + "Z"
-        table.add_row(account.name, account.title, _role(account.role), _state(account), signed_in)
+        table.add_row(account.name, account.title, _role(account.role), account.agency, _state(account), signed_in)
     _print(table)
 
 
