@@ -321,7 +321,6 @@ def test_a_webhook_gets_signed_bodies_and_tells_repetitions_by_their_key(kept: K
         it = courier(kept, sink, notes)
         assert it.run(0) == 0
         assert it.run(FIRST_WAIT) == 2
-        sink.close()
         server.shutdown()
     assert notes == ["failed", "delivered", "refused"]
     assert [headers["Idempotency-Key"] for headers, _ in _Receiver.seen] == ["node1-1", "node1-1", "node1-2"]
@@ -339,7 +338,6 @@ def test_a_webhook_that_nobody_answers_is_tried_again(kept: Kept) -> None:
         port = server.server_port
     sink = WebhookSink(f"http://127.0.0.1:{port}/", "s", ManualClock())
     assert courier(kept, sink).run(0) == 0
-    sink.close()
 
 
 def test_the_place_of_a_sink_survives_and_is_never_half_written(kept: Kept) -> None:

@@ -143,6 +143,22 @@ def test_victims_reach_the_desk_once_and_what_came_of_them_is_counted(
     again._database.close()  # noqa: SLF001
 
 
+def test_what_nobody_foresaw_does_not_end_the_thread(tmp_path: Path) -> None:
+    class Odd(HandoffWork):
+        looks = 0
+
+        def look(self, now_ms: int) -> int:
+            self.looks += 1
+            if self.looks == 1:
+                raise KeyError(now_ms)
+            self._over.set()
+            return 0
+
+    work = Odd(Config(node=NodeConfig(data=str(tmp_path))), ManualClock(), Reporter("work", level="error"))
+    work._run()  # noqa: SLF001
+    assert work.looks == 2
+
+
 @pytest.mark.enable_socket
 def test_codes_go_to_the_gateway_signed_and_what_fails_is_told(tmp_path: Path, url: str) -> None:
     letter = Letter("id1", "+8613800138000", "012345", 5, "zh", "验证码 012345")

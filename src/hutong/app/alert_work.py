@@ -59,7 +59,6 @@ class AlertWork:
         self._news: list[threading.Event] = []
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._sinks: list[AlertSink] = []
         self._counted: dict[tuple[str, str], int] = {}
         self._raised: dict[tuple[str, str], int] = {}
         self._told: dict[str, int] = {}
@@ -73,9 +72,8 @@ class AlertWork:
         places = self._config.data / OWN_ALERTS
         places.mkdir(parents=True, exist_ok=True)
         self._table.create()
-        self._sinks = sinks_of(self._config, self._clock)
         self._begin("alert-table", lambda: self._follow(AlertReader(self._config.data)))
-        for sink in self._sinks:
+        for sink in sinks_of(self._config, self._clock):
             news = threading.Event()
             self._news.append(news)
             courier = Courier(self._table, sink, self._config.node.name, places, self._noter(sink.name))
@@ -92,8 +90,6 @@ class AlertWork:
             news.set()
         for thread in self._threads:
             thread.join(_END_S)
-        for sink in self._sinks:
-            sink.close()
 
     def _follow(self, reader: AlertReader) -> None:
         while not self._over.is_set():

@@ -44,7 +44,7 @@ _TELL_EVERY: Final = 60 * _SECOND
 _MINUTE_MS: Final = 60_000
 _VICTIM: Final = "victim"
 _CALLERS: Final = "callee.flagged_callers_1h"
-_TROUBLES = (HutongError, OSError, sqlite3.Error)
+_KNOWN = (HutongError, OSError, sqlite3.Error)
 
 
 def handoffs_of(config: Config, database: Database, cases: Callable[[], Cases], refs: Refs) -> Handoffs:
@@ -99,11 +99,12 @@ class HandoffWork:
         while not self._over.is_set():
             try:
                 self.look(self._clock.wall() // _MS)
-            except _TROUBLES as error:
+            except Exception as error:  # noqa: BLE001  # a thread that ended would hand nobody over any more
                 now = self._clock.monotonic()
                 if now >= self._told:
                     self._told = now + _TELL_EVERY
-                    self._reporter.log.error("hand-offs are held up", trouble=str(error))  # noqa: TRY400  # known troubles
+                    trouble = str(error) if isinstance(error, _KNOWN) else type(error).__name__
+                    self._reporter.log.error("hand-offs are held up", trouble=trouble)  # noqa: TRY400  # as it says
             self._over.wait(_LOOK_S)
 
     def look(self, now_ms: int) -> int:

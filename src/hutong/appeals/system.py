@@ -10,5 +10,11 @@ SYSTEM = System(
     title={"zh": "误拦申诉", "en": "Appeals against blocks"},
     docs="docs/appeals.md",
     commands=("appeals list", "appeals show", "appeals decide", "appeals labels"),
-    metrics=(metrics.APPEALS.name, metrics.APPEALS_LATE.name, metrics.APPEALS_WAITING.name, metrics.CODES.name),
+    metrics=(
+        metrics.APPEALS.name,
+        metrics.APPEALS_LATE.name,
+        metrics.APPEALS_WAITING.name,
+        metrics.CODES.name,
+        metrics.REFUSED.name,
+    ),
 )

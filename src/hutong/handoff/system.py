@@ -10,5 +10,10 @@ SYSTEM = System(
     title={"zh": "劝阻移交", "en": "Hand-off to the dissuasion desk"},
     docs="docs/handoff.md",
     commands=("handoff list",),
-    metrics=(metrics.HANDOFFS.name, metrics.HANDOFF_MONEY.name, metrics.HANDOFFS_TOLD.name),
+    metrics=(
+        metrics.HANDOFFS.name,
+        metrics.HANDOFF_MONEY.name,
+        metrics.HANDOFFS_TOLD.name,
+        metrics.HANDOFFS_WAITING.name,
+    ),
 )

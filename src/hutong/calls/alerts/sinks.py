@@ -101,9 +101,6 @@ class AlertSink(Protocol):
             SinkRefusedError: it never will be.
         """
 
-    def close(self) -> None:
-        """Let go of connections and files."""
-
 
 def told(node: str, row: AlertRow) -> AlertTold:
     """An alert in the form in which others are told of it, with whole numbers."""
@@ -154,9 +151,6 @@ class MemorySink:
             raise self._troubles.pop(0)
         self.got.append(message)
 
-    def close(self) -> None:
-        """Nothing is kept open."""
-
 
 class FileSink:
     """Appends a line of JSON for each message, on disk when `deliver` returns.
@@ -185,9 +179,6 @@ class FileSink:
                 f"the alert cannot be written: {error.strerror}.", where=str(self._path), fix="Free space on this disk."
             ) from error
 
-    def close(self) -> None:
-        """Nothing is kept open."""
-
 
 class WebhookSink:
     """Posts each message to one address.
@@ -213,9 +204,6 @@ class WebhookSink:
             raise SinkRefusedError(f"the webhook answered {status} to {message.id}.", fix="Look into its own log.")
         if not is_taken(status):
             raise SinkError(f"the webhook answered {status}.", fix="Look into its own log.")
-
-    def close(self) -> None:
-        """Nothing is kept open."""
 
 
 class Courier:
