@@ -255,7 +255,7 @@ def taken_in(it: Reports, encoding: str) -> None:
     done = take_in(it, content, "gd", ZoneInfo("Asia/Shanghai"), lambda: MONDAY)
     assert (done.taken, done.again, done.encoding) == (3, 0, encoding)
     assert [(error.row, error.column) for error in done.errors] == [(3, "number"), (5, "time"), (6, "kind"), (7, "")]
-    again = take_in(it, content, "gd", ZoneInfo("Asia/Shanghai"), lambda: MONDAY)
+    again = take_in(it, content, "somebody else", ZoneInfo("Asia/Shanghai"), lambda: MONDAY)
     assert (again.taken, again.again, len(again.errors)) == (0, 3, 4)
     for wrong in (b"\xff\xff\xff", b"number\n1", b"kind,kind\n", b"kind,what\n"):
         with pytest.raises(ReportError):

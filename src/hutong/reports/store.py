@@ -422,7 +422,9 @@ def _is_told(reporters: int) -> bool:
 
 
 def _said(told: Told, origin: Origin) -> bytes:
-    return msgspec.json.encode([told, origin.source, origin.taker], order="sorted")
+    # A file is one file, whoever takes it in.
+    taker = "" if origin.source == "csv" else origin.taker
+    return msgspec.json.encode([told, origin.source, taker], order="sorted")
 
 
 def finding_of(case: Case) -> str:
