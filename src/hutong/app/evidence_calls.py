@@ -8,13 +8,10 @@ import msgspec
 
 from hutong.calls.explain import Verdicts, told
 from hutong.calls.list_targets import written
-from hutong.calls.rule_book import RULESETS
 from hutong.kernel.audit.checkpoints import Checkpoints, trail_key
-from hutong.kernel.errors import RuleError
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.reporter import rfc3339_ms
-from hutong.kernel.rules import load_saved
 from hutong.orders.evidence.gathering import EvidenceDesk
 from hutong.orders.evidence.material import CallMaterial
 
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from hutong.kernel.cases.store import Cases
     from hutong.kernel.lists import Entry, ListStore
     from hutong.kernel.records import Database
-    from hutong.kernel.rules import Ruleset
     from hutong.orders.store import Orders
 
 #: Verdicts of one pack, the newest; one that has more says so.
@@ -46,7 +42,7 @@ class CallEvidence:
     def __init__(
         self, data: Path, index: VerdictIndex, stories: Stories, lists: ListStore, numbering: Numbering
     ) -> None:
-        self._folder, self._index, self._stories = data / RULESETS, index, stories
+        self._index, self._stories = index, stories
         self._lists, self._numbering = lists, numbering
         self._verdicts = Verdicts(data)
 
@@ -76,7 +72,7 @@ class CallEvidence:
         said["time"], said["time_ms"] = rfc3339_ms(verdict.time_ms), verdict.time_ms
         said["rule"] = next((f"{it.id}@{it.version}" for it in story.fired if it.decided), "")
         said.pop("earlier")
-        ruleset = self._ruleset(verdict.ruleset)
+        ruleset = self._verdicts.ruleset(verdict.ruleset)
         for shown, (place, values) in zip(said["rules"], verdict.fired, strict=False):
             if ruleset is not None:
                 rule, names = ruleset.rules[place], ruleset.vocabulary.features
@@ -84,12 +80,6 @@ class CallEvidence:
                 shown["values"] = {names[at].name: value for at, value in zip(features, values, strict=False)}
                 rules.setdefault(f"{rule.id}@{rule.version}", msgspec.to_builtins(rule))
         return said
-
-    def _ruleset(self, digest: str) -> Ruleset | None:
-        try:
-            return load_saved(self._folder, digest)
-        except RuleError:
-            return None
 
     def _entry(self, entry: Entry) -> dict[str, Any]:
         kept: dict[str, Any] = msgspec.to_builtins(entry)

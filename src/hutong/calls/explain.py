@@ -158,7 +158,8 @@ class Verdicts:
                 with suppress(JournalError):
                     yield self.decoded(row.seq, row.body)
 
-    def _ruleset(self, digest: str) -> Ruleset | None:
+    def ruleset(self, digest: str) -> Ruleset | None:
+        """The rules that a verdict was judged by, read and compiled once; None where they were not kept."""
         if digest not in self._rulesets:
             try:
                 self._rulesets[digest] = load_saved(self._data / RULESETS, digest)
@@ -167,12 +168,12 @@ class Verdicts:
         return self._rulesets[digest]
 
     def _reads(self, digest: str, rule: int) -> int:
-        ruleset = self._ruleset(digest)
+        ruleset = self.ruleset(digest)
         return -1 if ruleset is None or rule >= len(ruleset.rules) else len(ruleset.features_of(rule))
 
     def explain(self, verdict: Verdict, *, values: bool = True) -> Story:
         """Put a verdict into words; without `values` rules do not say what fired them: a table has no room for it."""
-        ruleset = self._ruleset(verdict.ruleset)
+        ruleset = self.ruleset(verdict.ruleset)
         tell = self._fired if values else _named
         fired = [] if ruleset is None else [tell(ruleset, verdict, *one) for one in verdict.fired]
         orders = [] if ruleset is None else list(self._orders(ruleset, verdict))
