@@ -202,6 +202,16 @@ def test_what_falls_due_later_today_is_not_late(desk: Desk, database: Database) 
         assert (made.figure("cases.open").now.value, made.figure("cases.late").now.value) == (1, late)
 
 
+def test_an_agency_that_gave_nothing_yet_is_no_fall(desk: Desk, database: Database) -> None:
+    losses = Losses(database, Trail(database))
+    other = row("2026-11-19", "5", "7") | {"agency": "another"}
+    losses.take_in([row("2026-11-20", "12", "34.50"), row("2026-11-19", "20", "100"), other], "zhang", "", END)
+    made = desk.store.get(desk.make(DAY, WHO, END).id)[1]
+    assert made.figure("losses.cases").now == Of(12)
+    assert made.figure("losses.cases").previous == Of(25, full=False)
+    assert made.decline == "unknown"
+
+
 def test_a_period_in_which_the_node_began_is_not_compared_with(desk: Desk, database: Database) -> None:
     with database.write() as connection:
         account = {"name": "a", "created_ms": START - 3_600_000}

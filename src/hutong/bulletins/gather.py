@@ -117,14 +117,18 @@ def decline_of(figures: tuple[Figure, ...]) -> Decline:
     cases, amount = ([it for it in figures if it.id == name] for name in ("losses.cases", "losses.amount"))
     if not cases or not amount:
         return "unknown"
-    pairs = [(of.now.value, of.year.value) for of in (cases[0], amount[0])]
+    pairs = [(of.now.value, _whole(of.year)) for of in (cases[0], amount[0])]
     if any(None in pair for pair in pairs):
-        pairs = [(of.now.value, of.previous.value) for of in (cases[0], amount[0])]
+        pairs = [(of.now.value, _whole(of.previous)) for of in (cases[0], amount[0])]
     if any(None in pair for pair in pairs):
         return "unknown"
     fell = tuple((now or 0) < (then or 0) for now, then in pairs)
     found: dict[tuple[bool, ...], Decline] = {(True, True): "both", (True, False): "cases", (False, True): "amount"}
     return found.get(fell, "neither")
+
+
+def _whole(of: Of) -> int | None:
+    return of.value if of.full else None
 
 
 class _Gathering:
@@ -180,7 +184,10 @@ class _Gathering:
         full = end_ms <= self._wanted.now_ms
         if it.source == "calls":
             full = full and not self.missing(period)
-        elif it.source != "losses":
+        elif it.source == "losses":
+            # Who has not given theirs yet must not look like a fall.
+            full = full and self._givers(period) <= self._givers(self._wanted.period)
+        else:
             full = full and start_ms >= self._wanted.began_ms
         if counts is None:
             return Of(), []
@@ -205,6 +212,10 @@ class _Gathering:
         rows = self._connection.execute(sa.text(it.query), self.asked(it.query, period)).all()
         counts = {(city or "", operator or ""): int(value) for city, operator, value in rows}
         return counts if counts or it.source != "losses" else None
+
+    def _givers(self, period: Period) -> set[str]:
+        chosen = sa.select(_LOSSES.c.agency).where(_LOSSES.c.period == period.key).distinct()
+        return set(self._connection.execute(chosen).scalars())
 
     def _of_system(self, name: str, key: str, start_ms: int, end_ms: int) -> dict[str, _Counts] | None:
         source = self._around.sources.get(name)
