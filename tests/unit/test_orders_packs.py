@@ -108,6 +108,7 @@ def test_a_pack_holds_what_was_judged_and_decided_and_proves_it(made: Made) -> N
     assert len(rows) == manifest.counts["calls"] > 20
     assert all(BUSY in {row["caller"], row["callee"]} for row in rows)
     calls: list[dict[str, Any]] = msgspec.json.decode(files["calls.json"])["calls"]
+    assert {call["outcome"]["answered"] for call in calls if call["outcome"]} == {True, False}
     fired = [rule for call in calls for rule in call["rules"]]
     assert any(rule["values"] for rule in fired)
     assert {f"rules/{rule['id']}@{rule['version']}.json" for rule in fired} <= files.keys()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from hutong.calls.explain import Verdicts, told
 from hutong.calls.list_targets import written
+from hutong.calls.outcomes import decode_outcome
 from hutong.kernel.audit.checkpoints import Checkpoints, trail_key
+from hutong.kernel.errors import JournalError
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.reporter import rfc3339_ms
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.calls.index import VerdictIndex
     from hutong.calls.model import Verdict
+    from hutong.calls.outcomes import Outcome
     from hutong.calls.stories.stories import Stories
     from hutong.kernel.cases.store import Cases
     from hutong.kernel.lists import Entry, ListStore
@@ -68,7 +72,7 @@ class CallEvidence:
 
     def _call(self, verdict: Verdict, rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
         story = self._verdicts.explain(verdict)
-        said: dict[str, Any] = msgspec.to_builtins(told(story, earlier=[], outcome=self._verdicts.outcome_of(verdict)))
+        said: dict[str, Any] = msgspec.to_builtins(told(story, earlier=[], outcome=self._outcome(verdict)))
         said["time"], said["time_ms"] = rfc3339_ms(verdict.time_ms), verdict.time_ms
         said["rule"] = next((f"{it.id}@{it.version}" for it in story.fired if it.decided), "")
         said.pop("earlier")
@@ -80,6 +84,14 @@ class CallEvidence:
                 shown["values"] = {names[at].name: value for at, value in zip(features, values, strict=False)}
                 rules.setdefault(f"{rule.id}@{rule.version}", msgspec.to_builtins(rule))
         return said
+
+    def _outcome(self, verdict: Verdict) -> Outcome | None:
+        """The last word of what became of a call. By the index: the journal would be searched whole for each call."""
+        found = []
+        for row in self._index.read(self._index.outcomes_by_call_id(verdict.call_id)):
+            with suppress(JournalError):
+                found.append(decode_outcome(row.seq, row.body))
+        return max((it for it in found if it.verdict_seq == verdict.seq), key=lambda it: it.seq, default=None)
 
     def _entry(self, entry: Entry) -> dict[str, Any]:
         kept: dict[str, Any] = msgspec.to_builtins(entry)
