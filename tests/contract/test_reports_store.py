@@ -221,6 +221,10 @@ def test_who_and_what_are_forgotten_and_nothing_of_a_number_is_ever_kept(
     old = it.take(call(VICTIMS[0]), page("192.0.2.1", "form"), MONDAY - 200 * DAY)
     kept = it.take(call(VICTIMS[0], OTHER, lost=1), page("192.0.2.1"), MONDAY - 200 * DAY)
     assert parts.cases.case(kept.case).is_open
+    told = Told(kind="message", number="17000000001", text="https://bank.example/a")
+    about = it.take(told, page("192.0.2.1"), MONDAY - 200 * DAY)
+    named = it.take(Told(kind="web", name="bank.example"), API, MONDAY - 100 * DAY)
+    it.open_case(named.matter, CHIEF, MONDAY - 100 * DAY)
     with database.read() as connection:
         rows = [str(tuple(row)) for table in (reports, report_subjects) for row in connection.execute(sa.select(table))]
     assert not any(VICTIMS[0][-8:] in row or "192.0.2.1" in row for row in rows)
@@ -230,6 +234,7 @@ def test_who_and_what_are_forgotten_and_nothing_of_a_number_is_ever_kept(
     assert (report.who, report.place, report.text, matter.subject, matter.key) == ("", "", "", "", 0)
     assert report.forgotten
     assert it.report(kept.receipt)[0].text
+    assert it.report(about.receipt)[0].text  # what is examined is a name in it
     with database.read() as connection:
         assert connection.scalar(sa.select(report_matters.c.reports).where(report_matters.c.id == old.matter)) == 1
 

@@ -356,12 +356,8 @@ class Reports:
 
         Counters stay: they say nothing of anybody. A subject is forgotten with its last report.
         """
-        old = (
-            sa.select(_R.id)
-            .join(_MATTERS, _M.id == _R.matter)
-            .where(_R.forgotten == 0, _R.received_ms < before_ms, _M.state != "open")
-            .limit(limit)
-        )
+        examined = sa.exists().where(_S.report == _R.id, _M.id == _S.matter, _M.state == "open")
+        old = sa.select(_R.id).where(_R.forgotten == 0, _R.received_ms < before_ms, sa.not_(examined)).limit(limit)
         with self._database.write() as connection:
             ids = list(connection.scalars(old))
             gone = {"who": "", "place": "", "text": "", "names": "", "taker": "", "request": None, "digest": ""}
