@@ -76,10 +76,11 @@ def _reading(cases: CaseDesk, desk: Desk) -> list[HTTPRouteHandler]:
     @get(
         "/v1/cases",
         **declared("cases", "listCases", "案件 / List cases", 422),
-        description="缺省为未结案件,先到期者在前;号码已掩码。"
+        description="缺省为未结案件,先到期者在前;`changed=true` 缺省为各状态;号码已掩码。"
         "按号码查询用 POST /v1/cases/search。绑定协作单位的账号和令牌只见其单位的案件。\n\n"
-        "Open ones unless states are named, what is due first stands first; numbers masked. To look for a number use "
-        "POST /v1/cases/search. Accounts and tokens of a partner agency see the cases of its units only.",
+        "Open ones unless states are named, what is due first stands first; with `changed=true` those of every state; "
+        "numbers masked. To look for a number use POST /v1/cases/search. Accounts and tokens of a partner agency see "
+        "the cases of its units only.",
     )
     def page(  # noqa: PLR0913, PLR0917  # a filter each
         request: AnyRequest,
