@@ -221,7 +221,7 @@ def routes(desk: CaseDesk) -> list[HTTPRouteHandler]:
         demand(request.user, "cases.read")
         return _export(desk, request, _register(desk, request, register), whole=False)
 
-    @post("/registers/{register:str}/export", status_code=200, sync_to_thread=True, opt=requires("cases.unmask"))
+    @post("/registers/{register:str}/export", status_code=200, sync_to_thread=True, opt=requires("numbers.unmask"))
     def whole(request: AnyRequest, register: FromPath[str], data: Form) -> Response[Any]:
         demand(request.user, "tables.export")
         found, said = _register(desk, request, register), read_form(data)
