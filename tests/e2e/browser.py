@@ -66,7 +66,7 @@ name = "e2e"
 
 [sip]
 listen = ["udp:127.0.0.1:{sip}"]
-next_hop = "192.0.2.249:5080"
+next_hop = "{next_hop}"
 redress_url = "http://127.0.0.1:{public}/redress"
 
 [calls]
@@ -85,24 +85,38 @@ listen = "127.0.0.1:{port}"
 public_listen = "127.0.0.1:{public}"
 
 {trunks}
+{more}
 """
+_TRUNKS = "\n".join(
+    f'[[trunks]]\nname = "{it.name}"\nkind = "{it.kind}"\nnetworks = {list(it.networks)}\nranges = {list(it.ranges)}\n'
+    for it in TRUNKS
+)
 
 
 class ConsoleNode(Process):
-    """`hutong up` with the sample trunks, a person of each role whose password is `PASSWORD`, and some list entries."""
+    """`hutong up` with a person of each role whose password is `PASSWORD`, and some list entries.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        trunks: tables of the settings; the sample trunks unless given. more: further tables.
+    """
+
+    def __init__(
+        self, folder: Path, *, next_hop: str = "192.0.2.249:5080", trunks: str = _TRUNKS, more: str = ""
+    ) -> None:
         self.sip, self.port, self.public = free_port(), free_port(), free_port()
         self.data = folder / "data"
         self.data.mkdir(mode=0o750)
         config = folder / "hutong.toml"
-        trunks = "\n".join(
-            f'[[trunks]]\nname = "{it.name}"\nkind = "{it.kind}"\nnetworks = {list(it.networks)}\n'
-            f"ranges = {list(it.ranges)}\n"
-            for it in TRUNKS
-        )
         config.write_text(
-            _CONFIG.format(sip=self.sip, mirror=free_port(), port=self.port, public=self.public, trunks=trunks),
+            _CONFIG.format(
+                sip=self.sip,
+                next_hop=next_hop,
+                mirror=free_port(),
+                port=self.port,
+                public=self.public,
+                trunks=trunks,
+                more=more,
+            ),
             encoding="utf-8",
         )
         super().__init__("up", [*HUTONG, "up", "--data", str(self.data), "--config", str(config)], folder)

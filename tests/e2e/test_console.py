@@ -549,7 +549,14 @@ def test_blocked_callers_have_a_public_page(
         assert desk.heading == words
         assert desk.narrow_overflow() == 0
         assert desk.axe() == []
-        for path in ("/appeal", "/report", "/report?kind=call", "/report?kind=message", "/report?kind=web", "/report/receipt"):
+        for path in (
+            "/appeal",
+            "/report",
+            "/report?kind=call",
+            "/report?kind=message",
+            "/report?kind=web",
+            "/report/receipt",
+        ):
             desk.open(path)
             assert desk.heading
             assert desk.narrow_overflow() == 0, path
