@@ -523,7 +523,7 @@ order_events = Table(
     Index(None, "time_ms", "action"),
 )
 
-#: Subjects that people reported (`hutong.reports`): numbers, senders, web names. Counters follow from `report_subjects`.
+#: Subjects that people reported (`hutong.reports`): numbers, senders, web names. Counters follow `report_subjects`.
 report_matters = Table(
     "report_matters",
     metadata,
