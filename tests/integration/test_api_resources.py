@@ -408,6 +408,11 @@ class TestDocument:
             ("listEntries", "Hutong-Purpose", "header", False),
             ("readEntry", "Hutong-Purpose", "header", False),
             ("removeEntry", "Hutong-Purpose", "header", True),
+            ("readCase", "Hutong-Purpose", "header", False),
+            ("exportRegister", "Hutong-Purpose", "header", False),
+            ("readOrder", "Hutong-Purpose", "header", False),
+            ("packOrder", "Hutong-Purpose", "header", False),
+            ("makePack", "Hutong-Purpose", "header", False),
         }
 
     def test_it_and_its_page_are_open(self, server: ApiServer) -> None:

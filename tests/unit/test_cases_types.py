@@ -35,15 +35,15 @@ def test_the_shipped_types_are_without_a_finding() -> None:
     ("old", "new", "said"),
     [
         ("id: fraud-number", "id: Fraud Number", "t.yaml:1:5: error: id: Expected `str` matching"),
-        ("version: 1", "version: 0", "t.yaml:2:10: error"),
+        ("version: 2", "version: 0", "t.yaml:2:10: error"),
         ("kind: count", "kind: counter", "t.yaml:7:28: error: fields[2].kind: Invalid enum value 'counter'"),
-        ("deadline: 5wd", "deadline: 5 days", "t.yaml:10:11: error: deadline"),
+        ("deadline: 5wd", "deadline: 5 days", "t.yaml:11:11: error: deadline"),
         ("deadline: 5wd", "deadline: 5wd\ncolour: red", "Object contains unknown field `colour`"),
         ("  found: 4wh\n", "", "the state found has no deadline"),
         (
             "  verified: 1wd\n",
             "  verified: 1wd\n  closed: 1wd\n",
-            "t.yaml:17:11: error: [fraud-number] closed takes no",
+            "t.yaml:18:11: error: [fraud-number] closed takes no",
         ),
         ("  verified: 1wd\n", "", "the type has no state that verify leads to"),
         ("who: cases.verify", "who: cases.very", "there is no permission 'cases.very'"),

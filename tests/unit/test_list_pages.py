@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from httpx import Response
 
-TEXTS = [Path(package.__file__).parent / "texts" / f"{name}.toml" for name in ("lists", "error_words", "unmask")]
+TEXTS = [Path(package.__file__).parent / "texts" / f"{name}.toml" for name in ("lists", "error_words")]
 LANGUAGES = ("zh", "en")
 PURPOSE = {"purpose": "complaint", "detail": "ticket 2027-15"}
 

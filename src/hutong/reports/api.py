@@ -118,7 +118,7 @@ def section(reports: ReportsDesk, desk: Desk) -> Section:
 def _routes(reports: ReportsDesk, desk: Desk) -> list[HTTPRouteHandler]:
     @get(
         "/v1/reports",
-        **operation(desk, "reports", "reports.read", "reports", "listReports", "举报 / Reports"),
+        **operation(desk, "reports", "reports.read", "reports", "listReports", "举报 / Reports", 422),
         description="最新在前;号码已掩码。\n\nThe latest first; numbers are masked.",
     )
     def page(  # a query's own parts

@@ -134,15 +134,16 @@ def read_number(plan: PlanArrays, text: np.ndarray, start: int, end: int, abroad
 def _read_mobile(table: np.ndarray, text: np.ndarray, start: int, end: int, out: np.ndarray) -> bool:
     """Read what most calls have, eleven digits, the first not 0, as `_read_bare` begins to; False: go on there.
 
-    Two halves, each a sum of its own: neither waits for the other.
+    Two halves, each a sum of its own: neither waits for the other. What is no digit stays 10 or more under ^, and never
+    goes below 0.
     """
     at, head, tail, most = np.uint64(start), np.uint64(0), np.uint64(0), np.uint64(0)
     for i in range(_MOBILE_HEAD):
-        digit = np.uint64(text[at + np.uint64(i)]) - _U_ZERO
+        digit = np.uint64(text[at + np.uint64(i)]) ^ _U_ZERO
         most = max(most, digit)
         head = head * _U_TEN + digit
     for i in range(_MOBILE_HEAD, _MOBILE_DIGITS):
-        digit = np.uint64(text[at + np.uint64(i)]) - _U_ZERO
+        digit = np.uint64(text[at + np.uint64(i)]) ^ _U_ZERO
         most = max(most, digit)
         tail = tail * _U_TEN + digit
     if most >= _U_TEN or text[at] == _ZERO:
