@@ -6,7 +6,8 @@ DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-te
   openjdk-17-jre-headless libpango-1.0-0 libpangoft2-1.0-0 fonts-wqy-microhei
 DEMO_SECONDS ?= 0
 # These share the machine; calls through real peers have it to themselves.
-SHARING_TESTS := $(addprefix tests/,arch unit property rules contract integration)
+# Long ones first, so that short ones fill the end.
+SHARING_TESTS := $(addprefix tests/,integration contract property rules arch unit)
 
 .PHONY: setup environment compiled debian demo up test lint bench quality lock
 
@@ -36,7 +37,7 @@ up: setup
 # Checking reads no compiled code, so both go on at once.
 test: environment debian
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint compiled
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(SHARING_TESTS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SHARING_TESTS)
 	@$(BIN)/python -m pytest tests/fuzz tests/e2e
 
 lint: environment
