@@ -40,14 +40,10 @@ _PROCESSES = ("screen", "serve", "work")
 
 
 class StoryOffice:
-    """One office; use it in a `with`.
+    """One office; use it in a `with`."""
 
-    Args:
-        killed: whether every process of the node is killed after each step, and comes back.
-    """
-
-    def __init__(self, folder: Path, playwright: Playwright, *, killed: bool) -> None:
-        self.folder, self._killed = folder, killed
+    def __init__(self, folder: Path, playwright: Playwright) -> None:
+        self.folder = folder
         self.callee = Callee(folder)
         self._codes = folder / "codes.jsonl"
         trunks = '[[trunks]]\nname = "neighbour"\nkind = "inter-network"\nnetworks = ["127.0.0.0/8"]\n'
@@ -118,9 +114,7 @@ class StoryOffice:
         return hutong(*words, "--data", str(self.node.data), "--config", str(self.folder / "hutong.toml"))
 
     def interrupted(self) -> None:
-        """Where the story is told with kills: every process of the node dies now, and comes back."""
-        if not self._killed:
-            return
+        """Every process of the node dies now, and comes back."""
         before = self._pids()
         assert set(before) == set(_PROCESSES)
         for pid in before.values():
