@@ -43,7 +43,6 @@ def test_a_fraud_is_reported_blocked_proven_appealed_lifted_and_accounted_for(tm
         office.interrupted()
         case = _case(office)
         _assign(office.desk("operator"), case)
-        office.interrupted()
 
         order = _request(office.desk("analyst"), case)
         office.interrupted()
