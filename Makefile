@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-tester chromium postgresql \
-  openjdk-17-jre-headless libpango-1.0-0 libpangoft2-1.0-0 fonts-wqy-microhei
+  openjdk-17-jre-headless libpango-1.0-0 libpangoft2-1.0-0 fonts-wqy-microhei nginx libnginx-mod-http-lua
 DEMO_SECONDS ?= 0
 # These share the machine; calls through real peers have it to themselves.
 # Long ones first, so that short ones fill the end.
