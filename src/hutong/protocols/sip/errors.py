@@ -1,12 +1,10 @@
-"""What can be wrong with SIP bytes, and what to answer.
-
-One exception. Protocols import nothing of the kernel, so this tree stands alone; its message has the same
-three parts (what, where, fix) as every other error of the house.
-"""
+"""What can be wrong with SIP bytes, and what to answer. One exception."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from hutong.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
     from hutong.protocols.sip.values import ResponseHeads
@@ -22,7 +20,7 @@ PHRASES = {
 }
 
 
-class SipError(Exception):
+class SipError(ProtocolError):
     """Bytes that are no acceptable SIP message.
 
     Args:
@@ -38,10 +36,7 @@ class SipError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", fix: str = "", status: int = 400) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.fix = fix
+        super().__init__(what, where=where, fix=fix)
         self.status = status
         self.heads: ResponseHeads | None = None
         self.fatal = False
@@ -55,9 +50,3 @@ class SipError(Exception):
     def answerable(self) -> bool:
         """Whether `build_response(error.heads, error.status, error.phrase)` is possible and proper."""
         return self.heads is not None
-
-    def __str__(self) -> str:
-        """The place, what was wrong, and what to do, in one line."""
-        place = f"{self.where}: " if self.where else ""
-        remedy = f" {self.fix}" if self.fix else ""
-        return f"{place}{self.what}{remedy}"

@@ -1,0 +1,56 @@
+"""Published messages: RFC 9052 appendix C, the working group's examples, RFC 8392 appendix A."""
+
+from __future__ import annotations
+
+CONTENT = b"This is the content."
+
+#: RFC 9052 appendix C.2.1: ES256, key "11".
+RFC9052_C21 = bytes.fromhex(
+    "d28443a10126a10442313154546869732069732074686520636f6e74656e742e58408eb33e4ca31d1c465ab05aac34cc6b23"
+    "d58fef5c083106c4d25a91aef0b0117e2af9a291aa32e14ab834dc56ed2a223444547e01f11d3b0916e5a4c345cacb36"
+)
+#: The working group's sign1-tests: sign-pass-01 (a protected header that says nothing, as A0), -02 (external data),
+#: -03 (no tag).
+SIGN1_PASS_01 = bytes.fromhex(
+    "d28441a0a201260442313154546869732069732074686520636f6e74656e742e5840eae868ecc176883766c5dc5ba5b8dca2"
+    "5dab3c2e56a551ce5705b793914348e11a02e5f0344bf2d4ee5c7fd75a68a9f5e0b3cc1f1fc1409c189566586ff9d610"
+)
+SIGN1_PASS_02 = bytes.fromhex(
+    "d28443a10126a10442313154546869732069732074686520636f6e74656e742e5840eae868ecc176883766c5dc5ba5b8dca2"
+    "5dab3c2e56a551ce5705b793914348e155388b10c4f1b59a6733eab416870a945111a4b2fbdbef33a77234b1deff2f9b"
+)
+SIGN1_PASS_03 = bytes.fromhex(
+    "8443a10126a10442313154546869732069732074686520636f6e74656e742e5840eae868ecc176883766c5dc5ba5b8dca2"
+    "5dab3c2e56a551ce5705b793914348e19f43d6c6ba654472da301b645b293c9ba939295b97c4bdb847782bff384c5794"
+)
+EXTERNAL_02 = bytes.fromhex("11aa22bb33cc44dd55006699")
+#: The bytes signed in each, as its `ToBeSign_hex`.
+SIGNED_01 = bytes.fromhex("846a5369676e617475726531404054546869732069732074686520636f6e74656e742e")
+SIGNED_02 = bytes.fromhex(
+    "846a5369676e61747572653143a101264c11aa22bb33cc44dd5500669954546869732069732074686520636f6e74656e742e"
+)
+SIGNED_03 = bytes.fromhex("846a5369676e61747572653143a101264054546869732069732074686520636f6e74656e742e")
+#: The public key of all of them: x and y on P-256.
+KEY_11 = bytes.fromhex(
+    "04bac5b11cad8f99f9c72b05cf4b9e26d244dc189f745228255a219a86d6a09eff"
+    "20138bf82dc1b6d562be0fa54ab7804a3a64b6d72ccfed6b6fb6ed28bbfc117e"
+)
+
+#: RFC 8392 appendix A.1: claims; A.3: the same, signed with ES256.
+CLAIMS_A1 = bytes.fromhex(
+    "a70175636f61703a2f2f61732e6578616d706c652e636f6d02656572696b77037818636f61703a2f2f6c696768742e657861"
+    "6d706c652e636f6d041a5612aeb0051a5610d9f0061a5610d9f007420b71"
+)
+CWT_A3 = bytes.fromhex(
+    "d28443a10126a104524173796d6d657472696345434453413235365850"
+    + CLAIMS_A1.hex()
+    + "58405427c1ff28d23fbad1f29c4c7c6a555e601d6fa29f9179bc3d7438bacaca5acd08c8d4d4f96131680c429a01f85951ec"
+    "ee743a52b9b63632c57209120e1c9e30"
+)
+#: Appendix A.2.3: the public key of A.3.
+KEY_A23 = bytes.fromhex(
+    "04143329cce7868e416927599cf65a34f3ce2ffda55a7eca69ed8919a394d42f0f"
+    "60f7f1a780d8a783bfb7a2dd6b2796e8128dbbcef9d3d168db9529971a36e7b9"
+)
+#: Appendix A.4: tagged 61 around 17 (a MAC, which no code carries).
+MACED_A4 = bytes.fromhex("d83dd18443a10104a1044c53796d6d65747269633235365850" + CLAIMS_A1.hex() + "48093101ef6d789200")
