@@ -1,9 +1,9 @@
 """Every page of cases over HTTP with 100,000 open and 2 million closed cases, from `hutong serve` to the last byte.
 
-    python -m bench.case_pages [--open 100000] [--closed 2000000] [--rounds 40] [--folder DIR]
+    python -m bench.case_pages [--open 100000] [--closed 2000000] [--rounds 40] [--folder DIR] [--url postgresql://…]
 
-On SQLite, or on the PostgreSQL database that HUTONG_RECORDS__URL names (an empty one). Pages take turns, round after
-round; what their addresses ask for changes from round to round.
+On SQLite, or on the PostgreSQL database of the URL. Records that have cases are taken as they are: filling takes longer
+than asking. Pages take turns, round after round; what their addresses ask for changes from round to round.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 import numpy as np
+import sqlalchemy as sa
 
 from bench import cases as made
 from bench.http_calls import Serve
@@ -35,7 +36,7 @@ from hutong.kernel.cases.registers import AssignRule, Registers
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.cases.types import SHIPPED
 from hutong.kernel.numbering import key_of_digits
-from hutong.kernel.records import Database, database_url
+from hutong.kernel.records import Database, database_url, tables
 
 if TYPE_CHECKING:
     from hutong.kernel.cases.model import Case
@@ -97,12 +98,15 @@ def pages(data: Path, some: list[Case], register: str) -> list[Page]:
     ]
 
 
-def _fill(data: Path, opened: int, closed: int) -> tuple[Database, list[Case], str]:
+def _fill(url: str, data: Path, opened: int, closed: int) -> tuple[Database, list[Case], str]:
     """Cases whose deadlines lie around now, and a register."""
-    database = Database(database_url(os.environ.get("HUTONG_RECORDS__URL", ""), data))
+    database = Database(database_url(url, data))
     database.open()
     made.NOW = time.time_ns() // 1_000_000
-    made.fill(database, opened, closed)
+    with database.read() as connection:
+        is_empty = connection.execute(sa.select(tables.cases.c.id).limit(1)).first() is None
+    if is_empty:
+        made.fill(database, opened, closed)
     cases = Cases(database, load_types(SHIPPED, permissions=PERMISSIONS), load_calendar(), "node1", WHOLE)
     some = [*cases.page(CaseQuery(), 200), *cases.page(CaseQuery(states=("closed",), sort="changed"), 200)]
     actor = Actor("bench", frozenset(PERMISSIONS))
@@ -110,14 +114,15 @@ def _fill(data: Path, opened: int, closed: int) -> tuple[Database, list[Case], s
     return database, some, register
 
 
-def measure(folder: Path, *, opened: int, closed: int, rounds: int) -> str:
+def measure(url: str, folder: Path, *, opened: int, closed: int, rounds: int) -> str:
     """Fill a folder, ask for every page in turn; gives the table."""
     data = folder / "data"
-    data.mkdir()
-    database, some, register = _fill(data, opened, closed)
+    data.mkdir(parents=True, exist_ok=True)
+    database, some, register = _fill(url, data, opened, closed)
     doors = {role: signed_in(database, role, made.NOW) for role in ("operator", "auditor")}  # type: ignore[arg-type]
     database.close()
-    site = Serve("case-pages", Node(data), folder)  # type: ignore[arg-type]  # all that it asks
+    records = f'[records]\nurl = "{url}"\n' if url else ""
+    site = Serve("case-pages", Node(data, records), folder)  # type: ignore[arg-type]  # all that it asks
     try:
         site.start()
         visitors = {who: Visitor(site.port, {"Cookie": f"hutong={it.cookie}"}, it.csrf) for who, it in doors.items()}
@@ -142,10 +147,16 @@ def measure(folder: Path, *, opened: int, closed: int, rounds: int) -> str:
 
 
 def case_pages_table(folder: Path) -> str:
-    """The table of `python -m bench case-pages`."""
-    place = folder / "case-pages"
-    place.mkdir()
-    return measure(place, opened=made.OPENED, closed=made.CLOSED, rounds=ROUNDS)
+    """The tables of `python -m bench case-pages`, on SQLite, and on the PostgreSQL of HUTONG_RECORDS__URL."""
+    parts = []
+    given = os.environ.pop("HUTONG_RECORDS__URL", "")
+    for name, url in (("SQLite", ""), ("PostgreSQL", given)):
+        if url or name == "SQLite":
+            place = folder / f"case-pages-{name}"
+            parts += [f"{name}:", measure(url, place, opened=made.OPENED, closed=made.CLOSED, rounds=ROUNDS)]
+    if given:
+        os.environ["HUTONG_RECORDS__URL"] = given
+    return "\n\n".join(parts)
 
 
 def main() -> None:
@@ -154,10 +165,12 @@ def main() -> None:
     parser.add_argument("--open", type=int, default=made.OPENED)
     parser.add_argument("--closed", type=int, default=made.CLOSED)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--folder", type=Path, default=None, help="is kept")
+    parser.add_argument("--url", default="")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hutong-bench-", dir=asked.folder) as name:
-        print(measure(Path(name), opened=asked.open, closed=asked.closed, rounds=asked.rounds), flush=True)
+    with tempfile.TemporaryDirectory(prefix="hutong-bench-") as name:
+        place = asked.folder or Path(name)
+        print(measure(asked.url, place, opened=asked.open, closed=asked.closed, rounds=asked.rounds), flush=True)
 
 
 if __name__ == "__main__":

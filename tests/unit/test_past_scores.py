@@ -33,7 +33,8 @@ def publish(data: Path, at: int, given: dict[int, tuple[float, int]], model: str
 def read(past: PastScores) -> list[tuple[int, dict[int, float]]]:
     """What stood from each moment on (seconds after T)."""
     found = []
-    for moment, rows in past.publications():
+    for publication in past.publications():
+        moment, rows = publication.moment, publication.rows
         values = {key: look_up(rows, key) for key in (1, 2, 3)}
         stood = {key: round(score_of(value), 3) for key, value in values.items() if value != NO_SCORE}
         found.append((moment // 1000 - T, stood))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutong.appeals.model import Block
 from hutong.calls.evidence.desk import HUTONG
 from hutong.calls.index import Filters
+from hutong.orders.model import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 #: How far back blocked calls count: what blocked a number earlier and no more needs no appeal.
 LOOKED_BACK_MS: Final = 7 * 24 * 3_600_000
-ORDER: Final = "order:"
 _LISTS: Final = frozenset({"caller.listed_block", "callee.listed_block"})
 _OWNERS: Final = frozenset({"any", "caller"})
 _BASIS: Final = "反电信网络诈骗法 第三十二条"
@@ -61,7 +61,7 @@ class NodeBlocks:
         return (*(self._of_entry(it) for it in mine), *self._of_rules(key, now_ms))
 
     def _of_entry(self, entry: Entry) -> Block:
-        facts = self._order(entry.source) if entry.source.startswith(ORDER) else None
+        facts = self._order(entry.source) if entry.source.startswith(SOURCE) else None
         own = entry.kind == "number"
         return Block(
             kind="list",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import os
-import pwd
 import sys
 from contextlib import contextmanager
 from pathlib import Path  # cyclopts reads the annotations
@@ -18,6 +17,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hutong.app.cli_records import machine_user
 from hutong.app.config import load_config
 from hutong.app.services import Services
 from hutong.appeals.model import AppealRefused
@@ -65,7 +65,7 @@ class _Desk:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.now_ms = SystemClock().wall() // _NS_IN_MS
-        self.actor = Actor(f"local:{pwd.getpwuid(os.getuid()).pw_name}", frozenset(PERMISSIONS))
+        self.actor = Actor(machine_user(), frozenset(PERMISSIONS))
 
 
 @contextmanager

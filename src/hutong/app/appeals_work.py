@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hutong.app.appeal_blocks import ORDER, NodeBlocks, OrderFacts
+from hutong.app.appeal_blocks import NodeBlocks, OrderFacts
 from hutong.app.cases_work import open_cases
 from hutong.app.schedule import Job
 from hutong.appeals import metrics
@@ -21,6 +21,7 @@ from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database, database_url
 from hutong.orders.bases import bases
 from hutong.orders.errors import OrderRefused
+from hutong.orders.model import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ def lifting_of(config: Config, database: Database, store: AppealStore, lists: Li
 def order_facts(orders: OrderReader, source: str) -> OrderFacts | None:
     """What the order that an entry comes from says; None where it is not kept."""
     try:
-        order = orders.order(source.removeprefix(ORDER))
+        order = orders.order(source.removeprefix(SOURCE))
     except OrderRefused:
         return None
     known = bases()
@@ -136,9 +137,9 @@ class AppealWork:
         Raises:
             HutongError: records or lists fail; the next run goes on.
         """
-        self._opened()
+        store = self._opened()
         if self._lifting is None:
-            self._lifting = lifting_of(self._config, self._database, self._opened(), self._lists)
+            self._lifting = lifting_of(self._config, self._database, store, self._lists)
         return self._lifting.run(now_ms)
 
     def count(self, now_ms: int) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from contextlib import contextmanager
 from datetime import date
@@ -16,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hutong.app.bulletin_desk import bulletin_desk, daily_calls
+from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
 from hutong.bulletins.desk import MEDIA, Doer, name_of
 from hutong.bulletins.errors import BulletinError
@@ -24,13 +23,13 @@ from hutong.bulletins.periods import read_period
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.calendar import show_moment
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.web.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hutong.app.config import Config
+    from hutong.kernel.records import Database
 
 app = App(name="bulletin", help="通报:拟写、列出、签发 / Bulletins: make, list, sign them")
 losses = App(name="losses", help="案件与损失:导入、列出 / Fraud cases and losses that agencies gave")
@@ -56,15 +55,8 @@ class _Sitting(msgspec.Struct, frozen=True):
 @contextmanager
 def _opened(config: Path | None, data: Path | None) -> Iterator[_Sitting]:
     settings = load_config(config, data=data)
-    database = Database(database_url(settings.records.url, settings.data))
-    if database.is_sqlite and not os.path.exists(database.place):  # noqa: PTH110  # a text, not a path
-        raise RecordsError("There are no records yet.", where=database.place, fix="Start the node, or check --data.")
-    database.open()
-    doer = Doer(f"local:{pwd.getpwuid(os.getuid()).pw_name}")
-    try:
-        yield _Sitting(settings, database, SystemClock().wall() // _NS_IN_MS, doer)
-    finally:
-        database.close()
+    with open_records(settings) as database:
+        yield _Sitting(settings, database, SystemClock().wall() // _NS_IN_MS, Doer(machine_user()))
 
 
 @app.command
@@ -86,9 +78,9 @@ def make(
         sys.stdout.write(f"{kept.id} {kept.digest}\n")
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            for name in [name_of(kept.id, lang, form) for lang in LANGUAGES for form in MEDIA]:
-                lang, _, form = name.rpartition("-")[2].partition(".")
-                _write(out / name, desk.file(kept.id, lang, form))
+            for lang in LANGUAGES:
+                for form in MEDIA:
+                    _write(out / name_of(kept.id, lang, form), desk.file(kept.id, lang, form))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -90,7 +90,8 @@ class CaseWork:
 
     def _notify(self, now: int) -> int:
         self._opened()
-        ports = ports_of(self._config, self._clock, Agencies(self._database).all())
+        agencies = Agencies(self._database).all() if self._config.cases.smtp_server else ()
+        ports = ports_of(self._config, self._clock, agencies)
         return deliver(self._database, ports, now // _MS, tell=self._failed)
 
     def _failed(self, port: str, why: str) -> None:

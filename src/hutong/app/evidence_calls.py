@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hutong.kernel.records import Database
     from hutong.orders.store import Orders
 
-#: Verdicts of one pack, the newest; one that has more says so.
+#: Verdicts of one number, the newest; one that has more says so.
 MOST: Final = 5_000
 
 

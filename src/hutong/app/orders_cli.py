@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from hutong.app.cli_records import machine_user
+from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
 from hutong.app.orders_work import order_desk
 from hutong.kernel.access.errors import AccessError
@@ -29,7 +29,6 @@ from hutong.kernel.audit.notes import read_public_key
 from hutong.kernel.cases.calendar import show_moment
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.lists import ListStore
-from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.reporter import masked, rfc3339_ms
 from hutong.orders.errors import OrderError, OrderRefused
 from hutong.orders.model import Action, Actor, Deed, Kind, Role, State, Wish
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hutong.app.config import Config
+    from hutong.kernel.records import Database
     from hutong.orders.desk import OrderDesk
     from hutong.orders.evidence.gathering import EvidenceDesk
     from hutong.orders.model import Order
@@ -87,18 +87,14 @@ class _Sitting(msgspec.Struct, frozen=True):
 @contextmanager
 def _opened(config: Path | None, data: Path | None) -> Iterator[_Sitting]:
     settings = load_config(config, data=data)
-    database = Database(database_url(settings.records.url, settings.data))
-    if database.is_sqlite and not os.path.exists(database.place):  # noqa: PTH110  # a text, not a path
-        raise RecordsError("There are no orders yet.", where=database.place, fix="Start the node, or check --data.")
-    database.open()
-    lists = ListStore(settings.data / "lists")
-    try:
-        lists.open()
-        desk = order_desk(settings, database, lists, Refs(settings.data / "keys" / "refs.key"))
-        yield _Sitting(settings, database, lists, desk, SystemClock().wall() // _NS_IN_MS)
-    finally:
-        lists.close()
-        database.close()
+    with open_records(settings, missing="There are no orders yet.") as database:
+        lists = ListStore(settings.data / "lists")
+        try:
+            lists.open()
+            desk = order_desk(settings, database, lists, Refs(settings.data / "keys" / "refs.key"))
+            yield _Sitting(settings, database, lists, desk, SystemClock().wall() // _NS_IN_MS)
+        finally:
+            lists.close()
 
 
 @app.command

@@ -113,7 +113,7 @@ class OrderWork:
         found = self._desk.orders.figures()
         for state, count in found.items():
             self._reporter.metrics.set(metrics.BY_STATE, count, state=state)
-        late = [it for it in self._desk.orders.waking(now_ms) if it.effect == "placed"]
+        late = [it for it in self._desk.orders.waking(now_ms, clearing=False) if it.effect == "placed"]
         late = [it for it in late if now_ms - max(it.decided_ms, it.starts_ms) > _LATE_MS]
         self._reporter.metrics.set(metrics.WAITING, len(late))
         return sum(found.values())

@@ -5,8 +5,6 @@ What is done here is on the trail like everything else: who is the user of this 
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from contextlib import contextmanager
 from pathlib import Path  # cyclopts reads the annotations
@@ -18,11 +16,11 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
 from hutong.app.reports_work import open_reports
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.reporter import mask_text, rfc3339_ms
 from hutong.reports.csv_batch import read_time, read_yuan, take_in
 from hutong.reports.model import Kind, Origin, Told
@@ -33,6 +31,7 @@ from hutong.reports.receipts import read_receipt, show_receipt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hutong.kernel.records import Database
     from hutong.reports.model import Matter, Report
     from hutong.reports.store import Reports
 
@@ -51,7 +50,7 @@ class _Desk:
 
     def __init__(self, database: Database, reports: Reports, zone: str) -> None:
         self.database, self.reports, self.zone = database, reports, ZoneInfo(zone)
-        self.who = f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+        self.who = machine_user()
         self.trail = Trail(database)
 
     def now_ms(self) -> int:
@@ -62,16 +61,8 @@ class _Desk:
 @contextmanager
 def _opened(config: Path | None, data: Path | None) -> Iterator[_Desk]:
     settings = load_config(config, data=data)
-    database = Database(database_url(settings.records.url, settings.data))
-    if database.is_sqlite and not os.path.exists(database.place):  # noqa: PTH110  # a text, not a path
-        raise RecordsError(
-            "There are no records yet.", where=database.place, fix="Start the node once, or check --data."
-        )
-    database.open()
-    try:
+    with open_records(settings) as database:
         yield _Desk(database, open_reports(settings, database), settings.calls.time_zone)
-    finally:
-        database.close()
 
 
 @app.command

@@ -144,7 +144,8 @@ class Services:
         """Let go of everything."""
         if self.provider is not None:
             self.provider.close()
-        self.codes.postbox.close()
+        if "codes" in vars(self):  # not made only to be closed
+            self.codes.postbox.close()
         self.lists.close()
         self.database.close()
 

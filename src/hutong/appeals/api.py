@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from hutong.appeals import bodies
-from hutong.appeals.bodies import AppealPage, AppealTold, Decision
-from hutong.appeals.desk import AppealDesk, actor_of
+from hutong.appeals.bodies import AppealPage, AppealTold, BlockTold, Decision
 from hutong.appeals.model import AppealRefused
 from hutong.appeals.store import AppealQuery
 from hutong.appeals.told import appeal_told
 from hutong.kernel.cases.errors import CaseRefused
+from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.web.api.desk import AnyRequest, Desk, answered, operation, refused
-from hutong.kernel.web.api.document import Section, structs_of
+from hutong.kernel.web.api.document import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from litestar.handlers import HTTPRouteHandler
+
+    from hutong.appeals.desk import AppealDesk
 
 Result = TypeVar("Result")
 _LONGEST: Final = 16 * 1024
@@ -31,8 +32,7 @@ AppealId = Annotated[str, PathParameter(min_length=1, max_length=100, descriptio
 def section(appeals: AppealDesk, desk: Desk) -> Section:
     """What appeals bring to the API."""
     tags = (("appeals", "误拦申诉 / Appeals against blocks"),)
-    own = [it for it in structs_of(bodies) if it in {bodies.BlockTold, AppealTold, AppealPage, Decision}]
-    return Section(tags, _routes(appeals, desk), own)
+    return Section(tags, _routes(appeals, desk), (BlockTold, AppealTold, AppealPage, Decision))
 
 
 def _done(work: Callable[[], Result]) -> Result:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from hutong.kernel.cases.model import Actor
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from hutong.appeals.effect import Lifting
     from hutong.appeals.model import Appeal, Block, Verdict
     from hutong.appeals.store import AppealStore
-    from hutong.kernel.access.viewer import Viewer
-    from hutong.kernel.cases.model import CaseEvent
+    from hutong.kernel.cases.model import Actor, CaseEvent
     from hutong.kernel.numbering import Numbering
 
 
@@ -55,8 +53,3 @@ class AppealDesk:
         with contextlib.suppress(HutongError, OSError):
             self._lifting.run(now_ms)
         return self.store.appeal(decided.id)
-
-
-def actor_of(viewer: Viewer) -> Actor:
-    """Who asks, as cases know them."""
-    return Actor(viewer.name, viewer.permissions, viewer.address)

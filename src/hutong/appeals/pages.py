@@ -10,10 +10,10 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
-from hutong.appeals.desk import actor_of
 from hutong.appeals.model import LONGEST_REASONS, AppealRefused
 from hutong.appeals.store import AppealQuery
 from hutong.kernel.cases.errors import CaseRefused
+from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.cases.table import MOVES
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export

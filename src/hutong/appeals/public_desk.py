@@ -1,7 +1,7 @@
 """What the owner of a number is told and may do: no page and no route, so that page and API say the same.
 
-Every limit on strangers is here too: by address, by number, and for all together. What is refused costs a look-up in
-memory, before anything is read or written.
+Every limit on strangers is met here: of an address and of all together out of memory, before anything is read or
+written; of a number as the records say (`codes`).
 """
 
 from __future__ import annotations

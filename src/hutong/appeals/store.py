@@ -24,6 +24,7 @@ from hutong.appeals.model import (
     plan_of,
 )
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.cases.fields import is_text
 from hutong.kernel.cases.model import Actor, Finding, Proof, Request
 from hutong.kernel.records import tables
 
@@ -163,13 +164,13 @@ class AppealStore:
                 raise AppealRefused("not-blocked", "Nothing blocks this number.")
             receipt = new_receipt()
             case = self._case(proven.key, receipt, blocks, now_ms)
-            number = self._numbering.read(self._numbering.show(proven.key))
+            city, operator = self._numbering.read(self._numbering.show(proven.key)).place
             appeal = Appeal(
                 id=case.id,
                 receipt=receipt,
                 number=self._refs.ref(proven.key),
-                city="" if number.area == "none" else number.area,
-                operator="" if number.operator == "none" else number.operator,
+                city=city,
+                operator=operator,
                 blocks=tuple(blocks),
                 words=words,
                 contact=contact,
@@ -292,8 +293,7 @@ def _said(what: Reason, text: str, most: int, least: int = 1) -> str:
         AppealRefused: empty, too long, or with control letters.
     """
     kept = text.replace("\r\n", "\n").strip()
-    whole = kept.encode("utf-8", "replace").decode() == kept and all(c.isprintable() or c in "\n\t" for c in kept)
-    if not least <= len(kept) <= most or not whole:
+    if not least <= len(kept) <= most or not is_text(kept):
         raise AppealRefused(what, f"The text is empty, too long (most {most}), or holds control letters.", where=what)
     return kept
 

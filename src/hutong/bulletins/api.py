@@ -62,7 +62,7 @@ def _done(work: Callable[[], Result]) -> Result:
 
 
 def _told(kept: Kept) -> BulletinTold:
-    return msgspec.convert(msgspec.to_builtins(kept), BulletinTold)
+    return msgspec.convert(kept, BulletinTold, from_attributes=True)
 
 
 def _reading(desk: Desk, api: ApiDesk) -> list[HTTPRouteHandler]:

@@ -26,7 +26,7 @@ Kind = Literal[
     "from_none",
     "to_none",
     "same",
-    "tiny",  # less than a thousandth
+    "tiny",  # less than 0.05 %
     "more",
     "fewer",  # small numbers: how many
     "up",

@@ -12,6 +12,7 @@ import msgspec
 
 from hutong.bulletins.errors import BulletinError
 from hutong.kernel.access.permissions import PERMISSIONS
+from hutong.kernel.web.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ SHIPPED: Final = Path(__file__).with_name("figures.toml")
 ASKED: Final = frozenset({"node", "first", "last", "period", "start_ms", "end_ms", "until_ms"})
 #: Sources whose figures come by their `query`; the others are systems' `figures`.
 QUERIED: Final = frozenset({"calls", "cases", "losses"})
-LANGUAGES: Final = ("zh", "en")
 
 _PLACE: Final = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 _ID: Final = re.compile(r"[a-z]+(?:[.-][a-z_-]+)*")

@@ -34,6 +34,12 @@ MOST_UNITS: Final = 20
 MOST_PARTS: Final = 2000
 _DAILY, _COUNTED, _SEEN = tables.daily_figures, tables.daily_counted, tables.daily_campaigns
 _LOSSES = tables.losses
+_DECLINES: Final[dict[tuple[bool | None, bool | None], Decline]] = {
+    (True, True): "both",
+    (True, False): "cases",
+    (False, True): "amount",
+    (False, False): "neither",
+}
 _OPERATORS: Final = {
     word: name for name in OPERATORS for word in (name, label("operator", name, "zh"), label("operator", name, "en"))
 } | {label("operator", name, "zh").removeprefix("中国"): name for name in OPERATORS if not name.startswith("virtual")}
@@ -114,21 +120,22 @@ def gather(connection: Connection, wanted: Wanted, around: Surroundings) -> Bull
 
 def decline_of(figures: tuple[Figure, ...]) -> Decline:
     """Whether cases and losses fell: against the year before if that is known, else against the period before."""
-    cases, amount = ([it for it in figures if it.id == name] for name in ("losses.cases", "losses.amount"))
-    if not cases or not amount:
+    known = {it.id: it for it in figures}
+    cases, amount = known.get("losses.cases"), known.get("losses.amount")
+    if cases is None or amount is None:
         return "unknown"
-    pairs = [(of.now.value, _whole(of.year)) for of in (cases[0], amount[0])]
-    if any(None in pair for pair in pairs):
-        pairs = [(of.now.value, _whole(of.previous)) for of in (cases[0], amount[0])]
-    if any(None in pair for pair in pairs):
-        return "unknown"
-    fell = tuple((now or 0) < (then or 0) for now, then in pairs)
-    found: dict[tuple[bool, ...], Decline] = {(True, True): "both", (True, False): "cases", (False, True): "amount"}
-    return found.get(fell, "neither")
+    for cases_then, amount_then in ((cases.year, amount.year), (cases.previous, amount.previous)):
+        fell = (_fell(cases.now, cases_then), _fell(amount.now, amount_then))
+        if None not in fell:
+            return _DECLINES[fell]
+    return "unknown"
 
 
-def _whole(of: Of) -> int | None:
-    return of.value if of.full else None
+def _fell(now: Of, then: Of) -> bool | None:
+    """Whether a figure is less than it was; None where one of both is not known, or the earlier one not whole."""
+    if now.value is None or then.value is None or not then.full:
+        return None
+    return now.value < then.value
 
 
 class _Gathering:
@@ -209,7 +216,9 @@ class _Gathering:
         if it.given:
             found = self._of_system(it.source, period.key, start_ms, end_ms)
             return None if found is None else {at: value * it.factor for at, value in found.get(it.given, {}).items()}
-        rows = self._connection.execute(sa.text(it.query), self.asked(it.query, period)).all()
+        wanted = self._wanted
+        said = asked(it.query, wanted.node, period, wanted.zone, wanted.now_ms)
+        rows = self._connection.execute(sa.text(it.query), said).all()
         counts = {(city or "", operator or ""): int(value) for city, operator, value in rows}
         return counts if counts or it.source != "losses" else None
 
@@ -227,12 +236,6 @@ class _Gathering:
                 found[count.name][count.city, count.operator] += count.value
             self._given[name, key] = found
         return self._given[name, key]
-
-    def asked(self, query: str, period: Period) -> dict[str, Any]:
-        """The values that a query names."""
-        wanted = self._wanted
-        values = asked(wanted.node, period, wanted.zone, wanted.now_ms)
-        return {name: it for name, it in values.items() if f":{name}" in query}
 
     # Days, rules, campaigns, losses
 
@@ -329,10 +332,10 @@ class _Gathering:
             yield Loss(*at, cases, amount, *before)
 
 
-def asked(node: str, period: Period, zone: ZoneInfo, now_ms: int) -> dict[str, Any]:
-    """What the queries of figures may ask for, of a period, at a moment."""
+def asked(query: str, node: str, period: Period, zone: ZoneInfo, now_ms: int) -> dict[str, Any]:
+    """The values that a query names, of a period, at a moment."""
     start_ms, end_ms = period.bounds(zone)
-    return {
+    values = {
         "node": node,
         "first": period.first.isoformat(),
         "last": period.last.isoformat(),
@@ -341,6 +344,7 @@ def asked(node: str, period: Period, zone: ZoneInfo, now_ms: int) -> dict[str, A
         "end_ms": end_ms,
         "until_ms": min(end_ms, now_ms),
     }
+    return {name: it for name, it in values.items() if f":{name}" in query}
 
 
 def _units(figures: tuple[Figure, ...], by_unit: Mapping[str, Mapping[str, int]]) -> Iterator[Unit]:

@@ -175,7 +175,6 @@ class BulletinPages:
         if asks_export(request):
             return export_rows(self._console, self._trail, request, ROWS, query, rows, getattr)
         period, say = read_period(bulletin.period), self._desk.sayer(language)
-        named = asked(bulletin.node, period, self._desk.zone, bulletin.made_ms)
         return self._console.page(
             request,
             "bulletin_figure.html",
@@ -183,7 +182,7 @@ class BulletinPages:
             bulletin=bulletin,
             value=cell(figure.now, definition.unit, say),
             view=page_of(ROWS, query, rows, getattr),
-            asked={key: value for key, value in named.items() if f":{key}" in definition.query},
+            asked=asked(definition.query, bulletin.node, period, self._desk.zone, bulletin.made_ms),
             console_link=self._link(request, definition, bulletin),
             titles={one.id: one.title[language] for one in self._desk.definitions.figure},
         )

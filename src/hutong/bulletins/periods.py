@@ -25,7 +25,6 @@ _FORMS: Final = (
     ("month", re.compile(r"(\d{4})-(\d{2})")),
 )
 _YEARS: Final = range(2000, 3000)
-_DECEMBER: Final = 12
 
 
 class Period(msgspec.Struct, frozen=True, order=True):
@@ -83,9 +82,7 @@ def period_of(kind: Kind, day: date) -> Period:
         monday = day - timedelta(days=day.weekday())
         return Period(kind, monday, monday + timedelta(days=6))
     first = day.replace(day=1)
-    after = (
-        first.replace(year=first.year + 1, month=1) if first.month == _DECEMBER else first.replace(month=day.month + 1)
-    )
+    after = (first + timedelta(days=31)).replace(day=1)
     return Period(kind, first, after - timedelta(days=1))
 
 

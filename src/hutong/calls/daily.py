@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from hutong.calls.archiving import FOLDER, TABLES, empty_tables
 from hutong.kernel.archive.query import ArchiveQuery
 from hutong.kernel.numbering import digits_of
+from hutong.kernel.numbering.keys import KIND_NUMBER
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
@@ -36,13 +37,13 @@ MOST_GROUPS: Final = 200
 LEAST_CALLS: Final = 10
 #: After a day's end the last verdicts are still on their way for so long.
 _SETTLED_MS: Final = 60_000
-_AGAIN_MS: Final = 600_000
+#: Calls of a day's last minutes may come to the journal so long after its end.
+_LATE_MS: Final = 600_000
 _FRESH_MS: Final = 60_000
 _BLOCK: Final = 10_000
 _SHORT: Final = 11  # canonical digits below which a number is a service's and its block its own
 _VALUE: Final = (1 << 50) - 1
-_KIND_NUMBER: Final = 1
-_NAMES: Final = {"pass": "", "warn": "warned", "block": "blocked"}
+_NAMES: Final = {"warn": "warned", "block": "blocked"}
 _FIGURES, _GROUPS, _COUNTED = tables.daily_figures, tables.daily_campaigns, tables.daily_counted
 
 
@@ -155,8 +156,7 @@ class DailyCalls:
     def _reached(self, end_ms: int, now_ms: int) -> int:
         """How far calls are archived, to `end_ms` at most: to this moment where nothing waits for the archive."""
         reached_ms = self._archive.position.wall_ns // 1_000_000
-        # Calls of a day's last minutes may not have come to the journal yet.
-        certain = not end_ms <= now_ms < end_ms + _AGAIN_MS
+        certain = not end_ms <= now_ms < end_ms + _LATE_MS
         if reached_ms < end_ms and certain and self._all_archived():
             reached_ms = now_ms
         return min(reached_ms, end_ms, now_ms)
@@ -208,7 +208,7 @@ class DailyCalls:
     ) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
         asked = (
             f"SELECT rule, {_block_of('caller_key')} AS block, count(*) AS calls, count(DISTINCT caller_key) "
-            f"{_of(start_ms, end_ms)} AND action = 'block' AND rule IS NOT NULL AND caller_key >> 55 = {_KIND_NUMBER} "
+            f"{_of(start_ms, end_ms)} AND action = 'block' AND rule IS NOT NULL AND caller_key >> 55 = {KIND_NUMBER} "
             f"AND (caller_key >> 50 & 31) >= {_SHORT} "
             f"GROUP BY ALL HAVING calls >= {LEAST_CALLS} ORDER BY calls DESC, rule, block LIMIT {MOST_GROUPS}"
         )
@@ -244,7 +244,7 @@ def _of(start_ms: int, end_ms: int) -> str:
 
 def _block_of(key: str) -> str:
     """SQL for the block of 10,000 that a number is of, as the key of its first one; a short number's is itself."""
-    whole = f"{key} >> 55 = {_KIND_NUMBER}"
+    whole = f"{key} >> 55 = {KIND_NUMBER}"
     long = f"({key} >> 50 & 31) >= {_SHORT}"
     return f"CASE WHEN {whole} AND {long} THEN {key} - ({key} & {_VALUE}) % {_BLOCK} WHEN {whole} THEN {key} ELSE 0 END"
 

@@ -134,7 +134,7 @@ def window_features(side: str) -> Iterator[Feature]:
         )
 
 
-def _marks() -> Iterator[Feature]:
+def mark_features() -> Iterator[Feature]:
     """What is known of the caller beside its calls (`kernel.marks`)."""
     yield flag("caller.reported", "主叫 30 天内被举报过", "caller was reported in 30 days")
     for span, zh, en in (("24h", "24 小时", "24 h"), ("7d", "7 天", "7 days"), ("30d", "30 天", "30 days")):
@@ -185,7 +185,7 @@ def _features() -> Iterator[Feature]:
     yield flag("caller.listed_allow", "主叫在放行名单", "caller is on an allow list")
     yield Feature("caller.risk", "number", {"zh": "主叫风险评分", "en": "caller's risk score"}, high=1.0)
     yield flag("caller.risk_known", "主叫有风险评分", "caller has a risk score")
-    yield from _marks()
+    yield from mark_features()
     yield from _number("callee")
     yield flag("callee.listed_block", "被叫在拦截名单", "callee is on a block list")
     yield flag("callee.listed_allow", "被叫在放行名单", "callee is on an allow list")

@@ -10,7 +10,7 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from hutong.handoff.bodies import HandoffPage, HandoffTold
 from hutong.handoff.model import HandoffRefused, Outcome
 from hutong.kernel.cases.errors import CaseRefused
-from hutong.kernel.cases.model import Actor
+from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.web.api.desk import AnyRequest, Desk, answered, operation, refused
 from hutong.kernel.web.api.document import Section
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
+    from hutong.handoff.bodies import State
     from hutong.handoff.model import Handoff
     from hutong.handoff.store import Handoffs
     from hutong.kernel.numbering import Numbering
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _LONGEST: Final = 8 * 1024
 _STATUS: Final = {"no-handoff": 404, "over": 409}
-State = Literal["waiting", "refused", "delivered", "accepted", "reached", "not-reached"]
 HandoffId = Annotated[str, PathParameter(min_length=1, max_length=100, description="移交编号 / id of the hand-off")]
 
 
@@ -107,8 +107,6 @@ def _routes(handoffs: Handoffs, numbering: Numbering, desk: Desk) -> list[HTTPRo
         "The same again has no second effect; a later outcome replaces an earlier one.",
     )
     def answer(request: AnyRequest, id_: HandoffId, data: JSONBody[Outcome]) -> HandoffTold:
-        viewer = request.user
-        actor = Actor(viewer.name, viewer.permissions, viewer.address)
-        return _done(lambda: told(handoffs.answer(id_, data, actor, desk.now_ms())))
+        return _done(lambda: told(handoffs.answer(id_, data, actor_of(request.user), desk.now_ms())))
 
     return [page, one, answer]

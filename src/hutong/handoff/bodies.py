@@ -9,6 +9,8 @@ from msgspec import Meta
 
 from hutong.kernel.web.api.bodies import Words  # noqa: TC001  # msgspec reads it
 
+State = Literal["waiting", "refused", "delivered", "accepted", "reached", "not-reached"]
+
 
 class HandoffTold(msgspec.Struct, frozen=True):
     """劝阻移交 / A hand-off, its number masked."""
@@ -19,7 +21,7 @@ class HandoffTold(msgspec.Struct, frozen=True):
     condition: str
     found_ms: int
     alerts: int
-    state: Literal["waiting", "refused", "delivered", "accepted", "reached", "not-reached"]
+    state: State
     delivered_ms: int | None
     answered_ms: int | None
     answered_by: str

@@ -13,7 +13,7 @@ from litestar.response import Stream  # noqa: TC002  # Litestar reads the annota
 
 from hutong.handoff.model import ANSWERS, LONGEST_NOTE, HandoffRefused, Outcome
 from hutong.kernel.cases.errors import CaseRefused
-from hutong.kernel.cases.model import Actor
+from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
@@ -126,10 +126,8 @@ class Pages:
             outcome = msgspec.convert(said, Outcome, strict=False)
         except msgspec.ValidationError:
             return self.one(request, id_, "form")
-        viewer = request.user
-        actor = Actor(viewer.name, viewer.permissions, viewer.address)
         try:
-            self._handoffs.answer(id_, outcome, actor, self._console.now_ms())
+            self._handoffs.answer(id_, outcome, actor_of(request.user), self._console.now_ms())
         except (HandoffRefused, CaseRefused) as error:
             return self.one(request, id_, error.reason)
         return see_other(f"/handoffs/{id_}")

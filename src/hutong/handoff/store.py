@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from hutong.handoff.model import ANSWERS, FINAL, LONGEST_NOTE, Handoff, HandoffRefused, Outcome, Told, Victim
 from hutong.handoff.ports import DeskError, DeskRefusedError
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.cases.fields import is_text
 from hutong.kernel.cases.model import Actor, Finding, Proof, Request
 from hutong.kernel.numbering import digits_of
 from hutong.kernel.records import tables
@@ -98,13 +99,13 @@ class Handoffs:
         more = sa.update(_ROWS).where(same).values(alerts=_ROWS.c.alerts + 1)
         if connection.execute(more).rowcount:
             return False
-        number = self._numbering.read(self._numbering.show(victim.callee))
+        city, operator = self._numbering.read(self._numbering.show(victim.callee)).place
         case = self._case(victim, now_ms)
         handoff = Handoff(
             id=victim.id,
             number=ref,
-            city="" if number.area == "none" else number.area,
-            operator="" if number.operator == "none" else number.operator,
+            city=city,
+            operator=operator,
             condition=victim.condition,
             # The row names numbers by references only; the keys come back when it is brought.
             victim=msgspec.structs.replace(victim, callee=0, caller=0),
@@ -267,8 +268,9 @@ class Handoffs:
         Raises:
             HandoffRefused: says why. "over": it is ended, and cannot be merely accepted any more.
         """
-        note = outcome.note.strip()
-        if len(note) > LONGEST_NOTE or not all(c.isprintable() or c in "\n\t\r" for c in note):
+        outcome = msgspec.structs.replace(outcome, note=outcome.note.replace("\r\n", "\n").strip())
+        note = outcome.note
+        if len(note) > LONGEST_NOTE or not is_text(note):
             raise HandoffRefused("note", "The remark is too long, or holds control letters.", where="note")
         with self._database.write() as connection:
             self._database.hold(connection, "handoffs")
@@ -299,7 +301,7 @@ class Handoffs:
         who = Actor(actor.name, actor.permissions | {"handoffs.answer", "cases.work", "cases.assign"}, actor.address)
         case = self.cases.case(handoff.case)
         if not case.is_open or case.state == "acted":
-            said = f"{outcome.answer}, {outcome.saved}/{outcome.lost}: {outcome.note.strip() or '-'}"
+            said = f"{outcome.answer}, {outcome.saved}/{outcome.lost}: {outcome.note or '-'}"
             self.cases.do(case.id, Request("comment", said), who, now_ms)
             return
         if case.state == "found":  # sent back meanwhile
@@ -311,7 +313,7 @@ class Handoffs:
         fields: dict[str, Value] = {"outcome": outcome.answer}
         fields |= {"saved": outcome.saved, "lost": outcome.lost}
         self.cases.do(case.id, Request("amend", "结果 outcome", fields=fields), who, now_ms)
-        note = outcome.note.strip() or outcome.answer
+        note = outcome.note or outcome.answer
         proofs = (Proof("reference", f"handoff:{handoff.id}"), Proof("statement", note=note))
         self.cases.do(case.id, Request("act", note, proofs=proofs), who, now_ms)
         if outcome.answer == "reached":

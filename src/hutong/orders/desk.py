@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hutong.kernel.errors import HutongError
 from hutong.orders.errors import OrderRefused
+from hutong.orders.model import SOURCE
 
 if TYPE_CHECKING:
     from hutong.kernel.lists import ListStore
@@ -61,7 +62,7 @@ class OrderDesk:
             covers = exact or order.target == "number"
             meets = "any" in {entry.role, order.role} or entry.role == order.role
             over = entry.expires and entry.expires * 1000 <= now_ms
-            superseded = exact and entry.source.startswith("order:")
+            superseded = exact and entry.source.startswith(SOURCE)
             if entry.list == "allow" and covers and meets and not over and not superseded:
                 raise OrderRefused(
                     "allowed",

@@ -23,7 +23,7 @@ from hutong.kernel.marks import LIMIT, Mark
 from hutong.orders.bases import bases
 from hutong.orders.errors import OrderRefused
 from hutong.orders.machine import end_of
-from hutong.orders.model import KEEPER, Deed, Order
+from hutong.orders.model import KEEPER, SOURCE, Deed, Order
 from hutong.orders.protection import entry_of
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ class Effects:
         acknowledged: list[Order] = []
         failures: list[HutongError] = []
         for clearing in (True, False):
-            for order in self._orders.waking(now_ms):
-                if (order.effect == "clearing") is not clearing:
-                    continue
+            for order in self._orders.waking(now_ms, clearing=clearing):
                 try:
                     after = self._advance(order, now_ms)
                 except HutongError as error:
@@ -108,13 +106,15 @@ class Effects:
     def apply(self, of: str, now_ms: int) -> Order:
         """What is due for one order, at once; `run` does the rest."""
         with self._alone():
-            waiting = [it for it in self._orders.waking(now_ms) if it.effect == "clearing" and it.id != of]
+            waiting = [it for it in self._orders.waking(now_ms, clearing=True) if it.id != of]
             for other in waiting:
                 self._advance(other, now_ms)
             order = self._orders.order(of)
             if order.is_standing or order.effect == "clearing":
                 order = self._advance(order, now_ms)
-        self._marks.publish(now_ms)
+        # Only limits act through marks.
+        if not all(it.list for it in (*waiting, order)):
+            self._marks.publish(now_ms)
         return order
 
     @contextmanager
@@ -157,7 +157,7 @@ class Effects:
     def _former(self, order: Order) -> Entry | None:
         """The entry whose place an order takes; of an order that is over, the one that it had taken the place of."""
         there = self._there(order)
-        if there is None or not there.source.startswith("order:"):
+        if there is None or not there.source.startswith(SOURCE):
             return there
         return next((it.former for it in self._orders.of_entries([there.id]) if it.id != order.id), None)
 

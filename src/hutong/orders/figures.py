@@ -36,8 +36,8 @@ def figures(connection: Connection, start_ms: int, end_ms: int) -> Iterator[Coun
     event, row = EVENTS.c, ORDERS.c
     joined = sa.join(EVENTS, ORDERS, event.order == row.id)
     within = (event.time_ms >= start_ms, event.time_ms < end_ms, event.action.in_(tuple(_COUNTED)))
-    chosen = sa.select(event.action, event.time_ms, row.body).select_from(joined).where(*within)
-    for action, _time, body in connection.execute(chosen):
+    chosen = sa.select(event.action, row.body).select_from(joined).where(*within)
+    for action, body in connection.execute(chosen):
         counts[f"orders.{_COUNTED[action]}", *_place(order_of(body))] += 1
     began = sa.select(event.order).where(event.action == _BEGINS, event.time_ms < end_ms)
     # What ended before and was not touched since is not read: there are years of that.
@@ -54,5 +54,4 @@ def _place(order: Order) -> tuple[str, str]:
     """City and operator of a number; a prefix or range has none of its own."""
     if order.target != "number":
         return "", ""
-    number = _NUMBERS.read(f"+{digits_of(order.key)}")
-    return ("" if number.area == "none" else number.area), ("" if number.operator == "none" else number.operator)
+    return _NUMBERS.read(f"+{digits_of(order.key)}").place

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hutong.orders.bases import bases
 from hutong.orders.errors import OrderRefused
-from hutong.orders.model import KINDS, ROLES, Order
+from hutong.orders.model import KEEPING, KINDS, ROLES, Order
 from hutong.orders.protection import guard_of, scope_of
 from hutong.orders.table import MOVES
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hutong.kernel.numbering import Numbering
     from hutong.orders.model import Actor, Deed, Wish
 
-KEEPING: Final = "orders.keeping"
 _DAY_S: Final = 86_400
 _SHORTEST_S: Final = 60
 _MOST_PER_HOUR: Final = 10_000

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 
+from hutong.kernel.cases import model as cases
 from hutong.kernel.lists.entries import Entry  # noqa: TC001  # msgspec reads the annotation
 
 if TYPE_CHECKING:
@@ -39,16 +40,15 @@ STANDING: Final[tuple[State, ...]] = ("approved", "in-force")
 OPEN_STATES: Final[tuple[State, ...]] = ("requested", *STANDING)
 
 
-class Actor(msgspec.Struct, frozen=True):
-    """Who asks: an account, what it may do, and where from."""
+#: Who asks; the same for cases and orders.
+Actor = cases.Actor
 
-    name: str
-    permissions: frozenset[str]
-    address: str = "local"
-
-
+#: What nobody's role allows.
+KEEPING: Final = "orders.keeping"
 #: What runs by itself: it begins, acknowledges, expires and clears.
-KEEPER: Final = Actor("hutong", frozenset({"orders.keeping"}))
+KEEPER: Final = Actor("hutong", frozenset({KEEPING}))
+#: What the source of an order's list entry begins with.
+SOURCE: Final = "order:"
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,7 +86,8 @@ class Deed(msgspec.Struct, frozen=True):
         reason: why; the order or the person behind a change of the lists for what the keeper notices.
         confirmed: the approver, too, knows that the scope is protected, or wide.
         who: of what the keeper notices, who changed the lists.
-        entry, change: of what was placed: the list entry's id, and the number of the lists' last change.
+        entry, change: of what was placed: the list entry's id, and the number of the last change of the lists (of a
+            limit: of the marks).
         former: the entry whose place is taken.
         delay_ms: from the approval, or the beginning, to the acknowledgement.
     """
@@ -109,7 +110,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         guarded: why the scope needs explicit confirmation: "" or one of `protection.GUARDS`.
         starts_ms, ends_ms: known from the approval on.
         effect: what the lists or marks have of it. entry: the id of its list entry.
-        change: of the lists, with which it was placed. former: the entry whose place it took.
+        change: of the lists (of a limit, the marks), with which it was placed. former: the entry whose place it took.
         delay_ms: from the approval, or the beginning, until it was in force in the screening process.
         ended_by, ended_why: who ended it, and why.
     """
@@ -152,7 +153,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def source(self) -> str:
         """The source of its list entry."""
-        return f"order:{self.id}"
+        return f"{SOURCE}{self.id}"
 
     @property
     def list(self) -> str:

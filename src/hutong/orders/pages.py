@@ -11,6 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
 
+from hutong.kernel.cases import purview
 from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
 from hutong.kernel.reporter import masked
@@ -314,8 +315,7 @@ def packed(made: bytes, name: str) -> Response[bytes]:
 
 def actor_of(request: AnyRequest) -> Actor:
     """Who asks."""
-    viewer = request.user
-    return Actor(viewer.name, viewer.permissions, viewer.address)
+    return purview.actor_of(request.user)
 
 
 def _whole(text: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import Entry, Target, draft
+from hutong.kernel.lists import Entry, Target, covers, draft
 from hutong.kernel.numbering import Numbering, digits_of
 from hutong.kernel.numbering.keys import MAX_DIGITS, key_of_digits
 from hutong.orders.errors import OrderRefused
@@ -60,9 +60,7 @@ def guard_of(scope: Target, protected: Sequence[Target], wide: int) -> str:
         protected: numbers, prefixes and ranges that the settings name, e.g. of hospitals.
         wide: more numbers than so are many.
     """
-    if scope.kind == "number" and _PLAIN.is_service(scope.key):
-        return "service"
-    if _covers_a_service(scope):
+    if (scope.kind == "number" and _PLAIN.is_service(scope.key)) or _covers_a_service(scope):
         return "service"
     if any(_meet(scope, other) for other in protected):
         return "named"
@@ -94,13 +92,7 @@ def entry_of(order: Order, who: str, reason: str) -> Entry:
 
 
 def _covers_a_service(scope: Target) -> bool:
-    return any(_covers(scope, key_of_digits(digits)) for digits in _SHORT)
-
-
-def _covers(scope: Target, key: int) -> bool:
-    if scope.kind == "prefix":
-        return digits_of(key).startswith(digits_of(scope.key))
-    return scope.key <= key <= (scope.last or scope.key)
+    return any(covers(scope, digits) for digits in _SHORT)
 
 
 def _meet(one: Target, other: Target) -> bool:

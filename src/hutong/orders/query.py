@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hutong.kernel.numbering.keys import KIND_NUMBER, digits_of, key_kind, key_of_digits
 from hutong.kernel.records import tables
 from hutong.orders.errors import OrderRefused
-from hutong.orders.model import STATES, Kind, Order, OrderEvent, State
+from hutong.orders.model import STANDING, STATES, Kind, Order, OrderEvent, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +24,8 @@ COUNTED: Final = 10_000
 _WAKES: Final = ORDERS.c.wake_ms > sa.literal_column("0")
 _RANGES: Final = ORDERS.c.last > sa.literal_column("0")
 _ENTRIES: Final = ORDERS.c.entry > sa.literal_column("0")
+#: Orders that are over wake only while their entry must still be taken off (`machine.wake_of`).
+_OVER: Final = ("lifted", "expired")
 _PAGE: Final = 500
 _LAST_LETTER: Final = "\U0010ffff"
 
@@ -93,18 +95,25 @@ class OrderReader:
             counts = {state: int(count) for state, count in connection.execute(chosen)}
         return {state: counts.get(state, 0) for state in STATES}
 
-    def waking(self, now_ms: int) -> Iterator[Order]:
-        """Orders that the keeper must look at by now, the longest waiting first; what waits holds up nothing behind."""
+    def waking(self, now_ms: int, *, clearing: bool | None = None) -> Iterator[Order]:
+        """Orders that the keeper must look at by now, the longest waiting first; what waits holds up nothing behind.
+
+        Args:
+            now_ms: the time.
+            clearing: only those whose effect is taken back, or only the others; all where it is not said.
+        """
         row, after, last = ORDERS.c, -1, ""
         while True:
             behind = sa.or_(row.wake_ms > after, sa.and_(row.wake_ms == after, row.id > last))
             due = (_WAKES, row.wake_ms >= after, row.wake_ms <= now_ms, behind)
-            chosen = sa.select(row.wake_ms, row.id, row.body).where(*due).order_by(row.wake_ms, row.id).limit(_PAGE)
+            chosen = sa.select(row.wake_ms, row.id, row.state, row.body).where(*due)
+            chosen = chosen.order_by(row.wake_ms, row.id).limit(_PAGE)
             with self._database.read() as connection:
                 page = connection.execute(chosen).all()
             if not page:
                 return
-            yield from (order_of(it.body) for it in page)
+            wanted = (it for it in page if clearing is None or (it.state in _OVER) is clearing)
+            yield from (order_of(it.body) for it in wanted)
             after, last = page[-1].wake_ms, page[-1].id
 
     def of_entries(self, entries: Sequence[int], keys: Sequence[int] = ()) -> list[Order]:
@@ -119,7 +128,7 @@ class OrderReader:
 
     def placed(self, after: str = "", limit: int = _PAGE) -> list[Order]:
         """Orders in force that have list entries, by id, those after an id."""
-        mine = (ORDERS.c.state.in_(("approved", "in-force")), ORDERS.c.entry > 0, ORDERS.c.id > after)
+        mine = (ORDERS.c.state.in_(STANDING), ORDERS.c.entry > 0, ORDERS.c.id > after)
         chosen = sa.select(ORDERS.c.body).where(*mine).order_by(ORDERS.c.id).limit(limit)
         with self._database.read() as connection:
             return [order_of(body) for body in connection.execute(chosen).scalars()]

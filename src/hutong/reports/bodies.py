@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from hutong.reports.model import LONGEST_TEXT
+from hutong.reports.model import LONGEST_TEXT, MOST_LOST_FEN, Kind  # msgspec reads it
 
 _Written = Annotated[str, Meta(max_length=64, description="照原样填写 / as it is written")]
 
@@ -15,12 +15,12 @@ _Written = Annotated[str, Meta(max_length=64, description="照原样填写 / as 
 class NewReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """一条举报 / A report."""
 
-    kind: Literal["call", "message", "web"]
+    kind: Kind
     number: _Written = ""
     name: Annotated[str, Meta(max_length=2000, description="网址 / a web name or address")] = ""
     text: Annotated[str, Meta(max_length=LONGEST_TEXT, description="短信或经过 / the message, or what happened")] = ""
     time: Annotated[str, Meta(max_length=64, description="发生时间,RFC 3339;空为现在 / when; empty = now")] = ""
-    lost_fen: Annotated[int, Meta(ge=0, le=10**13, description="损失,分 / the loss, in fen (0.01 yuan)")] = 0
+    lost_fen: Annotated[int, Meta(ge=0, le=MOST_LOST_FEN, description="损失,分 / the loss, in fen (0.01 yuan)")] = 0
     reporter: Annotated[str, Meta(max_length=64, description="举报人号码,只存代号 / only a pseudonym is kept")] = ""
 
 
@@ -40,7 +40,7 @@ class ReportTold(msgspec.Struct, frozen=True):
 
     id: str
     receipt: str
-    kind: Literal["call", "message", "web"]
+    kind: Kind
     subject: Annotated[str, Meta(description="号码已掩码 / numbers are masked; empty = forgotten")]
     source: Literal["page", "api", "csv", "console", "cli"]
     received_ms: int

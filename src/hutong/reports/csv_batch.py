@@ -20,7 +20,7 @@ from hutong.reports.errors import ReportError
 from hutong.reports.model import MOST_LOST_FEN, Origin, Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from hutong.reports.store import Reports
@@ -90,7 +90,8 @@ def take_in(reports: Reports, content: bytes, taker: str, zone: ZoneInfo, clock:
     taken = again = 0
     for line, values in _rows(text, errors):
         try:
-            told = _told(values, zone)
+            kind = values["kind"].lower()
+            told = told_from(values | {"kind": _KINDS.get(kind, kind)}, zone)
             done = reports.take(told, Origin(source="csv", taker=taker, key=f"csv:{mark}:{line}"), clock())
         except ReportError as wrong:
             errors.append(RowError(line, wrong.where, wrong.what))
@@ -141,10 +142,14 @@ def _header(names: Sequence[str]) -> list[str]:
     return columns
 
 
-def _told(given: dict[str, str], zone: ZoneInfo) -> Told:
-    kind = given["kind"].lower()
+def told_from(given: Mapping[str, str], zone: ZoneInfo) -> Told:
+    """A report out of fields as people write them.
+
+    Raises:
+        ReportError: the time or the loss is none.
+    """
     return Told(
-        kind=_KINDS.get(kind, kind),  # type: ignore[arg-type]  # checked where it is taken
+        kind=given.get("kind", ""),  # type: ignore[arg-type]  # checked where it is taken
         number=given.get("number", ""),
         name=given.get("name", ""),
         text=given.get("text", ""),

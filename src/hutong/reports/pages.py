@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
 from litestar.response import Stream  # noqa: TC002  # as above
 
-from hutong.kernel.cases.model import Actor
+from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.reporter import masked
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export
@@ -40,7 +40,6 @@ _COLUMNS: Final = ("received", "kind", "subject", "reporters", "reports", "lost"
 _NUMBERS: Final = frozenset({"reporters", "reports", "lost"})
 _EXPORTED: Final = ("receipt", *_COLUMNS, "case")
 _STATES: Final = ("new", "open", "closed")
-_MOST_EXPORTED: Final = DEPTH
 _AT_ONCE: Final = 1000
 _FEN: Final = 100
 
@@ -74,7 +73,7 @@ class Pages:
 
     def __init__(self, console: Console, reports: Callable[[], Reports], database: Database, trail: Trail) -> None:
         self._console, self._reports, self._trail = console, reports, trail
-        self._database, self._reader = database, ReportReader(database)
+        self._reader = ReportReader(database)
 
     def _wanted(self, request: AnyRequest, query: TableQuery) -> ReportQuery:
         said: Mapping[str, str] = query.filters
@@ -118,7 +117,7 @@ class Pages:
 
     def _cells(self, request: AnyRequest, wanted: ReportQuery) -> Iterator[tuple[object, ...]]:
         zone, say = self._console.zone(request), self._console.say
-        for offset in range(0, _MOST_EXPORTED, _AT_ONCE):
+        for offset in range(0, DEPTH, _AT_ONCE):
             rows = self._reader.page(wanted, _AT_ONCE, offset)
             for report, matter in rows:
                 yield (
@@ -164,11 +163,9 @@ class Pages:
 
     def open_case(self, request: AnyRequest, of: str) -> Response[Any]:
         """Open a case because a person says so."""
-        viewer = request.user
         try:
             report, matter = self._reports().report(of)
-            actor = Actor(viewer.name, viewer.permissions, viewer.address)
-            self._reports().open_case(matter.id, actor, self._console.now_ms())
+            self._reports().open_case(matter.id, actor_of(request.user), self._console.now_ms())
         except ReportError as error:
             raise NotFoundException("There is no such report.") from error
         return see_other(f"/reports/{report.id}")

@@ -20,10 +20,10 @@ from litestar import MediaType, Request, Response, get, post
 from hutong.kernel.errors import HutongError
 from hutong.kernel.web.guard import OPEN
 from hutong.kernel.web.texts import LANGUAGES, choose_language
-from hutong.reports.csv_batch import read_time, read_yuan
+from hutong.reports.csv_batch import told_from
 from hutong.reports.errors import ReportError
 from hutong.reports.metrics import REFUSED, TAKEN
-from hutong.reports.model import KINDS, Origin, Told
+from hutong.reports.model import KINDS, Origin
 from hutong.reports.names import show_name
 from hutong.reports.receipts import read_receipt, show_receipt
 
@@ -129,7 +129,7 @@ class PublicPages:
     def _take(self, request: AnyRequest, given: dict[str, str]) -> Response[str]:
         now_ms = self._clock.wall() // _MS
         try:
-            told = self._told(given)
+            told = told_from(given, self._zone)
             key = f"page:{given['form']}" if given.get("form") else ""
             taken = self._reports().take(
                 told, Origin(source="page", address=self._address_of(request), key=key), now_ms
@@ -149,17 +149,6 @@ class PublicPages:
             self._reporter.log.warning("marks not published, work does it", errors=str(error))
         return self._page(
             request, given, "report_done.html", receipt=show_receipt(taken.receipt), language_links=_NO_LINKS
-        )
-
-    def _told(self, given: dict[str, str]) -> Told:
-        return Told(
-            kind=given.get("kind", ""),  # type: ignore[arg-type]  # checked where it is taken
-            number=given.get("number", ""),
-            name=given.get("name", ""),
-            text=given.get("text", ""),
-            happened_ms=read_time(given.get("time", ""), self._zone),
-            lost_fen=read_yuan(given.get("lost", "")),
-            reporter=given.get("reporter", ""),
         )
 
     def _tell(self, request: AnyRequest, given: dict[str, str]) -> Response[str]:

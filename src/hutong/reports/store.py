@@ -428,11 +428,12 @@ def finding_of(case: Case) -> str:
     return str(case.fields.get("finding", ""))
 
 
-def matter_from(row: Any) -> Matter:  # noqa: ANN401  # a row of the library's
-    """A matter as its row says."""
-    subject = "" if row.subject.startswith(FORGOTTEN) else row.subject
-    names = [name for name in Matter.__struct_fields__ if name not in {"subject", "lost_fen"}]
-    return Matter(subject=subject, lost_fen=row.lost, **{name: getattr(row, name) for name in names})
+def matter_from(row: Any, prefix: str = "") -> Matter:  # noqa: ANN401  # a row of the library's
+    """A matter as its row says; `prefix`: what its columns' labels begin with."""
+    said = {name: getattr(row, f"{prefix}{name}") for name in Matter.__struct_fields__ if name != "lost_fen"}
+    if said["subject"].startswith(FORGOTTEN):
+        said["subject"] = ""
+    return Matter(lost_fen=getattr(row, f"{prefix}lost"), **said)
 
 
 def report_from(row: Any) -> Report:  # noqa: ANN401  # as above
@@ -445,13 +446,4 @@ def report_from(row: Any) -> Report:  # noqa: ANN401  # as above
 def each_of(rows: Any) -> Iterator[tuple[Report, Matter]]:  # noqa: ANN401  # as above
     """Reports and their matters out of rows that join both, the matter's columns labelled `m_…`."""
     for row in rows:
-        names = [column.name for column in _MATTERS.c]
-        matter = matter_from(_Labelled({name: getattr(row, f"m_{name}") for name in names}))
-        yield report_from(row), matter
-
-
-class _Labelled:
-    """A row's part under its own names."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
+        yield report_from(row), matter_from(row, "m_")

@@ -93,9 +93,7 @@ def _number(kind: Kind, written: str, numbering: Numbering) -> Subject:
     number = numbering.read(written.strip()[:_LONGEST_SENDER])
     if len(written.strip()) > _LONGEST_SENDER or key_kind(number.key) != KIND_NUMBER:
         raise ReportError("number", "This is not a telephone number.", where="number")
-    city = "" if number.area == "none" else number.area
-    operator = "" if number.operator == "none" else number.operator
-    return Subject(kind, number.digits, number.key, number.klass, city, operator)
+    return Subject(kind, number.digits, number.key, number.klass, *number.place)
 
 
 def _sender(written: str, numbering: Numbering) -> Subject:

@@ -78,11 +78,12 @@ def told(
         callees: only numbers that called so many different ones are told of.
         linked: whether edges are wanted.
     """
+    since = f"epoch_ms(moment) >= {int(active_ms)}"
+    active = f"AND caller IN (SELECT caller FROM heard WHERE {since})" if active_ms else ""  # noqa: S608  # a number
     engine.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE active AS SELECT caller AS key FROM heard WHERE caller >> 55 = {_NUMBER_KIND}
-        AND caller IN (SELECT caller FROM heard WHERE epoch_ms(moment) >= {int(active_ms)})
-        GROUP BY caller HAVING count(DISTINCT callee) >= {int(callees)}
+        {active} GROUP BY caller HAVING count(DISTINCT callee) >= {int(callees)}
         """  # noqa: S608  # numbers
     )
     _place(engine, kind)

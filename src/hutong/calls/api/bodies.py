@@ -110,7 +110,7 @@ class ScreenedCalls(msgspec.Struct, frozen=True):
     """各呼叫的判决,次序同请求 / The verdicts, in the order of the calls."""
 
     calls: list[Any]
-    """Screened or Unscreened each; msgspec has no union of two untagged structs, so `document` names them."""
+    """Screened or Unscreened each; msgspec has no union of two untagged structs, so `described` names them."""
 
 
 class VerdictRow(msgspec.Struct, frozen=True):

@@ -1,10 +1,10 @@
-"""Which rules read what is known of a number beside its calls: asked of the condition as compiled, not of its text."""
+"""Which rules read learned scores or marks: asked of the condition's tree, where a name in a text is no feature."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hutong.calls.features import VOCABULARY
+from hutong.calls.features import VOCABULARY, mark_features
 from hutong.kernel.rules.language import parse
 from hutong.kernel.rules.tree import features_read
 
@@ -14,16 +14,7 @@ if TYPE_CHECKING:
 #: Names that come from learned scores and from nothing else.
 OF_SCORES: Final = frozenset({"caller.risk", "caller.risk_known"})
 #: Names that come from marks: reports, wrong blocks, limits.
-OF_MARKS: Final = frozenset(
-    {
-        "caller.reported",
-        *(f"caller.reporters_{span}" for span in ("24h", "7d", "30d")),
-        "caller.wrong_blocks",
-        "caller.limited",
-        "caller.call_limit",
-        "caller.limit_mark",
-    }
-)
+OF_MARKS: Final = frozenset(feature.name for feature in mark_features())
 
 
 def reads(rule: Rule, names: frozenset[str]) -> bool:

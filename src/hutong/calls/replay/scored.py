@@ -75,7 +75,7 @@ class PastReplay(ScoredReplay):
 
 
 def _part(batch: CallBatch, begin: int, end: int) -> CallBatch:
-    """Some calls of a batch, in its own memory."""
+    """Some calls of a batch that follow each other, without a copy."""
     if (begin, end) == (0, batch.n):
         return batch
     columns: dict[str, Any] = {

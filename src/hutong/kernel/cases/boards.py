@@ -70,3 +70,15 @@ class CaseBoards:
         )
         with self._database.read() as connection:
             return [case_of(body) for body in connection.execute(chosen).scalars()]
+
+    def waits(self) -> int:
+        """How many cases `waiting` gives."""
+        some = (
+            sa.select(sa.literal(1))
+            .select_from(CASES)
+            .where(WAITS, *self._purview.conditions())
+            .order_by(CASES.c.next_due_ms)
+            .limit(_MOST_WAITING)
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.fields import read_title, read_value
-from hutong.kernel.cases.model import OPEN_STATES, Actor, Finding, Request, State, case_id
+from hutong.kernel.cases.model import OPEN_STATES, STATES, Actor, Finding, Request, State, case_id
 from hutong.kernel.cases.projection import CASES, WITHIN, Changes, case_of
 from hutong.kernel.records import tables
 from hutong.kernel.spreadsheet import bare, decode, harmless
@@ -239,6 +239,11 @@ class Registers:
     def progress(self, of: str) -> Progress:
         """How far the register is."""
         return _progress(self._cases.figures("register", of))
+
+    def progress_of_all(self) -> list[tuple[Register, Progress]]:
+        """Every register and how far it is, the newest first."""
+        board, none = self._cases.board("register"), dict.fromkeys(STATES, 0)
+        return [(it, _progress(board.get(it.id, none))) for it in self.all()]
 
     def progress_of_units(self, of: str) -> dict[str, Progress]:
         """How far each unit's items are."""

@@ -17,7 +17,7 @@ from hutong.kernel.lists.index import (
     respond_of,
 )
 from hutong.kernel.lists.store import ListStore
-from hutong.kernel.lists.targets import Target, describe, draft, read_target
+from hutong.kernel.lists.targets import Target, covers, describe, draft, read_target
 
 __all__ = [
     "KINDS",
@@ -34,6 +34,7 @@ __all__ = [
     "Target",
     "allow_id",
     "block_id",
+    "covers",
     "describe",
     "draft",
     "look_up",

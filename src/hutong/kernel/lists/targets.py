@@ -172,7 +172,7 @@ def _protect(target: Target) -> None:
     else:
         candidates = [f"{_CHINA}{number}" for number in (*range(110, 130), 12110)]
     for digits in candidates:
-        if _covers(target, digits) and _PLAIN.read(f"+{digits}").klass in _PROTECTED:
+        if covers(target, digits) and _PLAIN.read(f"+{digits}").klass in _PROTECTED:
             raise ListError(
                 f"{describe(target)} covers {digits.removeprefix(_CHINA)}, which must always be reached.",
                 where="target",
@@ -180,7 +180,8 @@ def _protect(target: Target) -> None:
             )
 
 
-def _covers(target: Target, digits: str) -> bool:
+def covers(target: Target, digits: str) -> bool:
+    """Whether a scope covers canonical digits."""
     if target.kind == "prefix":
         return digits.startswith(digits_of(target.key))
     return target.key <= key_of_digits(digits) <= (target.last or target.key)

@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -269,6 +270,7 @@ class LimitRefs:
             self._known[found.mark] = found.ref
 
 
+@cache
 def _boot() -> int:
     """Which run of the machine this is, as a word."""
     text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -54,6 +54,11 @@ class Number(msgspec.Struct, frozen=True):
     form: str
     fault: str
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Area and operator; "" for what it has none of."""
+        return ("" if self.area == "none" else self.area), ("" if self.operator == "none" else self.operator)
+
 
 class Numbering:
     """Reads, shows and masks numbers for a node.

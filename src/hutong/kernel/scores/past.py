@@ -10,7 +10,6 @@ everything was killed is therefore kept by the next one.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hutong.kernel.archive.files import write_whole
 from hutong.kernel.errors import StateError
 from hutong.kernel.json_bytes import UNREADABLE
 from hutong.kernel.scores.file import NAME, ScoreFile
@@ -35,8 +35,6 @@ _SUFFIX: Final = ".parquet"
 _NS: Final = 1_000_000_000
 _MS: Final = 1_000_000
 _SCHEMA: Final = pa.schema([("key", pa.int64()), ("score", pa.float32()), ("second", pa.int64())])
-
-
 _META: Final = b"hutong"
 
 
@@ -54,10 +52,15 @@ class _Facts(msgspec.Struct, frozen=True):
 
 
 class Publication(NamedTuple):
-    """One publication: the scores that calls read from `moment` (ms since 1970) on, as rows for `look_up`."""
+    """One publication: the scores that calls read from `moment` (ms since 1970) on."""
 
     moment: int
-    rows: NDArray[np.int64]
+    scores: Scores
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """For `look_up`; built anew each time, as most publications are walked past."""
+        return build_rows(self.scores)
 
 
 class PastScores:
@@ -105,13 +108,12 @@ class PastScores:
         columns = [scores.keys[rows], scores.scores[rows].astype(np.float32), scores.seconds[rows]]
         table = pa.table([pa.array(column) for column in columns], _SCHEMA)
         table = table.replace_schema_metadata({_META: msgspec.json.encode(facts)})
-        target = self._folder / f"{moment:015d}{_SUFFIX}"
-        fresh = target.with_suffix(".new")
         encoding = {"key": "DELTA_BINARY_PACKED", "second": "DELTA_BINARY_PACKED", "score": "BYTE_STREAM_SPLIT"}
-        pq.write_table(table, fresh, compression="zstd", use_dictionary=False, column_encoding=encoding)
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        fresh.replace(target)
+
+        def write(path: Path) -> None:
+            pq.write_table(table, path, compression="zstd", use_dictionary=False, column_encoding=encoding)
+
+        write_whole(self._folder / f"{moment:015d}{_SUFFIX}", write)
 
     def forget(self, before: int) -> int:
         """Delete publications of before `before` (ms since 1970); returns how many went."""
@@ -119,10 +121,6 @@ class PastScores:
         for path in gone:
             path.unlink(missing_ok=True)
         return len(gone)
-
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(path.stat().st_size for path in self._files())
 
     def begins(self) -> int | None:
         """From which moment on (ms since 1970) every score of the time is known; None where there are none.
@@ -151,7 +149,7 @@ class PastScores:
             else:
                 stay = (held.seconds >= facts.since) & ~np.isin(held.keys, fresh.keys)
                 held = Scores(*(np.concatenate((new, old[stay])) for new, old in zip(fresh, held, strict=True)))
-            yield Publication(_moment(path), build_rows(held))
+            yield Publication(_moment(path), held)
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{_SUFFIX}"))

@@ -174,6 +174,6 @@ async def _answer(send: Send, status: int, body: bytes, wait_s: int) -> None:
         (b"cache-control", b"no-store"),
     ]
     if wait_s:
-        headers.append((b"retry-after", str(max(wait_s, 1)).encode()))
+        headers.append((b"retry-after", str(wait_s).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -46,15 +46,22 @@ def verify_pack(file: BinaryIO, keys: Iterable[PublicKey]) -> Manifest:
         raise PackError(f"This is no whole ZIP file: {error}.") from error
 
 
+def _each_once(names: list[str]) -> set[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise PackError("It is in the pack twice.", where=name)
+        seen.add(name)
+    return seen
+
+
 def _verified(archive: zipfile.ZipFile, keys: list[PublicKey]) -> Manifest:
     names = archive.namelist()
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice is not None:
-        raise PackError("It is in the pack twice.", where=twice)
+    seen = _each_once(names)
     manifest = _signed(archive, names, keys)
     listed = {it.name for it in manifest.files}
     for it in manifest.files:
-        if it.name not in names:
+        if it.name not in seen:
             raise PackError("It is missing.", where=it.name)
         if _hashed(archive, it.name, it.size) != it.sha256:
             raise PackError("It is not what was signed: changed after the pack was made.", where=it.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -87,7 +86,7 @@ class CaseDesk:
     def __init__(self, parts: CaseParts, desk: Desk) -> None:
         self._parts, self._desk = parts, desk
 
-    @cached_property
+    @property
     def _every(self) -> Cases:
         return self._parts.cases()
 

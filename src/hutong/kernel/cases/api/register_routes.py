@@ -53,12 +53,7 @@ def _reading(cases: CaseDesk, desk: Desk) -> list[HTTPRouteHandler]:
     @get("/v1/registers", **declared("cases.read", "registers", "listRegisters", "台账 / Registers"))
     def every(request: AnyRequest) -> RegisterList:
         """新的在前 / The newest first."""
-
-        def listed() -> RegisterList:
-            registers = cases.registers(request)
-            return RegisterList([register_told(it, registers.progress(it.id)) for it in registers.all()])
-
-        return told(listed)
+        return told(lambda: RegisterList([register_told(*it) for it in cases.registers(request).progress_of_all()]))
 
     @get(
         "/v1/registers/{register:str}",
@@ -137,8 +132,9 @@ def _changing(cases: CaseDesk, desk: Desk) -> list[HTTPRouteHandler]:
         "that the register has already are not taken twice.",
     )
     def take_in(request: AnyRequest, register: RegisterId, body: RawBody) -> RegisterImported:
-        registers = cases.registers(request)
-        return _imported(told(lambda: registers.take_in(register, body, actor_of(request.user), desk.now_ms())))
+        return _imported(
+            told(lambda: cases.registers(request).take_in(register, body, actor_of(request.user), desk.now_ms()))
+        )
 
     @post(
         "/v1/registers/{register:str}/assign",
@@ -147,8 +143,9 @@ def _changing(cases: CaseDesk, desk: Desk) -> list[HTTPRouteHandler]:
     )
     def assign(request: AnyRequest, register: RegisterId) -> RegisterAssigned:
         """派发已定归属的各项,一次至多 1000 / Those that say whose they are, 1,000 at a time."""
-        registers, actor = cases.registers(request), actor_of(request.user)
-        return RegisterAssigned(told(lambda: registers.assign(register, actor, desk.now_ms())))
+        return RegisterAssigned(
+            told(lambda: cases.registers(request).assign(register, actor_of(request.user), desk.now_ms()))
+        )
 
     return [make, take_in, assign]
 

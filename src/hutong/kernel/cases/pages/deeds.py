@@ -104,8 +104,6 @@ def _parts(text: str) -> list[Part]:
 
 def _changed(events: Sequence[CaseEvent], version: int, request: Request) -> Request:
     """An amendment holds only what was not so already in the version that was seen: sent twice, it is the same."""
-    if request.action != "amend":
-        return request
     seen = [it.changes["fields"] for it in events if it.seq <= version and "fields" in it.changes]
     was = seen[-1] if seen else {}
     fields = {name: value for name, value in request.fields.items() if was.get(name, "") != value}
@@ -125,10 +123,10 @@ def _do(desk: CaseDesk, request: AnyRequest, case: Case, action: Action, form: F
         CaseRefused: says why.
     """
     kind, actor, now_ms = desk.cases.types[case.type], actor_of(request.user), desk.console.now_ms()
-    seen, key = _version(form), own_key(request, form)
-    version = seen
+    seen, key = _version(form), own_key(request, text_of(form, "key"))
     if not seen:
         raise CaseRefused("changed-meanwhile", "The form does not say which version was seen.")
+    version = seen
     cases, fresh, file = desk.seen(request), "", form.get("file")
     if isinstance(file, UploadFile) and file.filename and action in {*PROVEN, "attach"}:
         fresh = desk.attachments.keep(cast("BinaryIO", file.file), file.filename, actor.name, now_ms).sha256
@@ -136,7 +134,9 @@ def _do(desk: CaseDesk, request: AnyRequest, case: Case, action: Action, form: F
     if fresh and action != "attach":
         attached = Request("attach", attachment=fresh)
         version = cases.do(case.id, attached, actor, now_ms, version=version, key=f"{key}:file").version
-    cases.do(case.id, _changed(cases.events(case.id), seen, asked), actor, now_ms, version=version, key=key)
+    if action == "amend":
+        asked = _changed(cases.events(case.id), seen, asked)
+    cases.do(case.id, asked, actor, now_ms, version=version, key=key)
 
 
 def _sent(desk: CaseDesk, request: AnyRequest, of: str, action: Action, form: FormMultiDict) -> Response[Any]:

@@ -215,9 +215,8 @@ def new_key(request: AnyRequest) -> str:
     return f"{request.user.name}:{secrets.token_hex(16)}"
 
 
-def own_key(request: AnyRequest, form: FormMultiDict) -> str:
+def own_key(request: AnyRequest, key: str) -> str:
     """The key that a form carries; another's counts as none."""
-    key = text_of(form, "key")
     return key if key.startswith(f"{request.user.name}:") else new_key(request)
 
 

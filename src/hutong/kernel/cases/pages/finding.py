@@ -12,7 +12,7 @@ from hutong.kernel.access.pages.desk import Fields, text_of
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.fields import read_value
 from hutong.kernel.cases.model import Finding
-from hutong.kernel.cases.pages.desk import AnyRequest, CaseDesk, new_key, spoken
+from hutong.kernel.cases.pages.desk import AnyRequest, CaseDesk, new_key, own_key, spoken
 from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
@@ -54,9 +54,8 @@ def _find(desk: CaseDesk, request: AnyRequest, kind: CaseType, data: dict[str, A
             unit=text_of(data, "unit").strip(),
             owner=text_of(data, "owner").strip(),
         )
-        key = text_of(data, "key")
-        own = key if key.startswith(f"{request.user.name}:") else new_key(request)
-        answer = desk.seen(request).find(finding, actor_of(request.user), desk.console.now_ms(), key=own)
+        key = own_key(request, text_of(data, "key"))
+        answer = desk.seen(request).find(finding, actor_of(request.user), desk.console.now_ms(), key=key)
     except CaseRefused as refused:
         return _form(desk, request, kind, data, _words(desk, request, kind, refused))
     return see_other(f"/cases/{answer.case}?done=find")

@@ -16,7 +16,7 @@ from litestar.response import Stream  # noqa: TC002  # Litestar reads the annota
 from hutong.kernel.access.pages.desk import Fields, text_of, texts_of
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.model import OPEN_STATES, STATES, Action, Case, Request, State
-from hutong.kernel.cases.pages.desk import AnyRequest, CaseDesk, new_key, spoken
+from hutong.kernel.cases.pages.desk import AnyRequest, CaseDesk, new_key, own_key, spoken
 from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.cases.query import COUNTED, CaseQuery
 from hutong.kernel.cases.table import MOVES, STATE_TITLES
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
+    from hutong.kernel.cases.pages.desk import Person
+
 _CHINA: Final = "86"
 #: What may be a telephone number, as people write it; beside a letter digits are part of an id.
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[+(]{0,2}[0-9][0-9 ()./-]*[0-9](?![0-9A-Za-z])")
@@ -63,19 +65,17 @@ _COLUMNS: Final = (
 )
 
 
-def spec_of(desk: CaseDesk, request: AnyRequest) -> TableSpec:
+def spec_of(desk: CaseDesk, request: AnyRequest, units: list[str], owners: list[Person]) -> TableSpec:
     """The table as this viewer has it."""
     language = desk.console.language(request)
     states = [(state, STATE_TITLES[state][language]) for state in STATES]
     types = [(name, getattr(kind.title, language)) for name, kind in desk.cases.types.by_id.items()]
-    units = [(unit, unit) for unit in desk.units(request)]
-    owners = [(it.name, f"{it.name} {it.title}") for it in desk.owners(request)]
     return TableSpec(
         id="cases",
         columns=_COLUMNS,
         filters=(
-            Filter("unit", "cases.unit", choices=tuple(units)),
-            Filter("owner", "cases.owner", choices=tuple(owners)),
+            Filter("unit", "cases.unit", choices=tuple((unit, unit) for unit in units)),
+            Filter("owner", "cases.owner", choices=tuple((it.name, f"{it.name} {it.title}") for it in owners)),
             Filter("state", "cases.state", "choice", (*states, ("any", "cases.any_state"))),
             Filter("late", "cases.late", "choice", (("yes", "cases.late_only"),)),
             Filter("type", "cases.type", "choice", tuple(types)),
@@ -111,7 +111,8 @@ def asked(desk: CaseDesk, query: TableQuery) -> CaseQuery:
 
 
 def _page(desk: CaseDesk, request: AnyRequest) -> Response[str]:
-    spec = spec_of(desk, request)
+    units, owners = desk.units(request), desk.owners(request)
+    spec = spec_of(desk, request, units, owners)
     query = read_query(spec, request.query_params)
     found, count = desk.seen(request).listing(asked(desk, query), query.size + 1, query.offset)
     many = count > COUNTED
@@ -129,8 +130,8 @@ def _page(desk: CaseDesk, request: AnyRequest) -> Response[str]:
         kept=urlencode([(k, v) for k, v in request.query_params.items() if k in _KEPT]),
         bulk=[(it, MOVES[it].zh if language == "zh" else MOVES[it].en) for it in offered],
         key=new_key(request),
-        units=desk.units(request),
-        owners=desk.owners(request),
+        units=units,
+        owners=owners,
         whose=_number_shown(desk, query),
         register=_register_shown(desk, request, query),
         bare=urlencode([(k, v) for k, v in request.query_params.items() if k in _KEPT and k not in _BESIDE]),
@@ -173,7 +174,7 @@ def _search(desk: CaseDesk, request: AnyRequest, text: str) -> Response[str]:
 
 def _export(desk: CaseDesk, request: AnyRequest) -> Stream:
     """Every case that the filters leave, `COUNTED` at most, masked; on the trail first."""
-    query = read_query(spec_of(desk, request), request.query_params)
+    query = read_query(spec_of(desk, request, desk.units(request), desk.owners(request)), request.query_params)
     viewer, now_ms = request.user, desk.console.now_ms()
     desk.trail.record(
         viewer.name, viewer.address, "tables.export", "cases", after={"filters": query.filters}, now_ms=now_ms
@@ -207,9 +208,8 @@ def _bulk(desk: CaseDesk, request: AnyRequest, data: dict[str, Any]) -> Response
             unit=text_of(data, "unit").strip(),
         )
         cases = desk.seen(request)
-        key = text_of(data, "key")
-        own = key if key.startswith(f"{request.user.name}:") else new_key(request)
-        for it in cases.do_many(ids, wanted, actor_of(request.user), desk.console.now_ms(), key=own):
+        key = own_key(request, text_of(data, "key"))
+        for it in cases.do_many(ids, wanted, actor_of(request.user), desk.console.now_ms(), key=key):
             words = "" if it.answer else spoken(desk, request, CaseRefused(it.reason, it.what))  # type: ignore[arg-type]  # one of REASONS
             try:
                 results.append((it.case, cases.case(it.case), words))

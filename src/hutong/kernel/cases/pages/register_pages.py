@@ -55,12 +55,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def _all(desk: CaseDesk, request: AnyRequest, typed: dict[str, Any] | None = None, trouble: str = "") -> Response[str]:
-    registers = desk.registers(request)
     return desk.console.page(
         request,
         "cases_registers.html",
         status=_UNFIT if trouble else 200,
-        rows=[(it, Row(it.id, registers.progress(it.id))) for it in registers.all()],
+        rows=[(it, Row(it.id, far)) for it, far in desk.registers(request).progress_of_all()],
         types=list(desk.cases.types.by_id.values()),
         typed=lambda name: field_of(typed or {}, name),
         trouble=trouble,

@@ -11,7 +11,7 @@ from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annota
 
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.machine import possible
-from hutong.kernel.cases.model import SHOWING, ProofKind
+from hutong.kernel.cases.model import Proof, ProofKind
 from hutong.kernel.cases.pages.desk import AnyRequest, CaseDesk, new_key, worked
 from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.cases.table import ASKED, MOVES, STATE_TITLES
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.kernel.cases.attachments import Attachment
-    from hutong.kernel.cases.model import Action, Case, CaseEvent, Proof
+    from hutong.kernel.cases.model import Action, Case, CaseEvent
     from hutong.kernel.cases.types import CaseType
 
 _UNFIT: Final = 422
 _CONFLICT: Final = 409
 _FULL: Final = 1000
 _MINUTE_S: Final = 60
-#: Actions whose form may bring proofs; of these the steps of the path come first in the page.
+#: Actions whose form may bring proofs.
 PROVEN: Final[frozenset[Action]] = frozenset({"act", "verify", "close"})
+#: These come first in the page.
 _STEPS: Final[tuple[Action, ...]] = ("assign", "accept", "act", "verify", "close", "countersign", "decline", "end-risk")
-_SAID_ELSEWHERE: Final = ("step_due_ms", "wake_ms", "acted_by", "reminded_ms", "closed_ms", "pending", "risk_ms")
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """An event as the page tells it: `changes` are (name of the text, before, after) of what lists show."""
+    """An event as the page tells it. `new`: it came after the version that the form's sender saw."""
 
     event: CaseEvent
     action: str
@@ -67,7 +67,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A deadline: its text's name, begin and end, how much of it is over (0 to 1000), and what is left.
+    """A deadline: its text's name, its end, how much of it is over (0 to 1000), and what is left.
 
     `days`, `hours`: of working time where `works`, else by the clock; of lateness where `late`.
     """
@@ -225,7 +225,7 @@ def _told(  # what an event is told with
     language, said, changes = desk.console.language(request), event.said, event.changes
     move = MOVES.get(event.action)
     title = desk.console.say(request, "cases.found") if move is None else move.zh if language == "zh" else move.en
-    proofs = msgspec.convert(said.get("proofs", ()), tuple[_AnyProof, ...])
+    proofs = msgspec.convert(said.get("proofs", ()), tuple[Proof, ...])
     reason = str(said.get("reason", ""))
     state = changes.get("state", "")
     amended = said.get("fields", {}) if event.action == "amend" else {}
@@ -238,7 +238,7 @@ def _told(  # what an event is told with
         new=0 < seen < event.seq,
         unit=str(changes.get("unit", "")),
         owner=str(changes.get("owner", "")),
-        proofs=tuple((it, it.ref if whole else masked(it.ref), desk.link(request.user, it.ref)) for it in proofs),  # type: ignore[misc]
+        proofs=tuple((it, it.ref if whole else masked(it.ref), desk.link(request.user, it.ref)) for it in proofs),
         fields=tuple(
             (getattr(specs[name].title, language) if name in specs else name, str(it) if whole else masked(str(it)))
             for name, it in amended.items()
@@ -246,19 +246,6 @@ def _told(  # what an event is told with
         others=tuple(it for it in (str(said.get("into", "")), *changes.get("children", ())) if it and it != case.id),
         attachment=files.get(str(said.get("attachment", ""))),
     )
-
-
-class _AnyProof(msgspec.Struct, frozen=True):
-    """A proof as an event holds it."""
-
-    kind: ProofKind
-    ref: str = ""
-    note: str = ""
-    passed: bool = True
-
-    @property
-    def shows(self) -> bool:
-        return self.kind in SHOWING
 
 
 def _download(desk: CaseDesk, request: AnyRequest, case: Case, sha256: str) -> Response[bytes]:

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get
 
 from hutong.kernel.cases.machine import possible
-from hutong.kernel.cases.model import OPEN_STATES
+from hutong.kernel.cases.model import OPEN_STATES, STATES
 from hutong.kernel.cases.pages.desk import AnyRequest  # noqa: TC001  # Litestar reads the annotation
 from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.cases.query import COUNTED, CaseQuery
@@ -126,7 +126,7 @@ def _overdue(desk: CaseDesk, request: AnyRequest) -> Response[str]:
     late = sum(it.late for it in heat)
     board = dict(cases.board("unit"))
     none = {it.name for it in heat} - set(board)
-    figures = [*board.items(), *((name, dict.fromkeys(cases.figures("all"), 1)) for name in none)]
+    figures = [*board.items(), *((name, dict.fromkeys(STATES, 1)) for name in none)]
     rows = [it for it in loads(figures, heat, now_ms, {}) if it.late]
     worst = cases.page(CaseQuery(late_ms=now_ms), _WORST) if late else []
     return desk.console.page(
@@ -139,7 +139,7 @@ def _overdue(desk: CaseDesk, request: AnyRequest) -> Response[str]:
         oldest=max((it.late_ms for it in rows), default=0),
         supervised=sum(it.late for it in heat if it.level),
         highest=max((it.level for it in heat), default=0),
-        waiting=len(boards.waiting()),
+        waiting=boards.waits(),
         part="hx-request" in request.headers,
     )
 
