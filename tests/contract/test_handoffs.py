@@ -129,7 +129,7 @@ def test_the_outcome_is_counted_once_and_ends_the_case(handoffs: Handoffs, datab
     handoffs.answer("node1-7", Outcome("accepted"), DESK, MONDAY + MINUTE)
     of = handoffs.handoff("node1-7").case
     assert (handoffs.cases.case(of).state, handoffs.cases.case(of).owner) == ("accepted", "desk")
-    outcome = Outcome("reached", saved=50_000, lost=1_000, note="已挂断")
+    outcome = Outcome("reached", saved=50_000, lost=1_000, note="已挂断\r\n本人　确认")
     first = handoffs.answer("node1-7", outcome, DESK, later)
     assert handoffs.answer("node1-7", outcome, DESK, later + MINUTE) == first
     case = handoffs.cases.case(of)
