@@ -7,7 +7,8 @@ DEBIAN_PACKAGES := kamailio kamailio-utils-modules kamailio-extra-modules sip-te
 DEMO_SECONDS ?= 0
 # These share the machine; calls through real peers have it to themselves.
 # Long ones first, so that short ones fill the end.
-SHARING_TESTS := $(addprefix tests/,integration fuzz contract property rules arch unit)
+BROWSER_TESTS := $(addprefix tests/e2e/,test_console.py test_live_page.py)
+SHARING_TESTS := $(BROWSER_TESTS) $(addprefix tests/,integration fuzz contract property rules arch unit)
 
 .PHONY: setup environment compiled debian demo up test lint bench quality lock
 
@@ -38,7 +39,7 @@ up: setup
 test: environment debian
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint compiled
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SHARING_TESTS)
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest tests/e2e $(addprefix --ignore=,$(BROWSER_TESTS))
 
 lint: environment
 	@$(BIN)/ruff check src tests bench
