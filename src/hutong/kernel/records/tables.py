@@ -20,8 +20,13 @@ from sqlalchemy import (
     text,
 )
 
-from hutong.kernel.records import sampling_tables  # noqa: F401  # declares its tables
-from hutong.kernel.records.schema import ROW_NUMBER, metadata
+from hutong.kernel.records import (
+    sampling_tables,  # noqa: F401  # declares its tables
+    schema,
+)
+from hutong.kernel.records.schema import ROW_NUMBER
+
+metadata = schema.metadata
 
 accounts = Table(
     "accounts",
