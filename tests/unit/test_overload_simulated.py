@@ -1,0 +1,73 @@
+"""Admission in a simulated crowd: what matters first succeeds, the processor serves as much as refusing leaves it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hutong.kernel.overload.classes import Kind, Level
+from overload_world import MS, STATIONS, S, World
+
+RHO = 0.02
+
+
+def _critical(world: World, begin_s: float, end_s: float) -> tuple[float, int]:
+    """Share of critical requests that were answered, and the 99th percentile of their time."""
+    asked = world.of(Kind.CRITICAL, begin_s, end_s)
+    took = sorted(it.took_ns for it in asked if it.served)
+    return len(took) / len(asked), took[int(len(took) * 0.99)]
+
+
+@pytest.mark.parametrize(("load", "goodput"), [(1, 0.95), (2, 0.95), (5, 0.9), (10, 0.82)])
+def test_an_obedient_crowd_costs_no_critical_request_and_little_of_the_processor(load: float, goodput: float) -> None:
+    world = World(load, seconds=6, rho=RHO).run()
+    success, p99 = _critical(world, 0, 5.8)
+    assert success >= 0.994
+    assert p99 < 200 * MS
+    assert world.goodput(2, 5.9) >= goodput
+
+
+def test_without_admission_the_same_crowd_leaves_nothing_of_the_service() -> None:
+    world = World(10, seconds=4, guarded=False).run()
+    assert world.goodput(2, 3.9) < 0.05
+    assert not any(it.served and it.took_ns < S for it in world.of(Kind.CRITICAL, 2))
+
+
+def test_a_storm_of_retries_takes_its_own_cost_and_no_more() -> None:
+    world = World(10, seconds=4, rho=RHO / 2, storm=True).run()
+    success, p99 = _critical(world, 0, 3.8)
+    assert success >= 0.994
+    assert p99 < 200 * MS
+    assert world.goodput(1, 3.9) >= 0.6
+
+
+def test_when_a_crowd_leaves_all_are_served_again_within_a_second() -> None:
+    world = World(10, seconds=6, crowd_s=(1, 4), after=0.6).run()
+    after = [it for it in world.answers if it.came_ns >= 4.5 * S]
+    assert len(after) > 300
+    assert all(it.served and it.took_ns < 100 * MS for it in after)
+    assert {level for at, level, _ in world.levels if 2 * S < at < 4 * S} == {Level.CROWDED}
+    assert {level for at, level, _ in world.levels if at >= 5 * S} == {Level.NORMAL}
+
+
+def test_a_time_that_was_promised_is_kept_and_gaps_go_to_whoever_is_there() -> None:
+    world = World(3, seconds=14).run()
+    scans = world.of(Kind.SCAN, 8, 13)
+    kept = [it.served for it in scans if it.ticket]
+    assert len(kept) > 1000
+    assert sum(kept) / len(kept) >= 0.99
+    assert sum(it.served for it in scans if not it.ticket) > 100
+    assert world.goodput(8, 13) > 0.93
+
+
+def test_the_limit_finds_enough_places_for_requests_that_wait_for_commits_and_no_endless_number() -> None:
+    """2 ms of processor and 6 ms of commit need four at work; 30 ms of target allow about 15."""
+    world = World(2, seconds=6).run()
+    limits = [limit for at, _, limit in world.levels if at > 2 * S]
+    assert min(limits) >= 5
+    assert max(limits) <= 60
+
+
+def test_below_capacity_nobody_is_refused() -> None:
+    world = World(0.8, seconds=5).run()
+    assert all(it.served for it in world.answers)
+    assert STATIONS < world.goodput(1, 4.9) < 0.9
