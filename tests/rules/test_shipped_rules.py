@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hutong.calls.features import CALLEE_WINDOWS, CALLER_WINDOWS, SHIPPED_RULES, TRUNK_WINDOWS, VOCABULARY
+from hutong.calls.own_calls import judges_display
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.rules import Ruleset, check_paths, load_ruleset, read_anchors, run_rules
 from hutong.kernel.rules.lint import sample_vector
@@ -97,6 +98,25 @@ def test_a_roaming_subscriber_and_a_diverted_call_are_not_blocked(ruleset: Rules
     assert blocked_by(ruleset, **own, caller__form="international", caller__roaming="unconfirmed") == [
         "calls.domestic-caller-from-abroad"
     ]
+
+
+def test_rules_that_no_call_of_a_numbers_owner_fires_are_known_from_their_conditions(ruleset: Ruleset) -> None:
+    shown = {rule.id.partition(".")[2] for at, rule in enumerate(ruleset.rules) if judges_display(ruleset, at)}
+    assert shown == {
+        "emergency-number-from-abroad",
+        "service-number-from-abroad",
+        "national-format-from-abroad",
+        "domestic-caller-from-abroad",
+        "impossible-caller-from-abroad",
+        "caller-length-from-abroad",
+        "unallocated-domestic-caller-from-abroad",
+        "unallocated-foreign-caller",
+        "domestic-caller-diverted-from-abroad",
+        "domestic-caller-unverified",
+        "shared-cost-as-caller",
+        "enterprise-caller-outside-ranges",
+        "unallocated-domestic-caller",
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from case_samples import MONDAY
+from engines import ABROAD, HOME, Bench, invite, status
 from fresh_records import lay_out
 from hutong.app import cli
 from hutong.app.appeals_config import AppealsConfig
@@ -177,26 +179,23 @@ def test_from_the_question_to_the_lifted_block(node: Node) -> None:
     assert node.ask("GET", "/appeals?format=csv", who=judge).text.count("138****8000") == 1
 
 
+def blocked_by(data: Path, rule: str, **more: Any) -> bytes:  # noqa: ANN401
+    """The record of a call of NUMBER an hour ago that a rule blocked."""
+    ruleset = in_force(data)
+    ruleset.save(data / "rulesets")
+    digest, at = int(ruleset.digest[:16], 16), ruleset.index(rule)
+    assert at is not None
+    digest -= (1 << 64) if digest >= 1 << 63 else 0
+    fired = [(at, [777.0] * len(ruleset.features_of(at)))]
+    call = {"time_ms": MONDAY - 3_600_000, "caller": NUMBER, "action": "block", "code": 608, "digest": digest}
+    return verdict_body(**call, rule=at, fired=fired, **more)
+
+
 def test_a_rule_that_blocked_is_named_and_its_measure_is_not(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     put_stage(data, RULE, "block", by="zhao")
-    ruleset = in_force(data)
-    ruleset.save(data / "rulesets")
-    digest, at = int(ruleset.digest[:16], 16), ruleset.index(RULE)
-    assert at is not None
-    digest -= (1 << 64) if digest >= 1 << 63 else 0
-    values = [777.0] * len(ruleset.features_of(at))
-    body = verdict_body(
-        time_ms=MONDAY - 3_600_000,
-        caller=NUMBER,
-        action="block",
-        code=608,
-        rule=at,
-        fired=[(at, values)],
-        digest=digest,
-    )
-    write_journal(data, [[(KIND_VERDICT, body)]])
+    write_journal(data, [[(KIND_VERDICT, blocked_by(data, RULE))]])
     services = services_of(data, ManualClock(MONDAY * 1_000_000))
     services.open()
     try:
@@ -212,6 +211,61 @@ def test_a_rule_that_blocked_is_named_and_its_measure_is_not(tmp_path: Path) -> 
         assert services.appeals.blocks.blocks(key, MONDAY) == (), "allowed, so nothing blocks"
     finally:
         services.close()
+
+
+def appealed(node: Node, judge: str) -> tuple[str, str]:
+    """Appeal about NUMBER; gives the appeal's id and the place of its receipt."""
+    form = {"proof": field(node.proven(NUMBER), "proof"), "words": "不是我打的"}
+    place = node.ask("POST", "/appeal/file", form=form).headers["location"]
+    (open_,) = node.services.appeals.store.page(AppealQuery("open"))
+    assert node.ask("GET", f"/appeals/{open_.id}", who=judge).status_code == 200
+    return open_.id, place
+
+
+def test_whose_number_others_show_is_told_so_and_no_lifting_lets_their_calls_in(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    forged = "calls.domestic-caller-from-abroad"
+    write_journal(data, [[(KIND_VERDICT, blocked_by(data, forged, trunk="abroad", kind=1))]])
+    node = Node(data)
+    bench = Bench(data)
+    made = itertools.count()
+
+    def codes() -> tuple[int, int]:
+        bench.index.refresh()
+        bench.engine.use_lists(bench.index.arrays, bench.engine.tables.roaming)
+        spoofed, own = (bench(invite(f"+86{NUMBER}", source=it, call=str(next(made)))) for it in (ABROAD, HOME))
+        return status(spoofed), status(own)
+
+    try:
+        maker, judge = node.person("wang"), node.person("li")
+        for language, words in (("en", "your own calls are not refused"), ("zh", "您自己的呼叫没有被拦截")):
+            said = node.proven(NUMBER, headers={"accept-language": language}).text
+            assert words in said
+            assert ("not put on the allow list" if language == "en" else "不会因此列入放行名单") in said
+        id_, place = appealed(node, judge)
+        assert "To allow the number would let forged calls in" in node.ask("GET", f"/appeals/{id_}", who=judge).text
+        lift = {"outcome": "lifted", "reasons": "本人"}
+        refused = node.ask("POST", f"/appeals/{id_}/decision", form=lift, who=judge)
+        assert (refused.status_code, "cannot be lifted by allowing it" in refused.text) == (422, True)
+        uphold = {"outcome": "upheld", "reasons": "他人冒用"}
+        assert node.ask("POST", f"/appeals/{id_}/decision", form=uphold, who=judge).status_code == 303
+        assert "stay refused" in node.ask("GET", place).text
+        assert codes() == (608, 302)
+        # An entry about the number is wrong and goes; a range would need an entry that allows the number, and stays.
+        node.clock.advance(3_600_000_000_000)
+        entry = node.block(maker)
+        wide = node.services.lists.add([draft("1380013*", reason="x", who=maker)], node.now_ms // 1000)[0]
+        assert codes() == (608, 608)
+        id_, place = appealed(node, judge)
+        assert node.ask("POST", f"/appeals/{id_}/decision", form=lift, who=judge).status_code == 422
+        node.services.lists.remove(wide, node.now_ms // 1000, who=maker, why="narrowed")
+        assert node.ask("POST", f"/appeals/{id_}/decision", form=lift, who=judge).status_code == 303
+        assert node.services.lists.matching(entry.key) == []
+        assert codes() == (608, 302)
+        assert "Those of others that show your number stay refused" in node.ask("GET", place).text
+    finally:
+        node.services.close()
 
 
 def test_commands_decide_and_write_labels(node: Node, capsys: pytest.CaptureFixture[str]) -> None:

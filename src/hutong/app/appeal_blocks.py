@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutong.appeals.model import Block
 from hutong.calls.evidence.desk import HUTONG
 from hutong.calls.index import Filters
+from hutong.calls.own_calls import judges_display
 from hutong.orders.model import SOURCE
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _of_rule(book: Book, rule_id: str) -> Block | None:
     moves = [it for it in book.history(rule.id) if it.version == rule.version and it.to == "block"]
     makers = {name for it in moves[:1] for name in (it.by, it.proposed_by)} - {"", HUTONG}
     return Block(
-        kind="rule",
+        kind="shown" if judges_display(ruleset, at) else "rule",
         name=f"rule:{rule.id}@{rule.version}",
         title=rule.title,
         basis=rule.basis,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 _LONGEST: Final = 16 * 1024
-_STATUS: Final = {"no-appeal": 404, "decided": 409, "own-block": 403}
+_STATUS: Final = {"no-appeal": 404, "decided": 409, "own-block": 403, "shown": 409}
 AppealId = Annotated[str, PathParameter(min_length=1, max_length=100, description="申诉编号 / id of the appeal")]
 
 

@@ -10,6 +10,8 @@ from msgspec import Meta
 from hutong.appeals.model import LONGEST_CONTACT, LONGEST_REASONS, LONGEST_WORDS
 from hutong.kernel.web.api.bodies import Words  # noqa: TC001  # msgspec reads it
 
+#: Whether others show the number: no, some of the blocks are about that, or all are.
+Shown = Literal["none", "some", "only"]
 _Secret = Annotated[str, Meta(max_length=64)]
 
 
@@ -37,7 +39,13 @@ class ShowCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BlockTold(msgspec.Struct, frozen=True):
     """拦截的原因 / One thing that blocks the number."""
 
-    kind: Literal["list", "rule"]
+    kind: Annotated[
+        Literal["list", "rule", "shown"],
+        Meta(
+            description="名单、规则、他人冒用显示该号码(号码自己的呼叫未被拦截) / "
+            "a list, a rule, or a rule about others that show the number: its own calls are not refused for that"
+        ),
+    ]
     title: Words
     basis: Annotated[str, Meta(description="法律依据 / legal basis")]
     agency: Annotated[str, Meta(description="决定机关,空为本节点 / who ordered it; empty = this node's operator")]
@@ -71,6 +79,9 @@ class ReceiptTold(msgspec.Struct, frozen=True):
     due_ms: int
     decided_ms: int | None
     reasons: str
+    shown: Annotated[
+        Shown, Meta(description="拦截是否针对他人冒用 / whether the blocks are about others that show the number")
+    ] = "none"
 
 
 class AppealTold(msgspec.Struct, frozen=True):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from hutong.kernel.errors import HutongError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 State = Literal["open", "upheld", "lifted"]
 Verdict = Literal["upheld", "lifted"]
-BlockKind = Literal["list", "rule"]
+BlockKind = Literal["list", "rule", "shown"]
 
 LONGEST_WORDS: Final = 2000
 LONGEST_CONTACT: Final = 200
@@ -19,7 +22,9 @@ LONGEST_REASONS: Final = 1000
 _LETTERS: Final = "bcdfghjkmnpqrstvwxyz"
 _RECEIPT: Final = 16
 
-Reason = Literal["not-blocked", "words", "contact", "reasons", "not-proven", "no-appeal", "decided", "own-block"]
+Reason = Literal[
+    "not-blocked", "words", "contact", "reasons", "not-proven", "no-appeal", "decided", "own-block", "shown"
+]
 
 
 class AppealRefused(HutongError):  # noqa: N818  # says what happened
@@ -38,7 +43,8 @@ class Block(msgspec.Struct, frozen=True):
     """One thing that blocks a number, as it may be told to the number's owner, and what lifting it must know.
 
     Attributes:
-        kind: "list": an entry; "rule": a rule that blocked calls of the number.
+        kind: "list": an entry; "rule": a rule that blocked calls of the number; "shown": a rule that blocked calls of
+            others that showed the number, and none that its owner makes.
         name: "entry:12", or "rule:calls.one-ring@3".
         title: in both languages: of a rule what it says in public, of an entry who had it made. Never a threshold, and
             never who reported.
@@ -68,7 +74,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     Attributes:
         remove: ids of entries that are about this number alone.
-        allow: whether something else blocks too, so that calls need an entry that allows them. until_s: its end.
+        allow: whether something else blocks too, so that calls need an entry that allows them; never where others show
+            the number. until_s: its end.
     """
 
     remove: tuple[int, ...] = ()
@@ -110,14 +117,34 @@ class Appeal(msgspec.Struct, frozen=True):
 
 
 def plan_of(blocks: tuple[Block, ...], decided_ms: int, days: int) -> Plan:
-    """What must be done so that none of these blocks the number any more.
+    """What must be done so that none of these blocks the number's own calls any more.
 
     Args:
-        days: for how long a number is allowed where more than its own entries blocked it.
+        days: for how long a number is allowed where more than its own entries blocked it; never where others show it.
     """
     own = tuple(sorted(it.entry for it in blocks if it.kind == "list" and it.own))
-    allow = any(it.kind == "rule" or not it.own for it in blocks)
+    allow = any(_beyond_entries(it) for it in blocks) and not is_shown(blocks)
     return Plan(own, allow, decided_ms // 1000 + days * 86_400 if allow else 0)
+
+
+def is_shown(blocks: Iterable[Block]) -> bool:
+    """Whether others show the number: an entry that allows it would let their calls in, too."""
+    return any(it.kind == "shown" for it in blocks)
+
+
+def is_liftable(then: Iterable[Block], now: Iterable[Block]) -> bool:
+    """Whether a person can lift what blocks a number, without letting in the calls of others that show it.
+
+    Args:
+        then: what blocked it when the appeal came. now: what blocks it now.
+    """
+    now = tuple(now)
+    both = (*then, *now)
+    return not is_shown(both) or (any(it.kind != "shown" for it in both) and not any(_beyond_entries(it) for it in now))
+
+
+def _beyond_entries(block: Block) -> bool:
+    return block.kind == "rule" or (block.kind == "list" and not block.own)
 
 
 def new_receipt() -> str:

@@ -93,13 +93,15 @@ class Pages:
         appeal = self._appeal(id_)
         now_ms = self._console.now_ms()
         own = any(request.user.name in it.makers for it in appeal.blocks)
+        now = self._desk.now(appeal, now_ms)
         return self._console.page(
             request,
             "appeal_one.html",
             status=422 if wrong else 200,
             it=appeal,
             number=self._desk.number(appeal),
-            now=self._desk.now(appeal, now_ms),
+            now=now,
+            liftable=self._desk.liftable(appeal, now),
             late=appeal.is_late(now_ms),
             events=self._desk.events(appeal),
             moves=MOVES,

@@ -14,6 +14,7 @@ from hutong.appeals.codes import TooManyCodes
 from hutong.appeals.limits import Quota
 from hutong.appeals.metrics import REFUSED
 from hutong.appeals.model import AppealRefused, read_receipt
+from hutong.appeals.told import shown_of
 from hutong.kernel.access.throttle import place_of
 from hutong.kernel.errors import HutongError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hutong.appeals.blocks import BlockPort
+    from hutong.appeals.bodies import Shown
     from hutong.appeals.codes import Codes
     from hutong.appeals.model import Appeal, Block
     from hutong.appeals.store import AppealStore
@@ -60,6 +62,11 @@ class Standing(msgspec.Struct, frozen=True):
     number: str
     blocks: tuple[Block, ...]
     waiting: Appeal | None
+
+    @property
+    def shown(self) -> Shown:
+        """Whether others show the number, and only that is refused."""
+        return shown_of(self.blocks)
 
 
 class PublicDesk:

@@ -20,6 +20,7 @@ from hutong.appeals.model import (
     AppealRefused,
     Block,
     Plan,
+    is_liftable,
     new_receipt,
     plan_of,
 )
@@ -217,6 +218,13 @@ class AppealStore:
             known = {it.name: it for it in (*appeal.blocks, *blocks)}
             appeal = msgspec.structs.replace(appeal, blocks=tuple(known.values()))
             self._check_who(appeal, actor)
+            if verdict == "lifted" and not is_liftable(appeal.blocks, blocks):
+                raise AppealRefused(
+                    "shown",
+                    "Others show this number: to allow it would let their calls in.",
+                    where=id_,
+                    fix="Uphold it where its own calls pass; else narrow the range, or move the rule, first.",
+                )
             now_ms = max(now_ms, appeal.found_ms)
             decided = msgspec.structs.replace(
                 appeal,

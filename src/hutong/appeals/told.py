@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hutong.appeals.bodies import AppealTold, BlockTold, ReceiptTold
+from hutong.appeals.model import is_shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hutong.appeals.bodies import Shown
     from hutong.appeals.model import Appeal, Block
 
 
@@ -25,7 +29,15 @@ def receipt_told(appeal: Appeal) -> ReceiptTold:
         due_ms=appeal.due_ms,
         decided_ms=appeal.decided_ms,
         reasons=appeal.reasons,
+        shown=shown_of(appeal.blocks),
     )
+
+
+def shown_of(blocks: Sequence[Block]) -> Shown:
+    """Whether what blocks a number is about calls of others that show it: "none", "some" or "only" such."""
+    if not is_shown(blocks):
+        return "none"
+    return "only" if all(it.kind == "shown" for it in blocks) else "some"
 
 
 def appeal_told(appeal: Appeal, number: str) -> AppealTold:

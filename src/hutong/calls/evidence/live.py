@@ -15,6 +15,7 @@ from hutong.calls.evidence.desk import HUTONG, Actor
 from hutong.calls.evidence.drift import Drift, Step, drift_of
 from hutong.calls.evidence.labels import LEGITIMATE, read_labels
 from hutong.calls.model import ACTION_WARN, ACTIONS
+from hutong.calls.own_calls import judges_display
 from hutong.kernel.lists import LISTS, ROLES
 
 if TYPE_CHECKING:
@@ -103,9 +104,17 @@ class Acting(NamedTuple):
 
 
 def acting(book: Book) -> list[Acting]:
-    """Rules in force that warn or block."""
+    """Rules in force that warn or block by what numbers do.
+
+    That a number is rightful says nothing about calls of others that show it: whoever shows it ten times would demote
+    the very rule that refuses them.
+    """
     since = {(change.rule, change.version): change.time_ms for change in book.changes}
-    return [Acting(rule, since.get((rule.id, rule.version), 0)) for rule in book.ruleset.rules if rule.level > 0]
+    return [
+        Acting(rule, since.get((rule.id, rule.version), 0))
+        for place, rule in enumerate(book.ruleset.rules)
+        if rule.level > 0 and not judges_display(book.ruleset, place)
+    ]
 
 
 def drifted(changes: Sequence[StageChange], now_ms: int) -> dict[str, StageChange]:
