@@ -112,6 +112,37 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
         ],
     ),
     (
+        "过载 Overload",
+        [
+            ("级别 Level", "timeseries", "short", [("max by (instance) (hutong_overload_level{n})", "{{instance}}")]),
+            (
+                "已办理 Served",
+                "timeseries",
+                "reqps",
+                [("sum by (class) (rate(hutong_overload_served_total{n}[1m]))", "{{class}}")],
+            ),
+            (
+                "谢绝 Refused",
+                "timeseries",
+                "reqps",
+                [
+                    ("sum by (class, why) (rate(hutong_overload_refused_total{n}[1m]))", "{{class}} {{why}}"),
+                    ("sum by (class) (rate(hutong_overload_edge_refused_total{n}[1m]))", "{{class}} 边缘 edge"),
+                ],
+            ),
+            (
+                "办理与等候 At work and waiting",
+                "timeseries",
+                "short",
+                [
+                    ("hutong_overload_at_work{n}", "办理 at work"),
+                    ("hutong_overload_limit{n}", "上限 limit"),
+                    ("sum by (class) (hutong_overload_waiting{n})", "{{class}}"),
+                ],
+            ),
+        ],
+    ),
+    (
         "案件 Cases",
         [
             (

