@@ -24,6 +24,7 @@ from hutong.kernel.records import (
     bundle_tables,  # noqa: F401  # declares its tables
     code_tables,  # noqa: F401  # declares its tables
     sampling_tables,  # noqa: F401  # declares its tables
+    scan_tables,  # noqa: F401  # declares its tables
     schema,
 )
 from hutong.kernel.records.schema import ROW_NUMBER
