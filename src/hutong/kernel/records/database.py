@@ -37,6 +37,10 @@ _POOL, _POOL_MORE = 5, 15
 #: Sent to PostgreSQL at connecting: no statement of a page, and no forgotten transaction, may hold rows for long.
 _SESSION = f"-c statement_timeout=30s -c lock_timeout={_WAIT_S}s -c idle_in_transaction_session_timeout=60s"
 _WRITES = "hutong_writes"
+_HOLD = sa.text(
+    "SELECT pg_advisory_xact_lock(hashtext('hutong'), key) FROM "
+    "(SELECT DISTINCT hashtext(name) AS key FROM unnest(CAST(:names AS text[])) AS name ORDER BY 1) AS held"
+)
 _READS: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 #: What a statement did wrong, rather than the database.
 _MISTAKES = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError, sa.exc.InternalError)
@@ -162,15 +166,14 @@ class Database:
                 finally:
                     self._mine.connection = None
 
-    def hold(self, connection: Connection, name: str) -> None:
-        """Within `write`: wait until no other transaction holds this name, and hold it to the end.
+    def hold(self, connection: Connection, *names: str) -> None:
+        """Within `write`: wait until no other transaction holds these names, and hold them to the end.
 
-        For what a row lock cannot guard, such as "nobody exists yet". SQLite has one writer anyway.
+        For what a row lock cannot guard, such as "nobody exists yet". SQLite has one writer anyway. Several names are
+        held in one order, whoever asks, so that those who hold what each other wants cannot be; ask once.
         """
         if not self.is_sqlite:
-            connection.execute(
-                sa.text("SELECT pg_advisory_xact_lock(hashtext('hutong'), hashtext(:name))"), {"name": name}
-            )
+            connection.execute(_HOLD, {"names": list(names)})
 
     # Engines
 

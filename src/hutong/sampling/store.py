@@ -1,0 +1,266 @@
+"""Sampling in the records.
+
+Events are the truth; rows of tubes, people, conflicts, batches and of what people are told are folded from them in the
+transaction that takes them.
+An event has one effect however often it comes: its id is made where it happened. What a station merges has happened and
+is folded in, whatever the rules say; what is asked of a connected centre is judged first. Many events share one
+transaction, and are answered once it is durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from hutong.kernel.records import sampling_tables as tables
+from hutong.sampling import machine
+from hutong.sampling.clocks import offset_of
+from hutong.sampling.errors import SamplingRefused
+from hutong.sampling.fold import Story, fold
+from hutong.sampling.model import Batch, Event, Kept, MergeAnswer, Refusal, Register, Terms
+from hutong.sampling.projection import Changes, put
+from hutong.sampling.query import EVENTS, SamplingReader, events_of, kept_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hutong.kernel.records import Connection, Database
+
+#: Events of one batch: a station with more sends several.
+MOST_EVENTS: Final = 1000
+_FORGOTTEN_AT_ONCE: Final = 500
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What the settings hold sampling to.
+
+    Attributes:
+        apart_ms: registrations of a person in two tubes that are closer than this are a conflict.
+        clock_ms: a station's clock may differ by so much. keep_ms: events older than this are forgotten.
+    """
+
+    apart_ms: int = 12 * 3_600_000
+    clock_ms: int = 5_000
+    keep_ms: int = 30 * 86_400_000
+
+
+class Taking(msgspec.Struct, frozen=True):
+    """An event that is to be taken; `judged`: only if the rules allow it."""
+
+    event: Event
+    offset_ms: int = 0
+    judged: bool = True
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an event: durable (`again`: since before), or refused."""
+
+    id: str
+    again: bool = False
+    refusal: Refusal | None = None
+
+
+class Sampling(SamplingReader):
+    """The tubes of a node.
+
+    Args:
+        database: opened by whoever made it.
+        bounds: what the settings hold it to. terms: how a district samples at a time.
+    """
+
+    def __init__(self, database: Database, bounds: Bounds, terms: Callable[[str, int], Terms]) -> None:
+        super().__init__(database)
+        self.bounds, self.terms = bounds, terms
+
+    def merge(self, batch: Batch, now_ms: int) -> MergeAnswer:
+        """Take what a station sends: any part of what it has, in any order, as often as it likes.
+
+        Raises:
+            SamplingRefused: the batch is too large. RecordsError: nothing was taken; send it again.
+        """
+        if len(batch.events) > MOST_EVENTS:
+            raise SamplingRefused("field", f"A batch has at most {MOST_EVENTS} events.", where="events")
+        offset = offset_of(batch.clock_ms, now_ms, self.bounds.clock_ms, live=batch.live)
+        own = [it for it in batch.events if it.station == batch.station]
+        refused = [
+            Refusal(it.id, "not-yours", "The event is another station's.")
+            for it in batch.events
+            if it.station != batch.station
+        ]
+        with self._database.write() as connection:
+            outcomes = self._take(connection, [Taking(it, offset, judged=False) for it in own], now_ms)
+            self._heard(connection, batch, offset, now_ms)
+        refused += [it.refusal for it in outcomes if it.refusal]
+        taken = tuple(it.id for it in outcomes if not it.refusal)
+        again = sum(it.again for it in outcomes)
+        return MergeAnswer(taken, again, tuple(refused), offset, self.terms(batch.district, now_ms))
+
+    def take(self, wanted: Sequence[Taking], now_ms: int) -> list[Outcome]:
+        """Take events in one transaction; each that is refused is so by itself, and the others are durable.
+
+        Raises:
+            RecordsError: nothing was taken.
+        """
+        with self._database.write() as connection:
+            return self._take(connection, wanted, now_ms)
+
+    def do(self, event: Event, now_ms: int) -> Story:
+        """Take one event and return what is known of its tube then.
+
+        Raises:
+            SamplingRefused: says why not.
+        """
+        (outcome,) = self.take([Taking(event)], now_ms)
+        if outcome.refusal is not None:
+            raise SamplingRefused(outcome.refusal.reason, outcome.refusal.what, where=event.deed.tube)  # type: ignore[arg-type]  # it was one
+        return self.story(event.deed.tube)
+
+    def _take(self, connection: Connection, wanted: Sequence[Taking], now_ms: int) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        sound: list[tuple[int, Taking]] = []
+        for at, it in enumerate(wanted):
+            try:
+                machine.check_form(it.event)
+                self._check_age(it, now_ms)
+            except SamplingRefused as refused:
+                outcomes[at] = _refused(it.event, refused)
+            else:
+                sound.append((at, it))
+        if sound:
+            outcomes |= self._keep(connection, sound, now_ms)
+        return [outcomes[at] for at in range(len(wanted))]
+
+    def _check_age(self, it: Taking, now_ms: int) -> None:
+        if it.event.at_ms + it.offset_ms < now_ms - self.bounds.keep_ms:
+            raise SamplingRefused("too-old", "The event is older than events are kept.", where=it.event.id)
+
+    def _keep(self, connection: Connection, sound: list[tuple[int, Taking]], now_ms: int) -> dict[int, Outcome]:
+        events = [it.event for _, it in sound]
+        self._database.hold(connection, *_names(events))
+        bodies = self._known(connection, events)
+        held = {barcode: list(rows) for barcode, rows in events_of(connection, {it.deed.tube for it in events}).items()}
+        before = {barcode: fold(barcode, rows) for barcode, rows in held.items()}
+        stories = dict(before)
+        outcomes: dict[int, Outcome] = {}
+        rows: list[dict[str, Any]] = []
+        for at, it in sound:
+            event, barcode, body = it.event, it.event.deed.tube, _json(it.event)
+            if event.id in bodies:
+                same = bodies[event.id] == body
+                outcomes[at] = Outcome(event.id, again=True) if same else _refused(event, _ID_TWICE)
+                continue
+            kept = Kept(event, it.offset_ms, now_ms)
+            if it.judged:
+                try:
+                    story = stories.get(barcode, Story(barcode))
+                    machine.judge(story, event, self._terms_of(event, now_ms), now_ms)
+                except SamplingRefused as refused:
+                    outcomes[at] = _refused(event, refused)
+                    continue
+            held.setdefault(barcode, []).append(kept)
+            if it.judged:
+                stories[barcode] = fold(barcode, held[barcode])
+            bodies[event.id] = body
+            rows.append(_row(kept, body))
+            outcomes[at] = Outcome(event.id)
+        if rows:
+            connection.execute(sa.insert(EVENTS), rows)
+            changed = dict.fromkeys(row["barcode"] for row in rows)
+            changes = Changes(self._database, self.bounds.apart_ms, now_ms)
+            for barcode in changed:
+                last_ms = max(it.time_ms for it in held[barcode])
+                changes.add(before.get(barcode, Story(barcode)), fold(barcode, held[barcode]), last_ms)
+            changes.write(connection)
+            changes.write_numbers(connection, [row for row in rows if row["sequence"]])
+        return outcomes
+
+    def _terms_of(self, event: Event, now_ms: int) -> Terms:
+        deed = event.deed
+        return self.terms(deed.district if isinstance(deed, Register) else "", now_ms)
+
+    def _known(self, connection: Connection, events: Iterable[Event]) -> dict[str, str]:
+        chosen = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.id.in_([it.id for it in events]))
+        return {row.id: row.body for row in connection.execute(chosen)}
+
+    def _heard(self, connection: Connection, batch: Batch, offset: int, now_ms: int) -> None:
+        row: dict[str, object] = {"station": batch.station, "contact_ms": now_ms, "offset_ms": offset}
+        row["sequence"] = max((it.sequence for it in batch.events if it.station == batch.station), default=0)
+        put(connection, tables.sampling_stations, [row], ("station",), larger=("sequence", "contact_ms"))
+
+    # Forgetting, and proof that rows follow from events
+
+    def forget(self, now_ms: int) -> int:
+        """Forget what has been kept long enough, in several transactions; returns how many barcodes.
+
+        A barcode is forgotten whole, when the last thing that happened to it is old.
+        """
+        before, gone = now_ms - self.bounds.keep_ms, 0
+        tubes = tables.sampling_tubes
+        waiting = sa.and_(EVENTS.c.merged_ms < before, EVENTS.c.barcode.not_in(sa.select(tubes.c.barcode)))
+        for chosen in (
+            sa.select(tubes.c.barcode).where(tubes.c.last_ms < before),
+            sa.select(EVENTS.c.barcode).where(waiting),
+        ):
+            while barcodes := self._forget(chosen.distinct().limit(_FORGOTTEN_AT_ONCE)):
+                gone += barcodes
+        with self._database.write() as connection:
+            connection.execute(sa.delete(tables.sampling_told).where(tables.sampling_told.c.at_ms < before))
+            connection.execute(sa.delete(tables.sampling_batches).where(tables.sampling_batches.c.handed_ms < before))
+        return gone
+
+    def _forget(self, chosen: sa.Select[tuple[str]]) -> int:
+        with self._database.write() as connection:
+            barcodes = list(connection.execute(chosen).scalars())
+            of = (tables.sampling_people, tables.sampling_conflicts, tables.sampling_tubes, EVENTS)
+            for table in of if barcodes else ():
+                connection.execute(sa.delete(table).where(table.c.barcode.in_(barcodes)))
+        return len(barcodes)
+
+    def recount(self) -> list[str]:
+        """Barcodes whose rows do not follow from their events."""
+        wrong: list[str] = []
+        with self._database.read() as connection:
+            own: list[Kept] = []
+            chosen = sa.select(EVENTS).order_by(EVENTS.c.barcode)
+            for row in connection.execute(chosen):
+                if own and own[0].event.deed.tube != row.barcode:
+                    wrong += self._compare(connection, own)
+                    own = []
+                own.append(kept_of(row))
+            if own:
+                wrong += self._compare(connection, own)
+        return wrong
+
+    def _compare(self, connection: Connection, kept: list[Kept]) -> list[str]:
+        story = fold(kept[0].event.deed.tube, kept)
+        return [] if Changes.matches(connection, story) else [story.barcode]
+
+
+_ID_TWICE: Final = SamplingRefused("id-twice", "This id stands for another event.")
+
+
+def _refused(event: Event, refused: SamplingRefused) -> Outcome:
+    return Outcome(event.id, refusal=Refusal(event.id, refused.reason, refused.what))
+
+
+def _names(events: Iterable[Event]) -> set[str]:
+    """What must stand still meanwhile: the barcodes, and the people, who may be registered elsewhere."""
+    names = {f"tube:{it.deed.tube}" for it in events}
+    return names | {f"person:{it.deed.person}" for it in events if isinstance(it.deed, Register)}
+
+
+def _row(kept: Kept, body: str) -> dict[str, Any]:
+    event = kept.event
+    row: dict[str, object] = {
+        "id": event.id,
+        "barcode": event.deed.tube,
+        "station": event.station,
+        "sequence": event.sequence,
+    }
+    return row | {"offset_ms": kept.offset_ms, "merged_ms": kept.merged_ms, "body": body}
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,191 @@
+"""Stations that work without the centre, and merge over a line that repeats, cuts, mixes up and dies.
+
+Whatever happens on the way: no sample is lost, none is doubled, no tube is mixed up with another, and what the centre
+makes of it is what it would have made of everything at once.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from fresh_records import lay_out
+from hutong.kernel.records import Database
+from hutong.sampling.errors import SamplingRefused
+from hutong.sampling.fold import Story, fold
+from hutong.sampling.model import Batch, Event, HandOver, Kept, MergeAnswer, Register, Report, Seal
+from hutong.sampling.station.exchange import merge_all
+from hutong.sampling.station.store import About, StationStore
+from hutong.sampling.store import Sampling, Taking
+from sampling_samples import HOUR, MINUTE, NOW, chance, event, person, sampling
+
+STATIONS = ("s1", "s2", "s3")
+TUBES = tuple(f"XA000{n}" for n in range(4))
+#: One clock is right, one an hour ahead, one a day behind.
+CLOCKS = {"s1": 0, "s2": HOUR, "s3": -24 * HOUR}
+
+
+class _Died(Exception):  # noqa: N818  # says what happened
+    """A process was killed, or the line went away."""
+
+
+class _Line:
+    """The centre, reached over a line that dies before or after it has taken a batch."""
+
+    def __init__(self, centre: Sampling, fate: str, seed: int) -> None:
+        self._centre, self._fate, self._chance = centre, fate, random.Random(seed)
+        self.sent: list[Batch] = []
+
+    def merge(self, batch: Batch, now_ms: int) -> MergeAnswer:
+        events = list(batch.events)
+        self._chance.shuffle(events)
+        if self._fate == "cut":
+            events = events[: self._chance.randint(0, len(events))]
+        batch = Batch(batch.station, batch.clock_ms, tuple(events), district=batch.district)
+        self.sent.append(batch)
+        if self._fate == "dies before":
+            raise _Died
+        if self._fate == "dies within":
+            with self._centre._database.write():  # noqa: SLF001  # a transaction that is undone, as a kill undoes it
+                self._centre.merge(batch, now_ms)
+                raise _Died
+        answer = self._centre.merge(batch, now_ms)
+        if self._fate == "dies after":
+            raise _Died
+        return answer
+
+
+class Merging(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="hutong-sampling-"))
+        lay_out(self.folder / "records.db")
+        self.database = Database(f"sqlite:///{self.folder / 'records.db'}")
+        self.database.open()
+        self.centre = sampling(self.database)
+        self.stations = {name: StationStore(self.folder / name) for name in STATIONS}
+        self.done: dict[str, tuple[Event, int]] = {}  # what was answered, with its station's offset
+        self.sent: list[Batch] = []
+        self.now, self.count = NOW, 0
+
+    @initialize()
+    def prepare(self) -> None:
+        for name, store in self.stations.items():
+            store.make(About(name, "610100"))
+
+    def _do(self, name: str, deed: Register | Seal | HandOver) -> None:
+        self.now += MINUTE
+        self.count += 1
+        try:
+            made = self.stations[name].do(deed, "", self.now + CLOCKS[name], chance(self.count), twice=True)
+        except SamplingRefused:
+            return
+        self.done[made.id] = made, -CLOCKS[name]
+
+    @rule(name=st.sampled_from(STATIONS), tube=st.sampled_from(TUBES), who=st.integers(0, 6))
+    def register(self, name: str, tube: str, who: int) -> None:
+        self._do(name, Register(tube=tube, size=5, person=person(who)))
+
+    @rule(name=st.sampled_from(STATIONS), tube=st.sampled_from(TUBES))
+    def seal_and_hand_over(self, name: str, tube: str) -> None:
+        found = self.stations[name].story(tube).tubes
+        self._do(name, Seal(tube=tube, people=len(found[-1].members) if found else 0))
+        self._do(name, HandOver(tube=tube, batch=f"B-{name}", expected=2, courier=""))
+
+    @rule(tube=st.sampled_from(TUBES), told=st.sampled_from(["negative", "positive"]))
+    def report(self, tube: str, told: str) -> None:
+        self.now += MINUTE
+        made = event(Report(tube=tube, result=told, tested_ms=self.now), 0, self.now, "lab", str(self.now))  # type: ignore[arg-type]  # it is one
+        (outcome,) = self.centre.take([Taking(made, judged=False)], self.now)
+        assert outcome.refusal is None
+        self.done[made.id] = made, 0
+
+    @rule(
+        name=st.sampled_from(STATIONS),
+        fate=st.sampled_from(["arrives", "cut", "dies before", "dies within", "dies after"]),
+        everything=st.booleans(),
+        seed=st.integers(0, 99),
+    )
+    def merge(self, name: str, fate: str, everything: bool, seed: int) -> None:  # noqa: FBT001  # drawn
+        self.now += MINUTE
+        line = _Line(self.centre, fate, seed)
+        store = self.stations[name]
+        try:
+            merge_all(store, line, self.now + CLOCKS[name], self.now, everything=everything)
+        except _Died:
+            store.close()  # and opened again, as after a kill
+            store.open()
+        self.sent += line.sent
+
+    @precondition(lambda self: self.sent)
+    @rule(which=st.integers(0, 999))
+    def an_old_batch_comes_again(self, which: int) -> None:
+        self.now += MINUTE
+        old = self.sent[which % len(self.sent)]
+        self.centre.merge(Batch(old.station, self.now + CLOCKS[old.station], old.events, district="610100"), self.now)
+
+    @invariant()
+    def what_the_centre_has_happened_and_once(self) -> None:
+        for tube in TUBES:
+            for it in self.centre.events(tube):
+                made, offset = self.done[it.event.id]
+                assert it.event == made
+                assert it.offset_ms == offset, "the clock's offset is measured, and both times are kept"
+
+    def teardown(self) -> None:
+        """In the end every station reaches the centre."""
+        for name, store in self.stations.items():
+            if store.path.exists():
+                merge_all(store, self.centre, self.now + CLOCKS[name], self.now)
+                assert store.standing().waiting == 0
+        assert self.centre.recount() == []
+        for tube in TUBES:
+            own = [Kept(made, offset) for made, offset in self.done.values() if made.deed.tube == tube]
+            held = self.centre.events(tube)
+            assert sorted(it.event.id for it in held) == sorted(it.event.id for it in own), "none lost, none doubled"
+            assert _plain(self.centre.story(tube)) == _plain(fold(tube, own)), "as if everything had come at once"
+            self._check_people(tube)
+        for store in self.stations.values():
+            store.close()
+        self.database.close()
+        shutil.rmtree(self.folder)
+
+    def _check_people(self, tube: str) -> None:
+        """Each tube of the centre holds the people that its own station put into it, and nobody else's."""
+        story = self.centre.story(tube)
+        for name in STATIONS:
+            registered = {
+                made.deed.person
+                for made, _ in self.done.values()
+                if isinstance(made.deed, Register) and made.station == name and made.deed.tube == tube
+            }
+            members = [it.person for found in story.tubes if found.station == name for it in found.members]
+            assert set(members) == registered
+            assert len(members) == len(registered)
+        for found in story.tubes:
+            if found.contested and found.result == "negative":
+                assert found.is_held, "nobody is told negative while it is not certain whose tube it was"
+
+
+def _plain(story: Story) -> object:
+    """What does not depend on when the centre heard of it."""
+    tubes = [
+        (it.id, it.round, it.state, it.result, it.contested, it.batch, [(of.person, of.at_ms) for of in it.members])
+        for it in story.tubes
+    ]
+    return tubes, [it for it in story.conflicts if it.rule != "late-after-result"], story.waiting
+
+
+TestMerging = Merging.TestCase
+TestMerging.settings = settings(
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
