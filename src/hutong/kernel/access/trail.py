@@ -2,9 +2,9 @@
 
 A change and its row stand or fall together when both are made within one `database.write()`; the row is best made last
 there, because from then on nobody else adds to the trail until the block ends: `kernel.audit` numbers every row without
-gaps and keeps its hash. Secrets never enter, and
-telephone numbers are masked. Changes of lists and unmaskings name numbers by their references (`refs`), so these deeds
-keep target, before and after as given. Purposes are kept word for word but for what is plainly a telephone number: case
+gaps and keeps its hash. Secrets never enter, and telephone numbers are masked. Changes of lists and unmaskings name
+numbers by their references (`refs`), those of codes name no person and hold hashes, so these deeds keep target, before
+and after as given. Purposes are kept word for word but for what is plainly a telephone number: case
 numbers must stay.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hutong.kernel.records import Database
 
 #: Deeds whose target, before and after are kept as given.
-WHOLE: Final = ("lists.", "numbers.unmask")
+WHOLE: Final = ("lists.", "numbers.unmask", "codes.")
 _TELEPHONE: Final = re.compile(
     r"\+\d(?:[-. ()]{0,2}\d){6,15}|(?<!\d)(?:(?:00)?86)?(?:1[3-9](?:[- ]?\d){9}|0\d{2,3}(?:[- ]?\d){7,8})(?!\d)"
 )
