@@ -244,6 +244,7 @@ case_counts = Table(
     Column("name", Text, primary_key=True),
     Column("state", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
+    Index("ix_case_counts_name", "scope", "name"),  # by bytes in PostgreSQL too, see `reading.begins`
 )
 
 #: Answers to requests that carried a key, so that a repeated one has no second effect.
@@ -437,6 +438,12 @@ appeals = Table(
     Column("plan", Text, nullable=False),  # JSON
     Column("effect_ms", BigInteger),
     Index("ix_appeals_state", "state", "due_ms"),
+    Index(
+        "ix_appeals_waiting",
+        "decided_ms",
+        sqlite_where=text("state = 'lifted' AND effect_ms IS NULL"),
+        postgresql_where=text("state = 'lifted' AND effect_ms IS NULL"),
+    ),
 )
 
 #: People who are handed over to the dissuasion desk; `next_ms` is null once it has them.
@@ -462,6 +469,8 @@ handoffs = Table(
     Column("saved", BigInteger, nullable=False),
     Column("lost", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
+    # Lists by answer come in the order of the index, and all money is counted in it alone.
+    Index("ix_handoffs_answer", "answer", "found_ms", "saved", "lost"),
 )
 
 #: How far each node's alerts were handed over, in the transaction that took them.
@@ -545,6 +554,14 @@ report_matters = Table(
     Index("ix_report_matters_last_ms", "last_ms"),
     Index("ix_report_matters_case", "case"),
     Index("ix_report_matters_closed_ms", "closed_ms"),
+    Index(
+        "ix_report_matters_kept",
+        "state",
+        "last_ms",
+        sqlite_where=text("substr(subject, 1, 5) <> 'gone:'"),
+        postgresql_where=text("substr(subject, 1, 5) <> 'gone:'"),
+    ),
+    Index("ix_report_matters_subject", "subject"),  # by bytes in PostgreSQL too, see `reading.begins`
 )
 
 #: `who` and `place` are keyed pseudonyms; they and the text are forgotten after a time.
