@@ -30,6 +30,8 @@ TUBES = tuple(f"XA000{n}" for n in range(4))
 #: One clock is right, one an hour ahead, one a day behind.
 CLOCKS = {"s1": 0, "s2": HOUR, "s3": -24 * HOUR}
 
+FATES = ("arrives", "cut", "cut", "dies before", "dies within", "dies after")
+
 
 class _Died(Exception):  # noqa: N818  # says what happened
     """A process was killed, or the line went away."""
@@ -88,9 +90,14 @@ class Merging(RuleBasedStateMachine):
             return
         self.done[made.id] = made, -CLOCKS[name]
 
-    @rule(name=st.sampled_from(STATIONS), tube=st.sampled_from(TUBES), who=st.integers(0, 6))
-    def register(self, name: str, tube: str, who: int) -> None:
-        self._do(name, Register(tube=tube, size=5, person=person(who)))
+    @rule(
+        name=st.sampled_from(STATIONS),
+        tube=st.sampled_from(TUBES),
+        people=st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    )
+    def register(self, name: str, tube: str, people: list[int]) -> None:
+        for who in people:
+            self._do(name, Register(tube=tube, size=5, person=person(who)))
 
     @rule(name=st.sampled_from(STATIONS), tube=st.sampled_from(TUBES))
     def seal_and_hand_over(self, name: str, tube: str) -> None:
@@ -108,20 +115,21 @@ class Merging(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(STATIONS),
-        fate=st.sampled_from(["arrives", "cut", "dies before", "dies within", "dies after"]),
+        fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=3),
         everything=st.booleans(),
         seed=st.integers(0, 99),
     )
-    def merge(self, name: str, fate: str, everything: bool, seed: int) -> None:  # noqa: FBT001  # drawn
-        self.now += MINUTE
-        line = _Line(self.centre, fate, seed)
-        store = self.stations[name]
-        try:
-            merge_all(store, line, self.now + CLOCKS[name], self.now, everything=everything)
-        except _Died:
-            store.close()  # and opened again, as after a kill
-            store.open()
-        self.sent += line.sent
+    def merge(self, name: str, fates: list[str], everything: bool, seed: int) -> None:  # noqa: FBT001  # drawn
+        for fate in fates:
+            self.now += MINUTE
+            line = _Line(self.centre, fate, seed)
+            store = self.stations[name]
+            try:
+                merge_all(store, line, self.now + CLOCKS[name], self.now, everything=everything)
+            except _Died:
+                store.close()  # and opened again, as after a kill
+                store.open()
+            self.sent += line.sent
 
     @precondition(lambda self: self.sent)
     @rule(which=st.integers(0, 999))
@@ -184,8 +192,8 @@ def _plain(story: Story) -> object:
 
 TestMerging = Merging.TestCase
 TestMerging.settings = settings(
-    max_examples=25,
-    stateful_step_count=25,
+    max_examples=40,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+import csv
+import io
+from typing import TYPE_CHECKING, Final
+
+from hutong.kernel.errors import HutongError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: What a cell begins with that is calculated, in letters of full width too (OWASP, CSV Injection).
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -33,3 +40,60 @@ def decode(content: bytes) -> tuple[str, str] | None:
         except UnicodeDecodeError:
             continue
     return None
+
+
+class SheetError(HutongError):
+    """A file is no CSV, or its header is not as it must be."""
+
+
+def rows_of(
+    text: str, known: Mapping[str, str], needed: Sequence[str], most: int
+) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """Each row of a CSV file with its line (the header is 1): its cells by column, or what is wrong with the row.
+
+    Args:
+        known: what columns are called in files, in small letters, and what they are. needed: those that must be there.
+        most: rows beyond so many are not read, which is said.
+
+    Raises:
+        SheetError: nothing can be read.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        columns = _header(next(reader, []), known, needed)
+    except csv.Error as error:
+        raise SheetError(f"The file is no CSV: {error}.", where="line 1") from error
+    count = 0
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield reader.line_num, f"this is no CSV row: {error}"
+            continue
+        if not any(value.strip() for value in values):
+            continue
+        count += 1
+        if count > most:
+            yield reader.line_num, f"only the first {most} rows are taken: split the file"
+            return
+        if len(values) != len(columns):
+            yield reader.line_num, f"the row has {len(values)} cells, the header {len(columns)}"
+            continue
+        yield reader.line_num, dict(zip(columns, (bare(value.strip()) for value in values), strict=True))
+
+
+def _header(names: Sequence[str], known: Mapping[str, str], needed: Sequence[str]) -> list[str]:
+    columns: list[str] = []
+    for at, name in enumerate(names):
+        column = known.get(name.strip().lower())
+        if column is None or column in columns:
+            what = "stands twice" if column else "is unknown"
+            all_known = ", ".join(dict.fromkeys(known.values()))
+            raise SheetError(f"The column {name!r} {what}.", where=f"column {at + 1}", fix=f"Known: {all_known}.")
+        columns.append(column)
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise SheetError(f"The header lacks {', '.join(missing)}.", where="line 1")
+    return columns

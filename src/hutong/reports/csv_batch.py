@@ -6,21 +6,19 @@ the plug, is taken in again, and what was there already is not taken twice.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hutong.kernel.spreadsheet import bare, decode
+from hutong.kernel.spreadsheet import SheetError, decode, rows_of
 from hutong.reports.errors import ReportError
 from hutong.reports.model import MOST_LOST_FEN, Origin, Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from zoneinfo import ZoneInfo
 
     from hutong.reports.store import Reports
@@ -88,7 +86,7 @@ def take_in(reports: Reports, content: bytes, taker: str, zone: ZoneInfo, clock:
     mark = hashlib.sha256(content).hexdigest()[:32]
     errors: list[RowError] = []
     taken = again = 0
-    for line, values in _rows(text, errors):
+    for line, values in _cells(text, errors):
         try:
             kind = values["kind"].lower()
             told = told_from(values | {"kind": _KINDS.get(kind, kind)}, zone)
@@ -101,45 +99,15 @@ def take_in(reports: Reports, content: bytes, taker: str, zone: ZoneInfo, clock:
     return Imported(rows, taken, again, encoding, tuple(sorted(errors, key=lambda it: it.row)))
 
 
-def _rows(text: str, errors: list[RowError]) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
+def _cells(text: str, errors: list[RowError]) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        columns = _header(next(reader, []))
-    except csv.Error as error:
-        raise ReportError("file", f"The file is no CSV: {error}.", where="line 1") from error
-    count = 0
-    while True:
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            errors.append(RowError(reader.line_num, "", f"this is no CSV row: {error}"))
-            continue
-        if not any(value.strip() for value in values):
-            continue
-        count += 1
-        if count > MOST_ROWS:
-            errors.append(RowError(reader.line_num, "", f"only the first {MOST_ROWS} rows are taken: split the file"))
-            return
-        if len(values) != len(columns):
-            errors.append(RowError(reader.line_num, "", f"the row has {len(values)} cells, the header {len(columns)}"))
-            continue
-        yield reader.line_num, dict(zip(columns, (bare(value.strip()) for value in values), strict=True))
-
-
-def _header(names: Sequence[str]) -> list[str]:
-    columns: list[str] = []
-    for at, name in enumerate(names):
-        column = COLUMNS.get(name.strip().lower())
-        if column is None or column in columns:
-            what = "stands twice" if column else "is unknown"
-            known = ", ".join(dict.fromkeys(COLUMNS.values()))
-            raise ReportError("file", f"The column {name!r} {what}.", where=f"column {at + 1}", fix=f"Known: {known}.")
-        columns.append(column)
-    if "kind" not in columns:
-        raise ReportError("file", "The header lacks kind.", where="line 1")
-    return columns
+        for line, values in rows_of(text, COLUMNS, ("kind",), MOST_ROWS):
+            if isinstance(values, str):
+                errors.append(RowError(line, "", values))
+            else:
+                yield line, values
+    except SheetError as error:
+        raise ReportError("file", error.what, where=error.where, fix=error.fix) from error
 
 
 def told_from(given: Mapping[str, str], zone: ZoneInfo) -> Told:

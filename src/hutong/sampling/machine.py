@@ -103,17 +103,17 @@ def receive(tubes: tuple[Tube, ...], deed: Receive) -> None:
 
 def report(tubes: tuple[Tube, ...], deed: Report, now_ms: int) -> None:
     """Whether a result can be that of a tube, by its date. Raises SamplingRefused."""
-    check_tested(tubes, deed.tested_ms, now_ms)
+    check_tested(tubes, deed.tested_ms, deed.tested_ms, now_ms)
     _from_here(_there(_latest(tubes), deed.tube), "report")
 
 
-def check_tested(tubes: tuple[Tube, ...], tested_ms: int, now_ms: int) -> None:
-    """Whether a tube can have been tested then.
+def check_tested(tubes: tuple[Tube, ...], begins_ms: int, tested_ms: int, now_ms: int) -> None:
+    """Whether a tube can have been tested between these times.
 
     Raises:
         SamplingRefused: "date": it is in the future, or before anybody's swab went into it.
     """
-    if tested_ms > now_ms + _AHEAD_MS:
+    if begins_ms > now_ms + _AHEAD_MS:
         raise SamplingRefused("date", "The test is in the future.", where="tested", fix="Check date and clock.")
     if tubes and tested_ms < min(it.opened_ms for it in tubes):
         raise SamplingRefused("date", "The test is before the sampling.", where="tested", fix="Check date and tube.")

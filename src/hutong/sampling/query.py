@@ -98,6 +98,11 @@ class SamplingReader:
             found = events_of(connection, {barcode}).get(barcode, [])
         return sorted(found, key=lambda it: (it.time_ms, it.event.sequence, it.event.id))
 
+    def histories(self, barcodes: Iterable[str]) -> dict[str, list[Kept]]:
+        """What happened to several barcodes."""
+        with self._database.read() as connection:
+            return events_of(connection, barcodes)
+
     def conflicts(self, *, barcode: str = "", rule: str = "", limit: int = 50) -> list[Found]:
         """Conflicts, the latest first."""
         chosen = sa.select(_CONFLICTS).order_by(_CONFLICTS.c.found_ms.desc(), _CONFLICTS.c.barcode).limit(limit)
@@ -145,7 +150,7 @@ class SamplingReader:
             for person, at_ms in connection.execute(single):
                 tested[person] = max(at_ms, tested.get(person, 0))
         return [
-            Called(tube, tuple(it.person for it in tube.members if tested.get(it.person, -1) < tube.reported_ms))
+            Called(tube, tuple(it.person for it in tube.members if tested.get(it.person, -1) < tube.opened_ms))
             for tube in tubes
         ]
 
