@@ -12,6 +12,7 @@ from msgspec import Meta
 from hutong.app import checks
 from hutong.app.appeals_config import AppealsConfig, HandoffConfig
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
+from hutong.app.codes_config import CodesConfig
 from hutong.app.orders_config import OrdersConfig
 from hutong.app.reports_config import ReportsConfig
 from hutong.kernel import addresses, settings
@@ -477,6 +478,7 @@ class Config(msgspec.Struct, frozen=True):
     appeals: AppealsConfig = AppealsConfig()
     handoff: HandoffConfig = HandoffConfig()
     reports: ReportsConfig = ReportsConfig()
+    codes: CodesConfig = CodesConfig()
     risk: RiskConfig = RiskConfig()
     log: LogConfig = LogConfig()
 

@@ -14,6 +14,7 @@ from hutong.app.audit_work import AuditWork
 from hutong.app.backtest_work import BacktestWork
 from hutong.app.bulletin_work import BulletinWork
 from hutong.app.cases_work import CaseWork
+from hutong.app.codes_work import CodeWork
 from hutong.app.config import load_config
 from hutong.app.handoff_work import HandoffWork
 from hutong.app.orders_work import OrderWork
@@ -164,6 +165,7 @@ def work(
         jobs += OrderWork(settings, reporter).jobs()
         jobs += [*AppealWork(settings, SystemClock(), reporter).jobs(), *handoffs.jobs()]
         jobs += ReportWork(settings, reporter).jobs()
+        jobs += CodeWork(settings, reporter).jobs()
         jobs += BulletinWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:

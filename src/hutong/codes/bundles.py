@@ -120,9 +120,10 @@ class BundleStore:
                 version, done = version + len(rows), done + len(rows)
         return done
 
-    def revoke_person(self, person: str, now_ms: int) -> int:
-        """Revoke every bundle of a person; gives how many."""
-        return self.revoke([it.handle for it in self.of_person(person, now_ms)], now_ms)
+    def revoke_person(self, person: str, now_ms: int, *, paper: bool = True) -> int:
+        """Revoke every bundle of a person; gives how many. A new colour need not reach paper, which shows none."""
+        held = self.of_person(person, now_ms)
+        return self.revoke([it.handle for it in held if paper or it.kind != "paper"], now_ms)
 
     def news(self, since: int, now_ms: int) -> tuple[int, list[Revoked]]:
         """The newest version, and the entries after version `since` that may still matter.

@@ -1,0 +1,24 @@
+"""The manifest of codes: what the app wires, and what the house checks that it has."""
+
+from __future__ import annotations
+
+from hutong.codes import metrics
+from hutong.kernel.system import System
+
+SYSTEM = System(
+    name="codes",
+    title={"zh": "一码通", "en": "Personal codes"},
+    docs="docs/codes.md",
+    commands=(
+        "codes conformance",
+        "codes issue",
+        "codes keys make",
+        "codes keys rotate",
+        "codes keys list",
+        "codes keys export",
+        "codes revocations",
+        "codes revoke",
+        "codes verify",
+    ),
+    metrics=tuple(it.name for it in (metrics.ISSUED, metrics.KEYS, metrics.KEY_LEFT, metrics.REVOKED, metrics.PURGED)),
+)
