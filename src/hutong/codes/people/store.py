@@ -1,0 +1,176 @@
+"""People in the records: a pseudonym, and sealed what a code shows of them. Found by the pseudonym and nothing else.
+
+Whoever uses a code stays; who does not is forgotten after `days`. Sealed rows outlive their keys by the few minutes
+until `expire` removes them, and unread in backups.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import date  # noqa: TC003  # msgspec reads the annotation
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from hutong.codes.people.day_keys import day_of
+from hutong.codes.people.documents import DocumentKind  # noqa: TC001  # msgspec reads the annotation
+from hutong.codes.people.errors import KeyGoneError, PersonRefused
+from hutong.codes.people.rings import Ring
+from hutong.kernel.records import code_tables as tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hutong.codes.people.day_keys import DayKeys
+    from hutong.codes.people.documents import Document
+    from hutong.codes.people.pseudonyms import Pseudonyms
+    from hutong.kernel.records import Connection, Database
+
+_PEOPLE: Final = tables.code_people
+#: Every table whose rows last until a day.
+LASTING: Final = (tables.code_people, tables.code_evidence, tables.code_colour_events, tables.code_person_keys)
+_LONGEST_NAME: Final = 100
+_PHONE_DIGITS: Final = range(7, 16)
+_BATCH: Final = 1000  # people whose rows go in one transaction: a tenth of a second
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What is kept of a person, sealed.
+
+    Attributes:
+        name: in full; `masked_name` is what codes show. kind, tail: of the identity document.
+        phone: digits, or empty. born: where the document says it.
+    """
+
+    name: str
+    kind: DocumentKind
+    tail: str
+    phone: str = ""
+    born: date | None = None
+
+    @property
+    def masked_name(self) -> str:
+        """The first letter and a star: 王*."""
+        return f"{self.name[:1]}*"
+
+
+class People:
+    """The people of a node.
+
+    Args:
+        database: opened by whoever made it. days: the keys of days. pseudonyms: of documents.
+        keep_days: how long somebody is kept who is not heard of.
+    """
+
+    def __init__(self, database: Database, days: DayKeys, pseudonyms: Pseudonyms, keep_days: int) -> None:
+        self._database, self.days, self.pseudonyms, self._keep_days = database, days, pseudonyms, keep_days
+
+    def register(self, document: Document, name: str, phone: str, now_ms: int) -> str:
+        """Keep a person, or what is new about them; gives the pseudonym.
+
+        Raises:
+            PersonRefused: name or telephone will not do. StateError: keys cannot be used.
+        """
+        profile = Profile(_name(name), document.kind, document.tail, _phone(phone), document.born)
+        person = self.pseudonyms.of(document)
+        with self._database.write() as connection:
+            self._keep(connection, person, profile, now_ms)
+        return person
+
+    def profile(self, person: str, now_ms: int) -> Profile:
+        """What is kept of a person.
+
+        Raises:
+            PersonRefused: "no-person": nothing is, or no more. StateError: keys are not here.
+        """
+        with self._database.read() as connection:
+            return self._profile(connection, person, now_ms)
+
+    def knows(self, person: str, now_ms: int) -> bool:
+        """Whether a person is kept."""
+        chosen = sa.select(_PEOPLE.c.day).where(_PEOPLE.c.person == person)
+        with self._database.read() as connection:
+            return (connection.execute(chosen).scalar() or 0) >= day_of(now_ms)
+
+    def renew(self, person: str, now_ms: int) -> bool:
+        """Keep a person for the whole time again; writes at most once a day and says whether it did.
+
+        Raises:
+            PersonRefused, StateError: as for `profile`.
+        """
+        lasts = sa.select(_PEOPLE.c.day).where(_PEOPLE.c.person == person)
+        with self._database.read() as connection:
+            if connection.execute(lasts).scalar() == day_of(now_ms) + self._keep_days:
+                return False
+        with self._database.write() as connection:
+            self._keep(connection, person, self._profile(connection, person, now_ms), now_ms)
+        return True
+
+    def ring(self, connection: Connection, person: str, now_ms: int, *, writing: bool = False) -> Ring:
+        """The keys of a person within a transaction, which nobody else writes with until it ends if `writing`."""
+        if writing:
+            self._database.hold(connection, f"code-person:{person}")
+        return Ring(connection, self.days, person, now_ms)
+
+    def expire(self, now_ms: int, let_go: Callable[[Connection, Sequence[str]], None]) -> int:
+        """Destroy the keys of days that are over, then remove the rows that nobody can read; gives how many people's.
+
+        Args:
+            let_go: told within each transaction whose rows went.
+
+        Raises:
+            StateError: a key cannot be destroyed; rows stay, and the next run goes on.
+        """
+        self.days.destroy(now_ms)
+        gone = 0
+        while found := self._expire_some(day_of(now_ms), let_go):
+            gone += found
+        return gone
+
+    def _expire_some(self, today: int, let_go: Callable[[Connection, Sequence[str]], None]) -> int:
+        gone: set[str] = set()
+        with self._database.write() as connection:
+            for table in LASTING:
+                over = sa.select(table.c.person).where(table.c.day < today).distinct().limit(_BATCH)
+                people = list(connection.execute(over).scalars())
+                if people:
+                    connection.execute(sa.delete(table).where(table.c.person.in_(people), table.c.day < today))
+                    gone.update(people)
+            if gone:
+                let_go(connection, sorted(gone))
+        return len(gone)
+
+    def _keep(self, connection: Connection, person: str, profile: Profile, now_ms: int) -> None:
+        ring = self.ring(connection, person, now_ms, writing=True)
+        day = day_of(now_ms) + self._keep_days
+        values = {"day": day, "sealed": ring.seal(day, msgspec.json.encode(profile), "profile")}
+        here = sa.update(_PEOPLE).where(_PEOPLE.c.person == person).values(values)
+        if connection.execute(here).rowcount == 0:
+            connection.execute(sa.insert(_PEOPLE).values(values | {"person": person}))
+
+    def _profile(self, connection: Connection, person: str, now_ms: int) -> Profile:
+        row = connection.execute(sa.select(_PEOPLE).where(_PEOPLE.c.person == person)).one_or_none()
+        if row is not None:
+            try:
+                plain = self.ring(connection, person, now_ms).unseal(row.day, row.sealed, "profile")
+            except KeyGoneError as error:
+                if not error.destroyed:
+                    raise
+            else:
+                return msgspec.json.decode(plain, type=Profile)
+        raise PersonRefused("no-person", "Nothing is kept of this person.", fix="Register them.")
+
+
+def _name(text: str) -> str:
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise PersonRefused("name", "The name is missing, too long, or not printable.", where="name")
+    return name
+
+
+def _phone(text: str) -> str:
+    phone = "".join(text.split()).replace("-", "").removeprefix("+86")
+    if phone and not (phone.isascii() and phone.isdigit() and len(phone) in _PHONE_DIGITS):
+        raise PersonRefused("phone", "The telephone number has 7 to 15 digits.", where="phone")
+    return phone

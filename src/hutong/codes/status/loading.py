@@ -1,0 +1,46 @@
+"""Colour rules from files: those that ship, or a node's own in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hutong.codes.status.colour_rules import load_rules
+from hutong.kernel.errors import RuleError
+from hutong.kernel.rules.loader import rule_files
+from hutong.kernel.rules.source import Source
+
+if TYPE_CHECKING:
+    from hutong.codes.status.colour_rules import ColourRules
+
+SHIPPED: Final = Path(__file__).with_name("rules")
+#: Folder of a node's own, in the data folder; where it has files, they stand in the place of the shipped ones.
+OWN: Final = "colours"
+
+
+def rule_sources(own: Path | None = None) -> list[Source]:
+    """The files in force.
+
+    Raises:
+        RuleError: one cannot be read.
+    """
+    files = rule_files([own]) if own is not None else []
+    sources = []
+    for file in files or rule_files([SHIPPED]):
+        try:
+            sources.append(Source(str(file), file.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RuleError(f"The colour rules cannot be read: {error}.", where=str(file)) from error
+    return sources
+
+
+def rules_of(own: Path | None = None) -> ColourRules:
+    """The rules in force.
+
+    Args:
+        own: a node's own folder; may be missing.
+
+    Raises:
+        RuleError: a file is refused; lists everything that is wrong.
+    """
+    return load_rules(rule_sources(own))

@@ -1,0 +1,101 @@
+"""Values of colours: the standing of a person, what a change of it tells others. Times are ms since 1970 UTC."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hutong.codes.status.colour_rules import Colour  # noqa: TC001  # msgspec reads the annotation
+from hutong.codes.status.evidence import Evidence, Opening  # noqa: TC001  # msgspec reads the annotation
+
+BY_HAND = "change:"
+
+
+class ColourChanged(msgspec.Struct, frozen=True):
+    """A person's colour is another one now.
+
+    Attributes:
+        person: pseudonym. before: empty where there was none.
+        rule: `id@version`, or `change:ID` of a change by hand. commitment: to the evidence, as on the trail.
+        event: names it on the trail, where no person is named.
+    """
+
+    person: str
+    before: str
+    colour: Colour
+    rule: str
+    commitment: str
+    event: str
+    at_ms: int
+    until_ms: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """The colour that a person has.
+
+    Attributes:
+        rule, event, commitment: as of `ColourChanged`.
+        since_ms: what the term counts from. until_ms: its end. as_of_ms: when it was judged.
+        again_ms: until then it stays as it is if nothing new comes; None = for ever.
+    """
+
+    colour: Colour
+    rule: str
+    event: str
+    commitment: str
+    since_ms: int
+    until_ms: int
+    as_of_ms: int
+    again_ms: int | None = None
+
+    @property
+    def change(self) -> str:
+        """The id of the change by hand that prevails; empty where a rule does."""
+        return self.rule.removeprefix(BY_HAND) if self.rule.startswith(BY_HAND) else ""
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """What is kept sealed of a change of colour: it opens the commitment and explains the colour.
+
+    Attributes:
+        salt: 32 bytes. rests_on: ids of the evidence that the rule looked at. since_ms, until_ms: as of `Standing`.
+    """
+
+    salt: bytes
+    opening: Opening
+    rests_on: tuple[str, ...]
+    since_ms: int
+    until_ms: int
+
+
+class ColourEvent(msgspec.Struct, frozen=True):
+    """A change of a person's colour, or of the reason for it, as it is kept; `sealed` is None once its time is over."""
+
+    id: str
+    at_ms: int
+    before: str
+    colour: Colour
+    rule: str
+    rules: str
+    commitment: str
+    sealed: Sealed | None = None
+
+    def evidence(self) -> list[Evidence]:
+        """The evidence that the rule looked at."""
+        if self.sealed is None:
+            return []
+        return [it for it in self.sealed.opening.evidence if it.id in self.sealed.rests_on]
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What came of something new: the standing, and the change of colour if there was one."""
+
+    standing: Standing
+    changed: ColourChanged | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one person's rows of a batch: `refused` says why none was taken, empty where all were."""
+
+    person: str
+    changed: ColourChanged | None = None
+    refused: str = ""

@@ -1,0 +1,342 @@
+"""Colours in the records: evidence in, judged in the transaction that takes it, and every change of a colour told.
+
+A change names the rule and the commitment to its evidence on the trail, in the same transaction; the evidence itself
+stays sealed with the person. A person is named nowhere on the trail: the event is. What is done for one person is
+found by the pseudonym alone, so it takes as long among ten million as among ten.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from hutong.codes.people.day_keys import day_of
+from hutong.codes.people.errors import KeyGoneError
+from hutong.codes.status.changes import Change
+from hutong.codes.status.errors import StatusRefused
+from hutong.codes.status.evidence import Evidence, Order, check_evidence, commitment, new_salt, opening_of
+from hutong.codes.status.judging import judge
+from hutong.codes.status.model import BY_HAND, ColourChanged, ColourEvent, Moved, Outcome, Sealed, Standing
+from hutong.kernel.access.trail import Trail
+from hutong.kernel.cases.model import case_id
+from hutong.kernel.errors import StateError
+from hutong.kernel.records import code_tables as tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hutong.codes.people.rings import Ring
+    from hutong.codes.people.store import People
+    from hutong.codes.status.colour_rules import ColourRules
+    from hutong.codes.status.judging import Judgement
+    from hutong.kernel.records import Connection, Database
+
+_EVIDENCE: Final = tables.code_evidence
+_COLOURS: Final = tables.code_colours
+_EVENTS: Final = tables.code_colour_events
+_CHANGES: Final = tables.code_changes
+#: Who changes colours by rules, on the trail.
+JUDGE: Final = "hutong codes"
+#: People in one transaction of a batch: the disk is asked once for all of them.
+BATCH: Final = 200
+_MOST_EVIDENCE: Final = 500
+#: When somebody is tried again whose rows could not be read.
+_AGAIN_MS: Final = 3_600_000
+_decode: Final = msgspec.json.Decoder(Evidence).decode
+
+
+class Statuses:
+    """The colours of a node.
+
+    Args:
+        database: opened by whoever made it. people: whose pseudonyms and keys these are. rules: in force.
+        node: this node's name, the beginning of new ids. evidence_days: how long evidence is kept.
+        told: is told of every change of a colour, within the transaction that makes it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        people: People,
+        rules: ColourRules,
+        node: str,
+        evidence_days: int,
+        told: Callable[[Connection, ColourChanged], None] = lambda _connection, _changed: None,
+    ) -> None:
+        self.database, self.people, self.rules, self.node = database, people, rules, node
+        self._evidence_days, self._told = evidence_days, told
+        self._trail = Trail(database)
+
+    # Reading
+
+    def standing(self, person: str, now_ms: int) -> Standing:
+        """The colour of a person now, judged anew where its time is over; of whom nothing is kept, as the rules say.
+
+        Nothing is written unless the colour or its reason is another one; nor for whom nothing is kept, who gets no
+        event and no commitment.
+
+        Raises:
+            StateError: keys of people are not here.
+        """
+        with self.database.read() as connection:
+            kept = self._standing(connection, person)
+            if kept is not None and not _is_over(kept, now_ms):
+                return kept
+            fresh, _ = self._judged(connection, self.people.ring(connection, person, now_ms), person, now_ms)
+            if kept is None and fresh.rule == self.rules.otherwise.name:
+                return fresh
+            if kept is not None and self._is_same(kept, fresh):
+                return msgspec.structs.replace(fresh, event=kept.event, commitment=kept.commitment)
+        return self.judge_again(person, now_ms).standing
+
+    def events(self, person: str, now_ms: int, limit: int = 50) -> list[ColourEvent]:
+        """How a person's colour came about, the latest change first; opened as far as the keys are there."""
+        chosen = sa.select(_EVENTS).where(_EVENTS.c.person == person)
+        chosen = chosen.order_by(_EVENTS.c.at_ms.desc(), _EVENTS.c.id.desc()).limit(limit)
+        with self.database.read() as connection:
+            ring = self.people.ring(connection, person, now_ms)
+            return [_event(row, ring) for row in connection.execute(chosen)]
+
+    def evidence(self, person: str, now_ms: int) -> list[tuple[Evidence, str]]:
+        """What is kept of a person, by time, each with the case that found it wrong (or empty)."""
+        with self.database.read() as connection:
+            ring = self.people.ring(connection, person, now_ms)
+            return self._evidence(connection, ring, person, now_ms)
+
+    # Writing
+
+    def take(self, person: str, items: Sequence[Evidence], now_ms: int) -> Moved:
+        """Take evidence about a person and judge them. The same again changes nothing; the same id replaces.
+
+        Raises:
+            StatusRefused: "evidence": an item is wrong, too old, or one too many. StateError: keys are not here.
+        """
+        for it in items:
+            check_evidence(it, now_ms)
+        with self.database.write() as connection:
+            ring = self.people.ring(connection, person, now_ms, writing=True)
+            for it in items:
+                self._keep(connection, ring, person, it, now_ms)
+            return self._judge(connection, ring, person, now_ms)
+
+    def take_all(self, found: Mapping[str, Sequence[Evidence]], now_ms: int) -> list[Outcome]:
+        """Take evidence about many people, `BATCH` of them in one transaction; what one is refused keeps no other."""
+        outcomes = []
+        people = sorted(found)  # whoever holds several holds them in one order
+        for at in range(0, len(people), BATCH):
+            with self.database.write():
+                for person in people[at : at + BATCH]:
+                    try:
+                        outcomes.append(Outcome(person, self.take(person, found[person], now_ms).changed))
+                    except StatusRefused as refused:
+                        outcomes.append(Outcome(person, refused=str(refused)))
+        return outcomes
+
+    def void(self, connection: Connection, person: str, ids: Sequence[str], case: str) -> None:
+        """Let evidence count no more, because a case found it wrong; within the caller's transaction.
+
+        Raises:
+            StatusRefused: "evidence": there is none of such an id.
+        """
+        for id_ in ids:
+            item = self.people.pseudonyms.item(person, id_)
+            here = sa.and_(_EVIDENCE.c.person == person, _EVIDENCE.c.item == item)
+            if connection.execute(sa.update(_EVIDENCE).where(here).values(void=case)).rowcount != 1:
+                raise StatusRefused("evidence", f"Nothing is kept of the id {id_[:40]!r}.", where="void")
+
+    def judge_again(self, person: str, now_ms: int) -> Moved:
+        """Judge a person on what is kept of them."""
+        with self.database.write() as connection:
+            ring = self.people.ring(connection, person, now_ms, writing=True)
+            return self._judge(connection, ring, person, now_ms)
+
+    def judge_due(self, now_ms: int, limit: int = BATCH) -> int:
+        """Judge those whose colour may be another one by now; gives how many there were, at most `limit`.
+
+        Raises:
+            StateError: somebody's keys or rows are not as they must be; all others were judged.
+        """
+        due = sa.select(_COLOURS.c.person).where(_COLOURS.c.again_ms <= now_ms).order_by(_COLOURS.c.again_ms)
+        with self.database.read() as connection:
+            people = sorted(connection.execute(due.limit(limit)).scalars())
+        troubles = []
+        with self.database.write() as connection:
+            for person in people:
+                try:
+                    self.judge_again(person, now_ms)
+                except StateError as error:  # one whose rows are damaged must not keep the others waiting
+                    troubles.append(error)
+                    here = sa.update(_COLOURS).where(_COLOURS.c.person == person)
+                    connection.execute(here.values(again_ms=now_ms + _AGAIN_MS))
+        if troubles:
+            raise troubles[0]
+        return len(people)
+
+    def expire(self, now_ms: int) -> int:
+        """Destroy the keys of days that are over, and remove what only they could open; gives how many people's.
+
+        Raises:
+            StateError: a key cannot be destroyed.
+        """
+        return self.people.expire(now_ms, self._let_go)
+
+    def _let_go(self, connection: Connection, people: Sequence[str]) -> None:
+        """Whoever is neither registered nor spoken of in any evidence has no colour any more."""
+        here = [~sa.exists().where(table.c.person == _COLOURS.c.person) for table in (tables.code_people, _EVIDENCE)]
+        connection.execute(sa.delete(_COLOURS).where(_COLOURS.c.person.in_(people), *here))
+
+    def forget(self, person: str) -> None:
+        """Remove all that is kept of a person here and now, their keys too; within the caller's transaction or alone.
+
+        Links, and changes by hand that are over, lose their names with their own time.
+        """
+        with self.database.write() as connection:
+            for table in (_EVIDENCE, _EVENTS, _COLOURS, tables.code_people, tables.code_person_keys):
+                connection.execute(sa.delete(table).where(table.c.person == person))
+
+    # Judging
+
+    def _judge(self, connection: Connection, ring: Ring, person: str, now_ms: int) -> Moved:
+        fresh, sealed = self._judged(connection, ring, person, now_ms)
+        before = self._standing(connection, person)
+        if before is not None and self._is_same(before, fresh):
+            fresh = msgspec.structs.replace(fresh, event=before.event, commitment=before.commitment)
+            self._put(connection, person, fresh)
+            return Moved(fresh)
+        fresh = msgspec.structs.replace(
+            fresh,
+            event=case_id(self.node, now_ms, os.urandom(8)),
+            commitment=commitment(sealed.salt, sealed.opening),
+        )
+        self._put(connection, person, fresh)
+        was = before.colour if before is not None else ""
+        self._add_event(connection, ring, person, fresh, sealed, was)
+        changed = None
+        if fresh.colour != (was or self.rules.otherwise.colour):
+            changed = ColourChanged(
+                person, was, fresh.colour, fresh.rule, fresh.commitment, fresh.event, now_ms, fresh.until_ms
+            )
+            self._told(connection, changed)
+        # A first green is what everybody has. A graver colour for another reason, or for longer, is a change too.
+        if changed is not None or fresh.colour != self.rules.otherwise.colour:
+            after: dict[str, Any] = {"colour": fresh.colour, "rule": fresh.rule, "rules": self.rules.digest[:16]}
+            after |= {"commitment": fresh.commitment, "until_ms": fresh.until_ms}
+            self._trail.record(JUDGE, "local", "codes.colour", fresh.event, {"colour": was}, after, now_ms=now_ms)
+        return Moved(fresh, changed)
+
+    def _is_same(self, before: Standing, after: Standing) -> bool:
+        """Whether a colour stands as it did: for the same reason, and since the same time if it has a beginning."""
+        kept = self.rules.otherwise.name == after.rule or before.since_ms == after.since_ms
+        return (before.colour, before.rule) == (after.colour, after.rule) and kept
+
+    def _judged(self, connection: Connection, ring: Ring, person: str, now_ms: int) -> tuple[Standing, Sealed]:
+        """The standing as it follows from what is kept, without event and commitment, and what would open it."""
+        evidence = [it for it, void in self._evidence(connection, ring, person, now_ms) if not void]
+        found = judge(evidence, self.rules, now_ms)
+        change = self.change_in_force(connection, person, now_ms)
+        standing = _by_rule(found, now_ms) if change is None else _by_hand(change, now_ms)
+        sealed = Sealed(
+            salt=new_salt(),
+            opening=opening_of(evidence, now_ms, None if change is None else change.told()),
+            rests_on=found.rests_on if change is None else (),
+            since_ms=standing.since_ms,
+            until_ms=standing.until_ms,
+        )
+        return standing, sealed
+
+    def change_in_force(self, connection: Connection, person: str, now_ms: int) -> Change | None:
+        """The change by hand that prevails over the rules now."""
+        here = (_CHANGES.c.person == person, _CHANGES.c.state == "in-force", _CHANGES.c.ends_ms > now_ms)
+        row = connection.execute(sa.select(_CHANGES).where(*here)).first()
+        return None if row is None else change_of(row)
+
+    # Rows
+
+    def _standing(self, connection: Connection, person: str) -> Standing | None:
+        row = connection.execute(sa.select(_COLOURS).where(_COLOURS.c.person == person)).one_or_none()
+        if row is None:
+            return None
+        return Standing(**{name: getattr(row, name) for name in Standing.__struct_fields__})
+
+    def _put(self, connection: Connection, person: str, standing: Standing) -> None:
+        values = msgspec.structs.asdict(standing)
+        if connection.execute(sa.update(_COLOURS).where(_COLOURS.c.person == person).values(values)).rowcount == 0:
+            connection.execute(sa.insert(_COLOURS).values(values | {"person": person}))
+
+    def _add_event(
+        self, connection: Connection, ring: Ring, person: str, standing: Standing, sealed: Sealed, was: str
+    ) -> None:
+        day = day_of(standing.as_of_ms) + self._evidence_days
+        values: dict[str, Any] = {"id": standing.event, "person": person, "at_ms": standing.as_of_ms, "day": day}
+        values |= {"before": was, "colour": standing.colour, "rule": standing.rule, "rules": self.rules.digest}
+        values |= {"commitment": standing.commitment}
+        values |= {"sealed": ring.seal(day, msgspec.json.encode(sealed), f"event:{standing.event}")}
+        connection.execute(sa.insert(_EVENTS).values(values))
+
+    def _evidence(self, connection: Connection, ring: Ring, person: str, now_ms: int) -> list[tuple[Evidence, str]]:
+        here = (_EVIDENCE.c.person == person, _EVIDENCE.c.day >= day_of(now_ms))
+        rows = connection.execute(sa.select(_EVIDENCE).where(*here)).all()
+        found = [(_decode(ring.unseal(row.day, row.sealed, f"evidence:{row.item}")), row.void) for row in rows]
+        return sorted(found, key=lambda it: (it[0].at_ms, it[0].id))
+
+    def _keep(self, connection: Connection, ring: Ring, person: str, it: Evidence, now_ms: int) -> None:
+        day = self._day_of(it)
+        if day < day_of(now_ms):
+            raise StatusRefused("evidence", f"It is older than {self._evidence_days} days.", where=it.id[:40])
+        item, plain = self.people.pseudonyms.item(person, it.id), msgspec.json.encode(it)
+        here = sa.and_(_EVIDENCE.c.person == person, _EVIDENCE.c.item == item)
+        row = connection.execute(sa.select(_EVIDENCE).where(here)).one_or_none()
+        if row is not None and row.day >= day_of(now_ms):
+            if ring.unseal(row.day, row.sealed, f"evidence:{item}") == plain:
+                return
+        elif row is None:
+            self._check_room(connection, person)
+        values = {"day": day, "sealed": ring.seal(day, plain, f"evidence:{item}"), "void": ""}
+        if row is None:
+            connection.execute(sa.insert(_EVIDENCE).values(values | {"person": person, "item": item}))
+        else:
+            connection.execute(sa.update(_EVIDENCE).where(here).values(values))
+
+    def _day_of(self, it: Evidence) -> int:
+        """The day that evidence is kept until: so long after it happened, an order until it ends."""
+        return day_of(it.until_ms) if isinstance(it, Order) else day_of(it.at_ms) + self._evidence_days
+
+    def _check_room(self, connection: Connection, person: str) -> None:
+        counted = sa.select(sa.func.count()).select_from(_EVIDENCE).where(_EVIDENCE.c.person == person)
+        if connection.execute(counted).scalar_one() >= _MOST_EVIDENCE:
+            raise StatusRefused("evidence", f"More than {_MOST_EVIDENCE} items are kept of this person.")
+
+
+def _is_over(standing: Standing, now_ms: int) -> bool:
+    return now_ms >= min(standing.until_ms, standing.again_ms or standing.until_ms)
+
+
+def _by_rule(found: Judgement, now_ms: int) -> Standing:
+    return Standing(
+        found.colour, found.rule.name, "", "", found.since_ms, found.until_ms, now_ms, found.again_ms or None
+    )
+
+
+def _by_hand(change: Change, now_ms: int) -> Standing:
+    rule = f"{BY_HAND}{change.id}"
+    return Standing(change.colour, rule, "", "", change.decided_ms, change.ends_ms, now_ms, change.ends_ms)
+
+
+def _event(row: sa.Row[Any], ring: Ring) -> ColourEvent:
+    try:
+        plain = ring.unseal(row.day, row.sealed, f"event:{row.id}")
+    except KeyGoneError as error:
+        if not error.destroyed:
+            raise
+        sealed = None
+    else:
+        sealed = msgspec.json.decode(plain, type=Sealed)
+    return ColourEvent(row.id, row.at_ms, row.before, row.colour, row.rule, row.rules, row.commitment, sealed)
+
+
+def change_of(row: sa.Row[Any]) -> Change:
+    """A change out of its row."""
+    return Change(**row._mapping)  # noqa: SLF001  # the library's public name for it
