@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from hutong.codes.keys import Algorithm  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.settings import Doc
 
 
 class CodesConfig(msgspec.Struct, frozen=True):
     """Personal codes."""
 
-    algorithm: Annotated[Algorithm, Doc(zh="新密钥的签名算法", en="algorithm of keys that are made from now on")] = (
-        "EdDSA"
-    )
+    algorithm: Annotated[
+        Literal["EdDSA", "ES256"], Doc(zh="新密钥的签名算法", en="algorithm of keys that are made from now on")
+    ] = "EdDSA"
     key_days: Annotated[
         int,
         Meta(ge=7, le=365),
