@@ -34,6 +34,7 @@ COMMANDS = (
     ("handoff", "hutong.app.appeals_cli:handoff", "劝阻移交:列出 / Hand-offs to the dissuasion desk"),
     ("bulletin", "hutong.app.bulletins_cli:app", "通报:拟写、列出、签发 / Bulletins: make, list, sign them"),
     ("losses", "hutong.app.bulletins_cli:losses", "案件与损失:导入、列出 / Fraud cases and losses of agencies"),
+    ("codes", "hutong.app.codes_cli:app", "一码通:密钥、签发、核验、符合性 / Codes: keys, issuing, verifying"),
     ("orders", "hutong.app.orders_cli:app", "封停、解封、限制指令与证据包 / Orders on numbers, evidence packs"),
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、回测、升降 / Rules: lint, list, test, move"),
     ("risk", "hutong.app.risk_cli:app", "涉诈风险评分:训练、评估、评分 / Risk score: train, evaluate, score"),
@@ -49,6 +50,7 @@ COMMANDS = (
     ("config", "hutong.app.config_cli:app", "配置:检查、查看 / Settings: check them, show them"),
     ("backup", "hutong.app.backup:backup", "备份,运行中亦可 / Back up a node, running or not"),
     ("restore", "hutong.app.restore:restore", "从备份恢复到空目录 / Restore a backup into an empty folder"),
+    ("edge", "hutong.app.edge_cli:app", "边缘:写出 nginx 配置、轮换密钥 / The edge: nginx's configuration, keys"),
     ("serve", "hutong.app.serve:serve", "网页与接口进程 / The process that serves pages and the API"),
     ("work", "hutong.app.work:work", "定时任务进程 / The process that runs scheduled jobs"),
     (

@@ -95,4 +95,5 @@ def _shown(values: dict[str, str | int]) -> dict[str, str | int]:
 
 @cache
 def _texts() -> Texts:
-    return Texts([Path(__file__).with_name("texts.toml")])
+    here = Path(__file__).parent
+    return Texts([here / "texts.toml", here / "frameworks" / "texts.toml"])

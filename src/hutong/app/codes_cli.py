@@ -1,0 +1,21 @@
+"""`hutong codes`: its commands, each named by import string: one pays only for the modules that it needs."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+app = App(name="codes", help="一码通:密钥、签发、核验、符合性 / Codes: keys, issuing, verifying, conformance")
+COMMANDS = (
+    ("keys", "hutong.app.codes_keys_cli:app", "签名密钥与密钥表 / Signing keys, and the key set"),
+    ("issue", "hutong.app.codes_issue_cli:issue", "签发一批码 / Issue a bundle"),
+    ("revoke", "hutong.app.codes_issue_cli:revoke", "注销 / Revoke"),
+    ("revocations", "hutong.app.codes_issue_cli:revocations", "导出注销表 / Export the revocation list"),
+    ("verify", "hutong.app.codes_verify_cli:verify_command", "离线核验 / Verify codes offline"),
+    (
+        "conformance",
+        "hutong.app.codes_conformance:conformance",
+        "评判欧盟数字新冠证书用例 / Judge the EU Digital COVID Certificate's test cases",
+    ),
+)
+for _name, _target, _text in COMMANDS:
+    app.command(_target, name=_name, help=_text)
