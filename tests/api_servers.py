@@ -58,6 +58,7 @@ from hutong.kernel.web.port import BoundedHttp, Connections
 from hutong.kernel.web.problems import error_handlers, problem_response
 from hutong.kernel.web.texts import Texts
 from hutong.orders import api as orders_api
+from hutong.orders.evidence.gathering import Turns
 from hutong.reports.api import ReportsDesk
 from hutong.reports.api import section as reports_section
 from order_samples import Station
@@ -164,7 +165,7 @@ class ApiServer:
     def _packs(self) -> EvidenceDesk:
         config, index = load_config(None, data=self.data, environ={}), VerdictIndex(self.data)
         stories = Stories(self.data, index, self.refs.ref)
-        return evidence_desk(config, self.database, self.orders.orders, self.cases, index, stories, self.lists)
+        return evidence_desk(config, self.database, self.orders.orders, self.cases, index, stories, self.lists, Turns())
 
     @property
     def now_ms(self) -> int:

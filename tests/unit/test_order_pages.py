@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lmdb
 import pytest
 
 from console_pages import NOW, ConsoleSite
 from hutong import orders as package
 from hutong.orders import pages
+from hutong.orders.errors import OrderRefused
 from hutong.orders.model import Actor
 from order_samples import EVERYTHING, Station, wish
 
@@ -40,6 +43,9 @@ class Packs:
 
     def of_order(self, of: str, purpose: str, actor: Actor, now_ms: int) -> bytes:
         return f"{of} {purpose} {actor.name} {now_ms}".encode()
+
+    def of_case(self, of: str, _purpose: str, _actor: Actor, _now_ms: int) -> bytes:
+        raise OrderRefused("busy", of)
 
     def of_number(self, number: str, since_ms: int, until_ms: int, purpose: str, _actor: Actor, now_ms: int) -> bytes:
         assert until_ms == now_ms
@@ -121,6 +127,32 @@ def test_what_is_wrong_is_said_and_what_was_written_stays(site: Site) -> None:
     assert operator.get("/orders/none").status_code == 404
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_what_hinders_the_effect_is_not_told_as_a_failed_approval(
+    site: Site, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = site.asked()
+    second = site.browser("operator")
+
+    def failing(*_: object) -> None:
+        raise lmdb.Error("the lists are busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.station.lists, "add", failing)
+        approved = second.post(f"/orders/{of}/approve")
+    assert approved.headers["location"] == f"/orders/{of}?done=approved"
+    page = second.get(f"/orders/{of}?done=approved", lang=lang).text
+    assert {"zh": "已批准并记录在案", "en": "Approved and on record"}[lang] in page
+    assert {"zh": "无需再次办理", "en": "Nothing needs to be done again"}[lang] in page
+    # Somebody else has the turn and keeps it: whoever lifts does not wait for them.
+    with (site.data / "run" / "orders.lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        monkeypatch.setattr("hutong.orders.effect._TRIES", 2)
+        lifted = second.post(f"/orders/{of}/lift", reason="测试")
+    assert lifted.headers["location"] == f"/orders/{of}?done=lifted"
+    assert site.station.orders.order(of).state == "lifted"
+
+
 def test_numbers_are_whole_only_for_a_purpose_that_is_on_the_trail(site: Site) -> None:
     of = site.asked(reason=f"涉案 {NUMBER}")
     operator = site.browser("operator")
@@ -151,6 +183,8 @@ def test_a_pack_is_a_download_for_a_purpose(site: Site) -> None:
     assert operator.post("/orders/packs", **fields).content.decode() == f"{NUMBER} 1799971200000 配合侦查"
     wrong = operator.post("/orders/packs", **{**fields, "since": "2027-13-99"})
     assert (wrong.status_code, "missing or wrong: From" in text_of(wrong)) == (422, True)
+    full = operator.post("/orders/packs", case="busy", purpose="配合侦查")
+    assert (full.status_code, "Other evidence packs are being made" in text_of(full)) == (503, True)
     both = operator.post("/orders/packs", **fields, case="x")
     assert (both.status_code, NUMBER in both.text) == (422, False)
 

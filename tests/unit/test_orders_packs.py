@@ -28,6 +28,7 @@ from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.records import Database, database_url
 from hutong.orders.errors import OrderRefused
+from hutong.orders.evidence.gathering import Turns
 from hutong.orders.evidence.material import CallMaterial, Material, Subject
 from hutong.orders.evidence.pack import data_files, sealed
 from hutong.orders.evidence.verify import PackError, verify_pack
@@ -58,9 +59,9 @@ class Made:
         self.case = cases.find(Finding("fraud-number", "冒充客服", {"number": BUSY}), finder, NOW).case
         self.order = station.desk.request(wish(target=BUSY, case=self.case), CHEN, NOW).order
         station.desk.do(self.order, Deed("approve"), LI, NOW)
-        index = VerdictIndex(data)
+        index, self.turns = VerdictIndex(data), Turns(1)
         stories = Stories(data, index, lambda key: f"ref{key % 97}")
-        self.desk = evidence_desk(config, database, station.orders, cases, index, stories, station.lists)
+        self.desk = evidence_desk(config, database, station.orders, cases, index, stories, station.lists, self.turns)
         self.key: PublicKey = trail_key(data, "node1").public
         self.pack = self.desk.of_order(self.order, PURPOSE, MAKER, NOW + 1000)
         # One pack has real papers; of the others what they tell is looked at, and setting them costs seconds.
@@ -68,6 +69,12 @@ class Made:
             patch.setattr("hutong.orders.evidence.paper.pdf_of", str.encode)
             self.by_case = self.desk.of_case(self.case, PURPOSE, MAKER, NOW + 2000)
             self.by_number = self.desk.of_number(BUSY, NOW - 3_600_000, NOW + 9_000_000, PURPOSE, MAKER, NOW + 3000)
+            patch.setattr("hutong.app.evidence_calls.MOST", 7)
+            patch.setattr("hutong.orders.evidence.gathering._MOST_PROOFS", 0)
+            patch.setattr("hutong.orders.evidence.gathering._MOST_ORDERS", 0)
+            self.cut = self.desk.of_case(self.case, PURPOSE, MAKER, NOW + 3500)
+            with self.turns.taken(), pytest.raises(OrderRefused, match="Other packs"):
+                self.desk.of_case(self.case, PURPOSE, MAKER, NOW + 3600)
             elsewhere = station.desk.request(wish(target="13900009999", case="other-1"), CHEN, NOW).order
             self.elsewhere = self.desk.of_order(elsewhere, PURPOSE, MAKER, NOW + 4000)
             with pytest.raises(OrderRefused, match="period"):
@@ -141,10 +148,26 @@ def test_packs_of_a_case_and_of_a_number_have_its_calls_and_orders(made: Made) -
         manifest = verify_pack(io.BytesIO(pack), [made.key])
         assert manifest.counts["orders"] == 1
         assert manifest.counts["calls"] > 0
-    assert [it["purpose"] for it in made.trail] == [PURPOSE] * 4
+    assert [it["purpose"] for it in made.trail] == [PURPOSE] * 5, "what was refused is not on it"
     elsewhere = verify_pack(io.BytesIO(made.elsewhere), [made.key])
     assert (elsewhere.counts["orders"], elsewhere.counts["cases"]) == (1, 0)
     assert not [it for it in made.trail if BUSY in str(it)]
+
+
+def test_what_a_limit_leaves_out_is_told_in_manifest_pages_and_papers(made: Made) -> None:
+    assert verify_pack(io.BytesIO(made.by_case), [made.key]).cuts == []
+    manifest, files = verify_pack(io.BytesIO(made.cut), [made.key]), members(made.cut)
+    calls, orders, proofs = manifest.cuts
+    assert (calls.what, calls.number, calls.kept, manifest.counts["calls"]) == ("calls", BUSY, 7, 7)
+    assert (orders.what, orders.kept, orders.of) == ("orders", 0, 1)
+    assert (proofs.what, proofs.kept) == ("proofs", manifest.counts["proofs"])
+    assert proofs.of > proofs.kept == 1
+    for name, words in (("index", "只收最近 7 次"), ("index.en", "only the newest 7 are here")):
+        assert "section" not in members(made.by_case)[f"{name}.html"].decode()
+        for ending in ("html", "pdf"):  # a paper is the page set: see `Made`
+            page = files[f"{name}.{ending}"].decode()
+            assert words in page
+            assert page.count("<li>") >= 3
 
 
 def test_the_same_material_gives_the_same_bytes() -> None:

@@ -15,7 +15,7 @@ from hutong.kernel.errors import JournalError
 from hutong.kernel.lists.csv_file import show_time
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.reporter import rfc3339_ms
-from hutong.orders.evidence.gathering import EvidenceDesk
+from hutong.orders.evidence.gathering import EvidenceDesk, Turns
 from hutong.orders.evidence.material import CallMaterial
 
 if TYPE_CHECKING:
@@ -53,10 +53,11 @@ class CallEvidence:
     def material(self, keys: tuple[int, ...], since_ms: int, until_ms: int) -> CallMaterial:
         """Calls of these numbers in a period, with everything that they were judged with."""
         seqs: set[int] = set()
-        cut = False
+        cut: dict[str, int] = {}
         for key in keys:
             found = self._index.by_number(key, since_ms=max(since_ms, 0), until_ms=until_ms, limit=MOST + 1)
-            cut |= len(found) > MOST
+            if len(found) > MOST:
+                cut[self._numbering.show(key)] = MOST
             seqs |= set(found[:MOST])
         rules: dict[str, dict[str, Any]] = {}
         entries: dict[int, Entry] = {it.id: it for key in keys for it in self._lists.matching(key)}
@@ -111,8 +112,9 @@ def evidence_desk(  # what a pack is gathered from, one argument each
     index: VerdictIndex,
     stories: Stories,
     lists: ListStore,
+    turns: Turns,
 ) -> EvidenceDesk:
-    """Where a node's packs are made; everything is opened by whoever made it."""
+    """Where a node's packs are made; everything is opened by whoever made it, `turns` are one for a process."""
     calls = CallEvidence(config.data, index, stories, lists, Numbering(config.calls.home_area))
     signer = trail_key(config.data, config.node.name)
-    return EvidenceDesk(database, orders, cases, calls, Checkpoints(database, config.data, signer), signer)
+    return EvidenceDesk(database, orders, cases, calls, Checkpoints(database, config.data, signer), signer, turns)

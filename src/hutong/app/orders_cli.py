@@ -288,11 +288,12 @@ def _packs(it: _Sitting) -> EvidenceDesk:
     from hutong.app.evidence_calls import evidence_desk  # noqa: PLC0415
     from hutong.calls.index import VerdictIndex  # noqa: PLC0415
     from hutong.calls.stories.stories import Stories  # noqa: PLC0415
+    from hutong.orders.evidence.gathering import Turns  # noqa: PLC0415
 
     data, index = it.config.data, VerdictIndex(it.config.data)
     stories = Stories(data, index, Refs(data / "keys" / "refs.key").ref, it.config.calls.home_area)
     cases = open_cases(it.config, it.database)
-    return evidence_desk(it.config, it.database, it.desk.orders, cases, index, stories, it.lists)
+    return evidence_desk(it.config, it.database, it.desk.orders, cases, index, stories, it.lists, Turns())
 
 
 @app.command(name="verify-pack")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hutong.app.evidence_calls import evidence_desk
 from hutong.kernel.web.console import NavItem
 from hutong.orders import api, pages
+from hutong.orders.evidence.gathering import Turns
 from hutong.orders.evidence.paper import HOME
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["HOME", "NAV", "console_pages", "section"]
 
+#: Pages and API make packs by turns together.
+_TURNS: Final = Turns()
 NAV: Final = NavItem("casework", "/orders", "nav.orders", "orders.read", "f")
 
 
 def _packs(it: Services) -> EvidenceDesk:
     """Made when a pack is asked for: a wrong case type must not keep orders away."""
-    return evidence_desk(it.config, it.database, it.orders.orders, it.cases, it.index, it.stories, it.lists)
+    return evidence_desk(it.config, it.database, it.orders.orders, it.cases, it.index, it.stories, it.lists, _TURNS)
 
 
 def console_pages(services: Services, console: Console) -> list[Any]:

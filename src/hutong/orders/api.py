@@ -66,7 +66,9 @@ _STATUS: Final = {
     "taken": 409,
     "allowed": 409,
     "key-used": 409,
+    "busy": 503,
 }
+_RETRY_S: Final = "10"
 _REFUSALS: Final = (403, 404, 409)
 _ZIP: Final = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
 OrderId = Annotated[str, PathParameter(min_length=1, max_length=100, description="指令编号 / id of the order")]
@@ -104,7 +106,10 @@ def _done(work: Callable[[], Result]) -> Result:
         try:
             return work()
         except OrderRefused as error:
-            raise refused(error, _STATUS.get(error.reason, 422)) from error
+            problem = refused(error, _STATUS.get(error.reason, 422))
+            if error.reason == "busy":
+                problem.headers = {"Retry-After": _RETRY_S}
+            raise problem from error
         except CaseRefused as error:
             raise refused(error, 404 if error.reason == "no-case" else 422) from error
 
@@ -253,7 +258,9 @@ def _changing(orders: OrderDesk, desk: Desk) -> list[HTTPRouteHandler]:
             **declared(permission, f"orders.{action}", id_, summary, *_REFUSALS),
             status_code=200,
             request_max_body_size=_BODY,
-            description="一秒内在筛查进程生效 / In force, or no longer, in screening within a second."
+            description="决定即记录在案,一秒内在筛查进程生效;名单或数据库繁忙时由系统补上,无需重发。\n\n"
+            "The decision is on record when this is answered, and in force in screening within a second; where lists "
+            "or records are busy the node catches up by itself."
             if action in {"approve", "lift"}
             else "尚未批准的申请 / A request that was not approved.",
         )

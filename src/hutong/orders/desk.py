@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from hutong.kernel.errors import HutongError
 from hutong.orders.errors import OrderRefused
 from hutong.orders.model import SOURCE
 
@@ -44,8 +43,9 @@ class OrderDesk:
             self._check_allowed(self.orders.order(of), now_ms)
         answer = self.orders.do(of, deed, actor, now_ms, version=version, key=key)
         if deed.action in {"approve", "lift"}:
-            # It is decided and on record: what hinders its effect now, `work` overcomes or tells of.
-            with contextlib.suppress(HutongError, OSError):
+            # It is decided and on record: what hinders its effect now, `work` overcomes or tells of. An error, of whatever
+            # kind, would tell whoever decided that nothing was done.
+            with contextlib.suppress(Exception):
                 self.effects.apply(of, now_ms)
         return answer
 

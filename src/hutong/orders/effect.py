@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import HutongError, StateError
 from hutong.kernel.key_files import give_to_owner, make_folder
 from hutong.kernel.marks import LIMIT, Mark
 from hutong.orders.bases import bases
@@ -40,6 +41,9 @@ WHO: Final = "hutong orders"
 _EXPIRED: Final = "expired"
 _CHANGES: Final = 2000
 _SECOND_MS: Final = 1000
+#: How often, and how far apart, one who is waited for asks for the turn: for a second in all.
+_TRIES: Final = 100
+_PAUSE_S: Final = 0.01
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -104,8 +108,12 @@ class Effects:
         return acknowledged, failures
 
     def apply(self, of: str, now_ms: int) -> Order:
-        """What is due for one order, at once; `run` does the rest."""
-        with self._alone():
+        """What is due for one order, at once; `run` does the rest.
+
+        Raises:
+            HutongError: records or lists fail, or others have the turn for long; `run` goes on from there.
+        """
+        with self._alone(_TRIES):
             waiting = [it for it in self._orders.waking(now_ms, clearing=True) if it.id != of]
             for other in waiting:
                 self._advance(other, now_ms)
@@ -118,13 +126,23 @@ class Effects:
         return order
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, tries: int = 0) -> Iterator[None]:
+        """Have the turn; `tries`: how often to ask for it, 0 = wait as long as it takes.
+
+        Raises:
+            StateError: others have it still.
+        """
         make_folder(self._lock.parent, 0o750)
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             # A command that root gave must not keep the node's own user out.
             give_to_owner(descriptor, self._lock.parent)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not tries:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            elif not _taken(descriptor, tries):
+                raise StateError(
+                    "Other orders are taking effect.", where=str(self._lock), fix="Wait for the next turn."
+                )
             yield
         finally:
             os.close(descriptor)
@@ -286,6 +304,17 @@ class Effects:
     def _do(self, order: Order, deed: Deed, now_ms: int) -> Order:
         self._orders.do(order.id, deed, KEEPER, now_ms, version=order.version)
         return self._orders.order(order.id)
+
+
+def _taken(descriptor: int, tries: int) -> bool:
+    for _ in range(tries):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+        else:
+            return True
+    return False
 
 
 def _pass_over(refused: OrderRefused) -> None:

@@ -24,6 +24,7 @@ Reason = Literal[
     "taken",
     "changed-meanwhile",
     "key-used",
+    "busy",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 

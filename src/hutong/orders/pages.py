@@ -48,6 +48,7 @@ _SHOWN: Final = 20
 _DAY_S: Final = 86_400
 _REFUSED: Final = 422
 _GONE: Final = 409
+_BUSY: Final = 503
 _LONGEST: Final = 1000
 _FIELDS: Final = (
     "kind", "target", "role", "agency", "document", "basis", "basis_text", "reason", "begins", "days", "per_hour",
@@ -214,15 +215,17 @@ class Pages:
         try:
             made = self.evidence().of_order(of, form.get("purpose", ""), actor_of(request), self.console.now_ms())
         except OrderRefused as refused:
-            return self.one(request, of, trouble=self.refusal(request, refused), status=_REFUSED)
+            return self.one(request, of, trouble=self.refusal(request, refused), status=_status(refused))
         except HutongError as error:
             return self.one(request, of, trouble=masked(str(error)), status=_REFUSED)
         return packed(made, of)
 
-    def packs(self, request: AnyRequest, form: dict[str, str], trouble: str = "") -> Response[str]:
+    def packs(
+        self, request: AnyRequest, form: dict[str, str], trouble: str = "", status: int = _REFUSED
+    ) -> Response[str]:
         """The form for packs of a case, or of a number and a period."""
         values = {name: form.get(name, "") for name in ("case", "since", "until", "purpose")}
-        status = _REFUSED if trouble else 200
+        status = status if trouble else 200
         return self.console.page(request, "orders_packs.html", status=status, values=values, trouble=trouble)
 
     def pack_of(self, request: AnyRequest, form: dict[str, str]) -> Response[Any]:
@@ -240,7 +243,7 @@ class Pages:
             made = self.evidence().of_number(number, since_ms, until_ms or now_ms, purpose, actor, now_ms)
             return packed(made, "number")
         except OrderRefused as refused:
-            return self.packs(request, form, self.refusal(request, refused))
+            return self.packs(request, form, self.refusal(request, refused), _status(refused))
         except HutongError as error:
             return self.packs(request, form, masked(str(error)))
 
@@ -305,6 +308,10 @@ def _moment(text: str, zone: ZoneInfo, where: str) -> int:
         return max(round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000), 1)
     except (ValueError, OverflowError):
         raise OrderRefused("field", "This is no time.", where=where) from None
+
+
+def _status(refused: OrderRefused) -> int:
+    return _BUSY if refused.reason == "busy" else _REFUSED
 
 
 def packed(made: bytes, name: str) -> Response[bytes]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+import threading
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -17,12 +18,14 @@ from hutong.kernel.numbering import digits_of, key_kind
 from hutong.kernel.numbering.keys import KIND_NUMBER
 from hutong.kernel.records import tables
 from hutong.orders.errors import OrderRefused
-from hutong.orders.evidence.material import Material, Story, Subject
+from hutong.orders.evidence.material import Cut, Material, Story, Subject
 from hutong.orders.evidence.pack import data_files, sealed
 from hutong.orders.evidence.paper import papers
 from hutong.orders.query import OrderQuery, covering
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hutong.kernel.audit.checkpoints import Checkpoints
     from hutong.kernel.audit.notes import Signer
     from hutong.kernel.cases.model import Case
@@ -39,6 +42,34 @@ _SHORTEST: Final = 4
 _LONGEST: Final = 500
 _MOST_PROOFS: Final = 500
 _MOST_ORDERS: Final = 100
+#: Packs that one process makes at once. Each holds thousands of calls and sets four documents, which takes seconds of a
+#: processor; threads that wait for their turn would be missing to every other page.
+AT_ONCE: Final = 2
+
+
+class Turns:
+    """How many packs are made at once; who comes beyond that is told to come back. Safe for many threads.
+
+    Args:
+        most: so many.
+    """
+
+    def __init__(self, most: int = AT_ONCE) -> None:
+        self._free = threading.Semaphore(most)
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """A turn.
+
+        Raises:
+            OrderRefused: "busy", there is none.
+        """
+        if not self._free.acquire(blocking=False):
+            raise OrderRefused("busy", "Other packs are being made.", fix="Try again in a moment.")
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 class EvidenceDesk:
@@ -47,6 +78,7 @@ class EvidenceDesk:
     Args:
         database: open. orders, cases: of the same records. calls: where calls come from.
         checkpoints: prove entries of the trail. signer: the key of this data folder.
+        turns: one for all desks of this process.
     """
 
     def __init__(  # what a pack is gathered from, one argument each
@@ -57,16 +89,17 @@ class EvidenceDesk:
         calls: CallsPort,
         checkpoints: Checkpoints,
         signer: Signer,
+        turns: Turns,
     ) -> None:
         self._database, self._orders, self._cases, self._calls = database, orders, cases, calls
-        self._checkpoints, self._signer = checkpoints, signer
+        self._checkpoints, self._signer, self._turns = checkpoints, signer, turns
         self._trail = Trail(database)
 
     def of_order(self, of: str, purpose: str, actor: Actor, now_ms: int) -> bytes:
         """The pack of an order: calls of its number from 30 days before the request to a day after its end.
 
         Raises:
-            OrderRefused: there is none, no purpose, or no permission.
+            OrderRefused: there is none, no purpose, or no permission; too many packs are being made.
         """
         _check(actor, purpose)
         order = self._orders.order(of)
@@ -78,13 +111,13 @@ class EvidenceDesk:
         if order.case:
             with contextlib.suppress(CaseRefused):  # it may name a case of another office
                 cases = [self._cases.case(order.case)]
-        return self._made(subject, [order], cases, purpose, actor, now_ms)
+        return self._made(subject, [order], (), cases, purpose, actor, now_ms)
 
     def of_case(self, of: str, purpose: str, actor: Actor, now_ms: int) -> bytes:
         """The pack of a case: calls of the numbers in its fields since 30 days before it was found.
 
         Raises:
-            OrderRefused: no purpose, or no permission.
+            OrderRefused: no purpose, or no permission; too many packs are being made.
             CaseRefused: there is no such case.
         """
         _check(actor, purpose)
@@ -93,14 +126,14 @@ class EvidenceDesk:
         subject = Subject(
             kind="case", id=of, title=case.title, keys=keys, since_ms=case.found_ms - _BEFORE_MS, until_ms=now_ms
         )
-        orders, _ = self._orders.listing(OrderQuery(case=of), limit=_MOST_ORDERS)
-        return self._made(subject, orders, [case], purpose, actor, now_ms)
+        orders, count = self._orders.listing(OrderQuery(case=of), limit=_MOST_ORDERS)
+        return self._made(subject, orders, _cut("orders", len(orders), count), [case], purpose, actor, now_ms)
 
     def of_number(self, number: str, since_ms: int, until_ms: int, purpose: str, actor: Actor, now_ms: int) -> bytes:
         """The pack of a number and a period.
 
         Raises:
-            OrderRefused: it is no number, the period is none, no purpose, or no permission.
+            OrderRefused: it is no number, the period is none, no purpose, no permission; too many packs are being made.
         """
         _check(actor, purpose)
         key = self._orders.numbering.read(number).key
@@ -112,11 +145,32 @@ class EvidenceDesk:
         title = f"+{digits_of(key)}"
         subject = Subject(kind="number", title=title, keys=(key,), since_ms=since_ms, until_ms=until_ms)
         with self._database.read() as connection:
-            orders = covering(connection, key)[:_MOST_ORDERS]
-        return self._made(subject, orders, [], purpose, actor, now_ms)
+            known = covering(connection, key)
+        orders = known[:_MOST_ORDERS]
+        return self._made(subject, orders, _cut("orders", len(orders), len(known)), [], purpose, actor, now_ms)
 
-    def _made(
-        self, subject: Subject, orders: list[Order], cases: list[Case], purpose: str, actor: Actor, now_ms: int
+    def _made(  # a pack's own parts
+        self,
+        subject: Subject,
+        orders: list[Order],
+        cuts: tuple[Cut, ...],
+        cases: list[Case],
+        purpose: str,
+        actor: Actor,
+        now_ms: int,
+    ) -> bytes:
+        with self._turns.taken():
+            return self._gathered(subject, orders, cuts, cases, purpose, actor, now_ms)
+
+    def _gathered(  # a pack's own parts
+        self,
+        subject: Subject,
+        orders: list[Order],
+        cuts: tuple[Cut, ...],
+        cases: list[Case],
+        purpose: str,
+        actor: Actor,
+        now_ms: int,
     ) -> bytes:
         target = subject.id or self._orders.name(subject.keys[0])
         after = {"kind": subject.kind, "since_ms": subject.since_ms, "until_ms": subject.until_ms}
@@ -124,7 +178,9 @@ class EvidenceDesk:
         row = self._trail.record(
             actor.name, actor.address, PERMISSION, target, after=after, purpose=said, now_ms=now_ms
         )
-        proofs, checkpoint = self._proofs([*(it.id for it in orders), *(it.id for it in cases)], row, now_ms)
+        proofs, entries, checkpoint = self._proofs([*(it.id for it in orders), *(it.id for it in cases)], row, now_ms)
+        calls = self._calls.material(subject.keys, subject.since_ms, subject.until_ms)
+        cut_calls = tuple(Cut(what="calls", number=number, kept=kept) for number, kept in calls.cut.items())
         material = Material(
             node=self._orders.node,
             made_ms=now_ms,
@@ -132,12 +188,13 @@ class EvidenceDesk:
             purpose=said,
             key=str(self._signer.public),
             subject=subject,
-            calls=self._calls.material(subject.keys, subject.since_ms, subject.until_ms),
+            calls=calls,
             orders=[self._order_story(it) for it in sorted(orders, key=lambda it: it.id)],
             cases=[self._case_story(it) for it in cases],
             proofs=proofs,
             entries=[_entry(number, proof) for number, proof in proofs.items()],
             checkpoint=checkpoint,
+            cuts=(*cut_calls, *cuts, *_cut("proofs", len(proofs), entries)),
         )
         return sealed(material, data_files(material) | papers(material), self._signer)
 
@@ -154,16 +211,25 @@ class EvidenceDesk:
         keys = [self._orders.numbering.read(str(case.fields.get(name, ""))).key for name in names]
         return [key for key in dict.fromkeys(keys) if key_kind(key) == KIND_NUMBER]
 
-    def _proofs(self, targets: list[str], own: int, now_ms: int) -> tuple[dict[int, str], str]:
-        """Proofs of what the trail has about orders and cases, and of the making of this pack, by number."""
-        about = sa.select(tables.trail.c.id).where(tables.trail.c.target.in_(targets)).order_by(tables.trail.c.id)
+    def _proofs(self, targets: list[str], own: int, now_ms: int) -> tuple[dict[int, str], int, str]:
+        """Proofs of what the trail has about orders and cases, and of the making of this pack, by number.
+
+        Returns:
+            The proofs, how many there would be of all, and the newest checkpoint.
+        """
+        about = sa.select(tables.trail.c.id).where(tables.trail.c.target.in_(targets), tables.trail.c.id != own)
         with self._database.read() as connection:
-            rows = [*connection.execute(about.limit(_MOST_PROOFS)).scalars(), own]
+            rows = [*connection.execute(about.order_by(tables.trail.c.id).limit(_MOST_PROOFS)).scalars(), own]
+            entries = int(connection.execute(sa.select(sa.func.count()).select_from(about.subquery())).scalar_one()) + 1
             numbers = sorted(set(log.numbers_of(connection, rows).values()))
         self._checkpoints.make(now_ms)
         proofs = {number: self._checkpoints.prove(number, now_ms) for number in numbers}
         last = self._checkpoints.last()
-        return {number: proof.text() for number, proof in proofs.items()}, last.note if last else ""
+        return {number: proof.text() for number, proof in proofs.items()}, entries, last.note if last else ""
+
+
+def _cut(what: Literal["orders", "proofs"], kept: int, there: int) -> tuple[Cut, ...]:
+    return (Cut(what=what, kept=kept, of=there),) if there > kept else ()
 
 
 def _entry(number: int, proof: str) -> dict[str, Any]:

@@ -48,14 +48,14 @@ class CallMaterial(msgspec.Struct, frozen=True):
         calls: verdicts, oldest first: `COLUMNS`, and rules with the values that fired them, lists, reason, outcome.
         rules: each rule that fired, in its version, by "ID@VERSION". lists: entries about the numbers, or named.
         windows: of each number, as written: moments and the value of each window then.
-        cut: whether there are more calls than were taken.
+        cut: numbers, as written, that have more calls than were taken, and how many of each were: the newest.
     """
 
     calls: list[dict[str, Any]] = []
     rules: dict[str, dict[str, Any]] = {}
     lists: list[dict[str, Any]] = []
     windows: dict[str, dict[str, Any]] = {}
-    cut: bool = False
+    cut: dict[str, int] = {}
 
 
 class CallsPort(Protocol):
@@ -73,12 +73,27 @@ class Story(msgspec.Struct, frozen=True):
     events: list[dict[str, Any]]
 
 
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of which a pack does not hold all.
+
+    Attributes:
+        what: calls and orders: the newest are here; proofs, of entries of the trail: the oldest.
+        number: whose calls. kept: how many are here. of: how many there are; 0 where they were not counted.
+    """
+
+    what: Literal["calls", "orders", "proofs"]
+    number: str = ""
+    kept: int
+    of: int = 0
+
+
 class Material(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that goes into a pack.
 
     Attributes:
         made_ms: ms since 1970. made_by: the account. purpose: in the person's own words. key: that of the signature.
         proofs: of entries of the trail, by number. entries: the same entries as plain values, in order.
+        cuts: what is not here whole.
     """
 
     node: str
@@ -93,3 +108,4 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     proofs: dict[int, str]
     entries: list[dict[str, Any]]
     checkpoint: str
+    cuts: tuple[Cut, ...] = ()

@@ -19,7 +19,7 @@ import msgspec
 
 from hutong.kernel.reporter import rfc3339_ms
 from hutong.kernel.spreadsheet import harmless
-from hutong.orders.evidence.material import COLUMNS
+from hutong.orders.evidence.material import COLUMNS, Cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     Attributes:
         made: RFC 3339. key: the public key that signed; a copy, not to be trusted by itself.
+        cuts: what is not in the pack whole; packs of before do not tell.
     """
 
     format: str
@@ -62,13 +63,14 @@ class Manifest(msgspec.Struct, frozen=True):
     counts: dict[str, int]
     key: str
     files: list[File]
+    cuts: list[Cut] = []
 
 
 def data_files(it: Material) -> dict[str, bytes]:
     """The files that machines read, by name."""
     files = {
         "calls.csv": _csv(it.calls.calls),
-        "calls.json": _json({"calls": it.calls.calls, "cut": it.calls.cut}),
+        "calls.json": _json({"calls": it.calls.calls, "cut": bool(it.calls.cut)}),
         "lists.json": _json(it.calls.lists),
         "windows.json": _json(it.calls.windows),
         "proofs/entries.json": _json(it.entries),
@@ -88,7 +90,8 @@ def sealed(it: Material, files: Mapping[str, bytes], signer: Signer) -> bytes:
     about |= {"since": rfc3339_ms(subject.since_ms), "until": rfc3339_ms(subject.until_ms)}
     counts = {"calls": len(it.calls.calls), "orders": len(it.orders), "cases": len(it.cases), "proofs": len(it.proofs)}
     made = rfc3339_ms(it.made_ms)
-    manifest = _json(Manifest(FORMAT, it.node, made, it.made_by, it.purpose, about, counts, it.key, named))
+    told = Manifest(FORMAT, it.node, made, it.made_by, it.purpose, about, counts, it.key, named, list(it.cuts))
+    manifest = _json(told)
     note = signer.sign(signed_text(manifest))
     out = io.BytesIO()
     moment = datetime.fromtimestamp(it.made_ms // 1000, UTC).astimezone(_ZONE)
