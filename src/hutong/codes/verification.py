@@ -135,7 +135,7 @@ def _key(message: cose.Sign1, trust: Trust) -> tuple[PublicKey, KeySet]:
     kid = message.protected_headers.get(cose.KEY_ID)
     found = trust.key(kid) if isinstance(kid, bytes) else None
     if found is None:
-        raise _Refused("unknown-key", "unknown_key", key=kid.hex() if isinstance(kid, bytes) else "-")
+        raise _Refused("unknown-key", "unknown_key", kid=kid.hex() if isinstance(kid, bytes) else "-")
     return found
 
 
@@ -155,7 +155,7 @@ def _claims(message: cose.Sign1, key: PublicKey, key_set: KeySet) -> Claims:
     if claims.issuer != key_set.issuer or cose.CONTENT_TYPE in message.protected_headers:
         raise _Refused("forged", "other_issuer", issuer=claims.issuer)
     if claims.not_before_ms < key.not_before_ms - CLOCK_TOLERANCE_MS or claims.expires_ms > key.not_after_ms:
-        raise _Refused("unknown-key", "key_term", key=key.kid.hex())
+        raise _Refused("unknown-key", "key_term", kid=key.kid.hex())
     return claims
 
 
