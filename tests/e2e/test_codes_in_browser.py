@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from e2e.browser import ARGUMENTS, CHROMIUM
-from hutong import codes
+from hutong.codes import public
 from hutong.codes.claims import Claims, Colour, Kind
 from hutong.codes.keys import KeySet, SigningKey, write_key_set
 from hutong.codes.minting import Bundle, Pace, mint, mint_one
@@ -88,7 +88,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    static = f"{codes.__path__[0]}/static"
+    static = f"{public.__path__[0]}/static"
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=static))
     serving = threading.Thread(target=server.serve_forever)
     serving.start()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hutong import codes
+from hutong.codes import public
 from hutong.kernel.web.frame import STATIC
 
-CODES = Path(codes.__path__[0]) / "static"
+CODES = Path(public.__path__[0]) / "static"
 ECHARTS, HTMX = STATIC / "vendor" / "echarts", STATIC / "vendor" / "htmx"
 QR, ED25519 = CODES / "vendor" / "qr", CODES / "vendor" / "noble-ed25519"
 

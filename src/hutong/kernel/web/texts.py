@@ -66,6 +66,10 @@ class Texts:
         """The text of `key` in `language` with `{name}` places filled in; an unknown key is a KeyError."""
         return self._entries[key][language].format(**values)
 
+    def template(self, key: str, language: str) -> str:
+        """The text of `key` with its `{name}` places as they stand, for scripts that fill them in."""
+        return self._entries[key][language]
+
     def __contains__(self, key: str) -> bool:
         """Whether there is such a text."""
         return key in self._entries

@@ -1,0 +1,175 @@
+// The page that verifies codes: by camera, or by a code typed or pasted. Keys and the revocation list are kept on the
+// device; with no network it judges by what it has, and says how old that is.
+
+import { ask } from "./asking.js";
+import { noRevocations, purged, readKeySet, withNews } from "./documents.js";
+import { install } from "./installed.js";
+import { Kept } from "./kept.js";
+import { Seen } from "./seen.js";
+import { verify } from "./verification.js";
+import { say, saySpan, showMoment } from "./words.js";
+
+const byId = (id) => document.getElementById(id);
+const kept = new Kept();
+const FRESH_MS = 10 * 60_000;
+const LOOK_MS = 150;
+const SHOWN_MS = 4_000;
+
+const known = { keySets: [], revocations: new Map(), seen: new Seen("") };
+let news = { keysMs: 0 };
+
+async function load() {
+  const keySet = await kept.get("check-keys");
+  const list = await kept.get("check-revocations");
+  if (keySet) known.keySets = [keySet];
+  if (list) known.revocations = new Map([[list.issuer, purged(list, Date.now())]]);
+  known.seen = new Seen((await kept.get("check-place")) ?? "", await kept.get("check-seen"));
+  byId("place").value = known.seen.place;
+  fresh();
+}
+
+// What is new since what is kept; whatever does not verify leaves what is kept as it is.
+async function update() {
+  const [before] = known.keySets;
+  const keySet = await readKeySet(await ask("/codes/keys", { type: "bytes" }), before ?? null);
+  await kept.put("check-keys", keySet);
+  known.keySets = [keySet];
+  const list = known.revocations.get(keySet.issuer) ?? noRevocations(keySet.issuer);
+  const bytes = await ask(`/codes/revocations?since=${list.version}`, { type: "bytes" });
+  const next = await withNews(list, bytes, known.keySets);
+  await kept.put("check-revocations", next);
+  known.revocations = new Map([[next.issuer, next]]);
+  news = { keysMs: Date.now() };
+  fresh();
+}
+
+function fresh() {
+  const nowMs = Date.now();
+  const [keySet] = known.keySets;
+  const list = keySet && known.revocations.get(keySet.issuer);
+  byId("no-keys").hidden = Boolean(keySet);
+  byId("fresh").textContent = keySet
+    ? say("check.fresh", { keys: saySpan(nowMs - keySet.madeMs), list: list ? saySpan(nowMs - list.madeMs) : "–" })
+    : "";
+  byId("network").hidden = navigator.onLine;
+}
+
+async function updateQuietly() {
+  if (!navigator.onLine) return fresh();
+  try {
+    await update();
+    byId("trouble").hidden = true;
+  } catch (error) {
+    byId("trouble").hidden = !(error instanceof RangeError); // signed by somebody else, or changed: that is worth a word
+    fresh();
+  }
+}
+
+const KIND = { valid: "pass", "not-yet-valid": "warn", expired: "warn", "clock-wrong": "warn", "unknown-key": "warn", malformed: "warn" };
+const COLOUR = { green: "pass", yellow: "warn", red: "block" };
+
+async function judge(text) {
+  const nowMs = Date.now();
+  const outcome = await verify(text, known, nowMs);
+  known.seen.note(outcome, nowMs);
+  kept.put("check-seen", known.seen.kept);
+  show(outcome);
+  return outcome;
+}
+
+function show({ verdict, claims, reasons, uses }) {
+  const card = byId("outcome");
+  const colour = verdict === "valid" && claims.colour ? COLOUR[claims.colour] : (KIND[verdict] ?? "block");
+  card.className = `outcome ${colour}`;
+  card.hidden = false;
+  const head = verdict === "valid" && claims.colour ? say(`colour.${claims.colour}`) : say(`verdict.${verdict}`);
+  byId("verdict").textContent = head;
+  byId("who").textContent = claims ? `${claims.name} ${say("tail", { tail: claims.tail })} · ${say(`kind.${claims.kind}`)}` : "";
+  byId("uses").textContent = uses.length ? say("check.uses", { uses: uses.map((use) => say(`use.${use}`)).join(" · ") }) : "";
+  byId("reasons").replaceChildren(
+    ...reasons.map(({ word, values }) => Object.assign(document.createElement("li"), { textContent: say(`reason.${word}`, values) })),
+  );
+  byId("as-of").textContent = claims?.asOfMs ? say("as_of", { at: claims.asOfMs }) : "";
+  byId("judged").textContent = showMoment(Date.now());
+  navigator.vibrate?.(colour === "pass" ? 60 : [80, 60, 80]);
+}
+
+// The camera. Where the browser reads codes itself, it does; else the library.
+let stream = null;
+let reader = null;
+let last = { text: "", ms: 0 };
+
+async function readerOf() {
+  if ("BarcodeDetector" in window && (await BarcodeDetector.getSupportedFormats()).includes("qr_code")) {
+    const detector = new BarcodeDetector({ formats: ["qr_code"] });
+    return async (canvas) => (await detector.detect(canvas))[0]?.rawValue ?? "";
+  }
+  const { decodeQR } = await import("./vendor/qr/decode.js");
+  return async (canvas) => {
+    const image = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
+    try {
+      return decodeQR(image) ?? "";
+    } catch {
+      return ""; // no code in this picture
+    }
+  };
+}
+
+async function openCamera() {
+  byId("no-camera").hidden = true;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
+  } catch {
+    byId("no-camera").hidden = false;
+    return;
+  }
+  reader ??= await readerOf();
+  const video = byId("video");
+  video.srcObject = stream;
+  await video.play();
+  byId("camera").setAttribute("aria-pressed", "true");
+  look();
+}
+
+function closeCamera() {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = null;
+  byId("camera").setAttribute("aria-pressed", "false");
+}
+
+async function look() {
+  if (!stream) return;
+  const [video, canvas] = [byId("video"), byId("frame")];
+  if (video.readyState >= 2 && video.videoWidth) {
+    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+    canvas.getContext("2d", { willReadFrequently: true }).drawImage(video, 0, 0);
+    const text = await reader(canvas);
+    const nowMs = Date.now();
+    if (text && (text !== last.text || nowMs - last.ms > SHOWN_MS)) await judge(text);
+    if (text) last = { text, ms: nowMs };
+  }
+  setTimeout(look, LOOK_MS);
+}
+
+byId("camera").addEventListener("click", () => (stream ? closeCamera() : openCamera()));
+byId("typed").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await judge(byId("text").value);
+  byId("text").value = "";
+});
+byId("place").addEventListener("change", async () => {
+  known.seen = new Seen(byId("place").value.trim(), known.seen.kept);
+  await kept.put("check-place", known.seen.place);
+});
+byId("update").addEventListener("click", updateQuietly);
+addEventListener("online", updateQuietly);
+addEventListener("offline", fresh);
+
+async function begin() {
+  await load();
+  await updateQuietly();
+  install("check").then((done) => (byId("installed").hidden = !done));
+  setInterval(() => (Date.now() - news.keysMs > FRESH_MS ? updateQuietly() : fresh()), 30_000);
+}
+
+begin();

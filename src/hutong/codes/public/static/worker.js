@@ -1,0 +1,32 @@
+// Keeps the pages on the device, so that they open with no network. Only what everybody gets is kept here; a person's
+// codes are kept by the page. A new version is taken in whole, or not at all.
+
+const CACHE = `hutong-codes-${new URL(location.href).searchParams.get("v")}`;
+
+// What a page needs, by its name: {"show": [paths], "check": [paths]}.
+async function keep(name) {
+  const cache = await caches.open(CACHE);
+  const listed = await (await fetch("/codes/files", { cache: "no-store" })).json();
+  await cache.addAll(listed[name].map((path) => new Request(path, { cache: "reload" })));
+}
+
+async function clean() {
+  for (const name of await caches.keys()) {
+    if (name.startsWith("hutong-codes-") && name !== CACHE) await caches.delete(name);
+  }
+  await clients.claim();
+}
+
+// What is kept is shown at once: the service may be busy with what matters more.
+async function answer(request) {
+  const cache = await caches.open(CACHE);
+  return (await cache.match(request)) ?? (await cache.match(new URL(request.url).pathname)) ?? fetch(request);
+}
+
+addEventListener("install", (event) => event.waitUntil(keep("show").then(() => skipWaiting())));
+addEventListener("activate", (event) => event.waitUntil(clean()));
+addEventListener("message", (event) => event.waitUntil(keep(event.data.keep).then(() => event.ports[0]?.postMessage("kept"))));
+addEventListener("fetch", (event) => {
+  const isOurs = new URL(event.request.url).origin === location.origin && event.request.method === "GET";
+  if (isOurs) event.respondWith(answer(event.request));
+});
