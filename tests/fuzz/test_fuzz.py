@@ -18,7 +18,7 @@ _ADDRESS_SPACE = 4 << 30
 
 
 @needs_atheris
-@pytest.mark.parametrize("target", ["fuzz_sip.py", "fuzz_hep.py"])
+@pytest.mark.parametrize("target", ["fuzz_sip.py", "fuzz_hep.py", "fuzz_cose.py"])
 def test_a_bounded_run_finds_nothing(target: str, tmp_path: Path) -> None:
     command = [
         # libFuzzer takes the peak of the process that started it for its own, so the system bounds memory instead.
