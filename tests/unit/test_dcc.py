@@ -5,14 +5,17 @@ from __future__ import annotations
 import zlib
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cbor2
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import dcc_samples as samples
 from dcc_samples import DAY, NOW_S, Issuer, content
+from hutong.app.cli import run
 from hutong.codes.frameworks import dcc
 from hutong.codes.frameworks.certificate import KINDS, Kind, faults, read_certificate
 from hutong.codes.frameworks.errors import DccError
@@ -21,6 +24,9 @@ from hutong.codes.frameworks.hc1 import inflate
 from hutong.codes.frameworks.signers import by_kid, read_signer
 from hutong.codes.verification import Trust, verify
 from hutong.protocols import base45, cose
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @cache
@@ -263,3 +269,24 @@ def test_one_function_verifies_it_beside_our_own_codes_and_tells_it_in_both_lang
         found = verify(text, both, {}, None, now_ms)
         assert found.reasons[0].word == f"dcc_{word}"
         assert all("{" not in line for language in ("zh", "en") for line in found.told(language))
+
+
+def test_the_command_verifies_certificates_with_the_signers_it_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    der, pem, text = tmp_path / "one.der", tmp_path / "more.pem", issuer().text(content())
+    der.write_bytes(issuer().certificate)
+    more = (x509.load_der_x509_certificate(it.certificate) for it in (issuer(rsa_bits=2048), issuer()))
+    pem.write_bytes(b"".join(it.public_bytes(Encoding.PEM) for it in more))
+    for file, at, status in (
+        (der, "2021-06-01T12:00:00Z", 0),
+        (pem, "2021-06-01T12:00:00Z", 0),
+        (pem, "2021-06-03T12:00:00Z", 1),
+    ):
+        assert run(["codes", "verify", text, "--signers", str(file), "--at", at]) == status
+    said = capsys.readouterr().out
+    assert said.count("Musterfrau-Gößinger, Gabriele  1998-02-26") == 3
+    assert "已于 2021-06-02 20:00 失效" in said
+    der.write_bytes(b"-----BEGIN nothing")
+    assert run(["codes", "verify", text, "--signers", str(der)]) == 1
+    assert "cannot be read" in capsys.readouterr().err

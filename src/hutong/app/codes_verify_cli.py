@@ -12,6 +12,8 @@ from cyclopts import Parameter
 from hutong.app.codes_keys_cli import ConfigFile, DataFolder  # noqa: TC001  # cyclopts reads the annotations
 from hutong.app.codes_work import key_ring
 from hutong.app.config import load_config
+from hutong.codes.frameworks.framework import EuDcc
+from hutong.codes.frameworks.signers import read_signers
 from hutong.codes.keys import read_key_set
 from hutong.codes.revocation import no_revocations, read_news
 from hutong.codes.verification import Trust, verify
@@ -44,6 +46,10 @@ def verify_command(
     revocations: Annotated[
         tuple[Path, ...], Parameter(help="注销表,可依次多次 / revocation lists, each the news since the last")
     ] = (),
+    signers: Annotated[
+        tuple[Path, ...],
+        Parameter(help="欧盟数字新冠证书的签发者证书 (PEM/DER),可多次 / certificates of signers of EU certificates"),
+    ] = (),
     at: Annotated[str, Parameter(help="以此时刻核验 / verify as of then, such as 2026-03-02T08:00:00+08:00")] = "",
     json: Annotated[bool, Parameter(negative="", help="每码一行 JSON / one JSON object for a code")] = False,
     config: ConfigFile = None,
@@ -51,11 +57,12 @@ def verify_command(
 ) -> int:
     """离线核验;有一码无效则状态 1 / Verify codes offline; status 1 if one of them is not valid."""
     now_ms = _moment(at)
-    if keys:
+    if keys or signers:
         sets = [read_key_set(_read(file)) for file in keys]
     else:
         sets = [key_ring(load_config(config, data=data)).key_set(now_ms)]
-    trust, known = Trust(sets), dict[str, "Revocations"]()
+    abroad = [EuDcc(signer for file in signers for signer in read_signers(_read(file)))] if signers else []
+    trust, known = Trust(sets, frameworks=abroad), dict[str, "Revocations"]()
     for file in revocations:
         news = read_news(_read(file), trust.key_sets)
         before = known.get(news.head.iss, no_revocations(news.head.iss))
@@ -77,6 +84,8 @@ def _judged(text: str, trust: Trust, known: Mapping[str, Revocations], now_ms: i
     if claims is not None:
         colour = f"{_COLOURS[claims.colour]} {claims.colour}  " if claims.colour else ""
         lines.append(f"  {colour}{claims.name} ···{claims.tail}  {claims.kind}  {claims.issuer}")
+    if found.facts:
+        lines.append("  " + "  ".join(found.facts.values()))
     lines += [f"  {one}\n  {other}" for one, other in zip(zh[1:], en[1:], strict=True)]
     if found.keys_made_ms:
         lines.append(f"  密钥表 keys: {show_moment(found.keys_made_ms)}")
@@ -95,6 +104,8 @@ def _told(found: Outcome) -> dict[str, Any]:
         "warnings": found.warnings,
         "uses": found.uses,
         "claims": claims,
+        "framework": found.framework,
+        "facts": found.facts,
         "keys_made_ms": found.keys_made_ms,
         "revocations_made_ms": found.revocations_made_ms,
         **told,

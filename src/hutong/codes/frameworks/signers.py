@@ -13,6 +13,7 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from hutong.codes.frameworks.certificate import KINDS, Kind
 from hutong.codes.frameworks.errors import DccError
@@ -75,6 +76,21 @@ def read_signer(certificate: bytes) -> Signer:
         )
     except (ValueError, TypeError, UnsupportedAlgorithm, CodecError) as error:
         raise DccError(f"The signer's certificate cannot be used: {error}.", where="signer") from error
+
+
+def read_signers(data: bytes) -> tuple[Signer, ...]:
+    """The signers in a file: any number of certificates in PEM (RFC 7468), or one in DER.
+
+    Raises:
+        DccError: one of them cannot be used.
+    """
+    if not data.lstrip().startswith(b"-----BEGIN"):
+        return (read_signer(data),)
+    try:
+        found = x509.load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise DccError(f"The signers' certificates cannot be read: {error}.", where="signer") from error
+    return tuple(read_signer(it.public_bytes(Encoding.DER)) for it in found)
 
 
 def by_kid(signers: Iterable[Signer]) -> Mapping[bytes, tuple[Signer, ...]]:
