@@ -78,7 +78,7 @@ function keyOf(message, keySets) {
     const key = keySet.keys.find((it) => isKid(kid, it.kid));
     if (key) return { key, keySet };
   }
-  throw new Refused("unknown-key", "unknown_key", { key: kid instanceof Uint8Array ? toHex(kid) : "-" });
+  throw new Refused("unknown-key", "unknown_key", { kid: kid instanceof Uint8Array ? toHex(kid) : "-" });
 }
 
 // Only the protected header counts: the other one is not signed, and no code has anything in it.
@@ -95,7 +95,7 @@ async function claimsOf(message, { key, keySet }) {
     throw new Refused("forged", "other_issuer", { issuer: claims.issuer });
   }
   if (claims.notBeforeMs < key.notBeforeMs - TOLERANCE_MS || claims.expiresMs > key.notAfterMs) {
-    throw new Refused("unknown-key", "key_term", { key: toHex(key.kid) });
+    throw new Refused("unknown-key", "key_term", { kid: toHex(key.kid) });
   }
   return claims;
 }
