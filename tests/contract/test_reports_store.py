@@ -211,7 +211,9 @@ def test_a_repeated_request_has_one_effect(desk: tuple[Reports, Parts], database
         it.take(call(VICTIMS[1]), page("192.0.2.1", "form-1"), MONDAY)
     assert wrong.value.code == "key-used"
     assert ReportReader(database).count(ReportQuery(kind="call", state="new", text=f"86{FRAUD[:5]}")) == 1
-    assert ReportReader(database).count(ReportQuery(receipt="1")) == 0
+    assert it.of_id(first.id) == it.report(first.receipt)
+    with pytest.raises(ReportError):
+        it.of_id(first.receipt)
 
 
 def test_who_and_what_are_forgotten_and_nothing_of_a_number_is_ever_kept(

@@ -43,7 +43,7 @@ class OrderDesk:
             self._check_allowed(self.orders.order(of), now_ms)
         answer = self.orders.do(of, deed, actor, now_ms, version=version, key=key)
         if deed.action in {"approve", "lift"}:
-            # It is decided and on record: what hinders its effect now, `work` overcomes or tells of. An error, of whatever
+            # It is decided and on record: what hinders its effect now, `work` overcomes or tells of. An error, of any
             # kind, would tell whoever decided that nothing was done.
             with contextlib.suppress(Exception):
                 self.effects.apply(of, now_ms)

@@ -13,7 +13,7 @@ from hutong.kernel.reporter import masked
 from hutong.kernel.web.api.desk import AnyRequest, Desk, answered, operation, read_ms, refused
 from hutong.kernel.web.api.document import Section, structs_of
 from hutong.reports import bodies
-from hutong.reports.bodies import NewReport, ReportPage, ReportTaken, ReportTold
+from hutong.reports.bodies import NewReport, ReportPage, ReportReceipt, ReportTaken, ReportTold
 from hutong.reports.errors import ReportError
 from hutong.reports.metrics import TAKEN
 from hutong.reports.model import Origin, Told
@@ -36,9 +36,7 @@ Result = TypeVar("Result")
 _LONGEST: Final = 32 * 1024
 _STATUS: Final = {"no-report": 404, "no-matter": 404, "key-used": 409}
 _TAGS: Final = (("reports", "群众举报 / Reports from people"),)
-ReportId = Annotated[
-    str, PathParameter(min_length=1, max_length=100, description="举报编号或受理编号 / id, or receipt number")
-]
+ReportId = Annotated[str, PathParameter(min_length=1, max_length=100, description="举报编号 / id of the report")]
 Key = Annotated[
     str,
     HeaderParameter(
@@ -102,12 +100,20 @@ class ReportsDesk:
         )
 
     def one(self, of: str) -> ReportTold:
-        """A report by its id or receipt.
+        """A report by its id.
 
         Raises:
             ReportError: there is none.
         """
-        return self.told(self._reports().report(read_receipt(of) or of), text=True)
+        return self.told(self._reports().of_id(of), text=True)
+
+    def of_receipt(self, written: str) -> ReportTold:
+        """A report by its receipt, as people write it.
+
+        Raises:
+            ReportError: there is none.
+        """
+        return self.told(self._reports().report(read_receipt(written) or "-"), text=True)
 
 
 def section(reports: ReportsDesk, desk: Desk) -> Section:
@@ -147,6 +153,16 @@ def _routes(reports: ReportsDesk, desk: Desk) -> list[HTTPRouteHandler]:
         return answered(lambda: _said(lambda: reports.one(id_)))
 
     @post(
+        "/v1/reports/search",
+        **operation(desk, "reports", "reports.read", "reports.search", "findReport", "按受理编号 / By receipt", 404),
+        status_code=200,
+        request_max_body_size=_LONGEST,
+    )
+    def search(data: JSONBody[ReportReceipt]) -> ReportTold:
+        """受理编号不写入地址,地址会被记录 / Receipts stand in no address, for addresses are logged."""
+        return answered(lambda: _said(lambda: reports.of_receipt(data.receipt)))
+
+    @post(
         "/v1/reports",
         **operation(
             desk, "reports", "reports.take", "reports.take", "takeReport", "受理一条举报 / Take a report in", 409
@@ -169,7 +185,7 @@ def _routes(reports: ReportsDesk, desk: Desk) -> list[HTTPRouteHandler]:
         origin = Origin(source="api", taker=viewer.name, key=f"api:{viewer.name}:{key}" if key else "")
         return answered(lambda: _said(lambda: reports.take(told, origin, viewer.address, desk.now_ms())))
 
-    return [page, one, take]
+    return [page, one, search, take]
 
 
 def _said(work: Callable[[], Result]) -> Result:

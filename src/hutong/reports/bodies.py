@@ -24,6 +24,12 @@ class NewReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reporter: Annotated[str, Meta(max_length=64, description="举报人号码,只存代号 / only a pseudonym is kept")] = ""
 
 
+class ReportReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """受理编号 / A receipt."""
+
+    receipt: Annotated[str, Meta(max_length=64, description="照原样填写 / as it is written")]
+
+
 class ReportTaken(msgspec.Struct, frozen=True):
     """受理结果 / What became of it."""
 

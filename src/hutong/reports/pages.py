@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
+from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Stream  # noqa: TC002  # as above
 
 from hutong.kernel.cases.purview import actor_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hutong.reports.store import Reports
 
 AnyRequest = Request[Any, Any, Any]
+Form = URLEncodedBody[dict[str, str]]
 _COLUMNS: Final = ("received", "kind", "subject", "reporters", "reports", "lost", "source", "state")
 _NUMBERS: Final = frozenset({"reporters", "reports", "lost"})
 _EXPORTED: Final = ("receipt", *_COLUMNS, "case")
@@ -57,7 +58,6 @@ TABLE: Final = TableSpec(
         Filter("kind", "reports.column.kind", "choice", _choices("kind", KINDS)),
         Filter("source", "reports.column.source", "choice", _choices("source", SOURCES)),
         Filter("state", "reports.column.state", "choice", _choices("state", (*_STATES, *FINDINGS))),
-        Filter("receipt", "reports.column.receipt"),
         Filter("name", "reports.kind.web"),
     ),
 )
@@ -78,21 +78,20 @@ class Pages:
     def _wanted(self, request: AnyRequest, query: TableQuery) -> ReportQuery:
         said: Mapping[str, str] = query.filters
         zone, state = self._console.zone(request), said.get("state", "")
-        name, receipt = said.get("name", ""), said.get("receipt", "")
+        name = said.get("name", "")
         return ReportQuery(
             kind=said.get("kind", ""),
             source=said.get("source", ""),
             state=state if state in _STATES else "",
             finding=state if state in FINDINGS else "",
-            # Numbers are looked up as everywhere, by the search field: an address would be logged.
+            # Numbers and receipts are looked up by fields that are sent as forms: an address would be logged.
             text=(read_name(name) or name.lower()) if name and not name.strip("+").isdigit() else "",
-            receipt=(read_receipt(receipt) or "-") if receipt else "",
             since_ms=max(query.time_ms("since", zone) or 0, 0),
             until_ms=max(query.time_ms("until", zone) or 0, 0),
         )
 
-    def table(self, request: AnyRequest) -> Response[str]:
-        """A page of the inbox; a page beyond the end gives the last one."""
+    def table(self, request: AnyRequest, *, wrong: bool = False) -> Response[str]:
+        """A page of the inbox; a page beyond the end gives the last one. `wrong`: no report has that receipt."""
         query = read_query(TABLE, dict(request.query_params))
         wanted = self._wanted(request, query)
         total = self._reader.count(wanted)
@@ -101,7 +100,14 @@ class Pages:
         more = query.offset + len(rows) < total
         view = TableView(TABLE, query, rows, total=None if total >= DEPTH else total, more=more)
         return self._console.page(
-            request, "reports.html", view=view, shown=self._shown, stands=_stands, unanswered=self._reader.unanswered()
+            request,
+            "reports.html",
+            status=422 if wrong else 200,
+            view=view,
+            shown=self._shown,
+            stands=_stands,
+            unanswered=self._reader.unanswered(),
+            wrong=wrong,
         )
 
     def _shown(self, matter: Matter) -> str:
@@ -135,6 +141,14 @@ class Pages:
             if len(rows) < _AT_ONCE:
                 return
 
+    def search(self, request: AnyRequest, text: str) -> Response[Any]:
+        """Lead to the report of a receipt, by its id."""
+        try:
+            report, _ = self._reports().report(read_receipt(text) or "-")
+        except ReportError:
+            return self.table(request, wrong=True)
+        return see_other(f"/reports/{report.id}")
+
     def one(self, request: AnyRequest, of: str) -> Response[str]:
         """A report, what others told of the same, its case, and what rules read of the number.
 
@@ -143,7 +157,7 @@ class Pages:
         """
         reports = self._reports()
         try:
-            report, matter = reports.report(of)
+            report, matter = reports.of_id(of)
         except ReportError as error:
             raise NotFoundException("There is no such report.") from error
         viewer = request.user
@@ -164,7 +178,7 @@ class Pages:
     def open_case(self, request: AnyRequest, of: str) -> Response[Any]:
         """Open a case because a person says so."""
         try:
-            report, matter = self._reports().report(of)
+            report, matter = self._reports().of_id(of)
             self._reports().open_case(matter.id, actor_of(request.user), self._console.now_ms())
         except ReportError as error:
             raise NotFoundException("There is no such report.") from error
@@ -187,6 +201,10 @@ def routes(pages: Pages) -> list[HTTPRouteHandler]:
     def table(request: AnyRequest) -> Response[str] | Stream:
         return pages.export(request) if asks_export(request) else pages.table(request)
 
+    @post("/reports/search", sync_to_thread=True, opt=requires("reports.read"), status_code=200)
+    def search(request: AnyRequest, data: Form) -> Response[Any]:
+        return pages.search(request, data.get("receipt", ""))
+
     @get("/reports/{id_:str}", sync_to_thread=True, opt=requires("reports.read"))
     def one(request: AnyRequest, id_: FromPath[str]) -> Response[str]:
         return pages.one(request, id_)
@@ -195,4 +213,4 @@ def routes(pages: Pages) -> list[HTTPRouteHandler]:
     def open_case(request: AnyRequest, id_: FromPath[str]) -> Response[Any]:
         return pages.open_case(request, id_)
 
-    return [table, one, open_case]
+    return [table, search, one, open_case]

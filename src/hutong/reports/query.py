@@ -26,7 +26,7 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind, source: of model.KINDS and model.SOURCES. state: "new" = without a case, "open", "closed".
         finding: of the closed case. text: canonical digits, or the beginning of a sender or web name.
-        receipt: whole. since_ms, until_ms: received; 0 = no bound.
+        since_ms, until_ms: received; 0 = no bound.
     """
 
     kind: str = ""
@@ -34,7 +34,6 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""
     finding: str = ""
     text: str = ""
-    receipt: str = ""
     since_ms: int = 0
     until_ms: int = 0
 
@@ -76,7 +75,6 @@ def _where(chosen: sa.Select[Any], query: ReportQuery) -> sa.Select[Any]:
         (query.source, _R.source == query.source),
         (query.state, _M.state == ("" if query.state == "new" else query.state)),
         (query.finding, sa.and_(_M.state == "closed", _M.finding == query.finding)),
-        (query.receipt, _R.receipt == query.receipt),
         (query.text, _M.subject.startswith(query.text.replace("\0", ""), autoescape=True)),
         (query.since_ms, _R.received_ms >= query.since_ms),
         (query.until_ms, _R.received_ms < query.until_ms),

@@ -318,6 +318,17 @@ class Reports:
                 raise ReportError("no-report", "There is no such report.")
             return report_from(row), self.matter_of(connection, row.matter)
 
+    def of_id(self, of: str) -> tuple[Report, Matter]:
+        """A report by its id alone, with its matter: for addresses, which are logged and hold no receipts.
+
+        Raises:
+            ReportError: "no-report".
+        """
+        found = self.report(of)
+        if found[0].id != of:
+            raise ReportError("no-report", "There is no such report.")
+        return found
+
     def reports_of(self, matter: str, limit: int = 50) -> list[Report]:
         """The latest reports of a matter, those that name it in a message among them."""
         mine = sa.select(_S.report).where(_S.matter == matter).order_by(_S.at_ms.desc()).limit(limit)
