@@ -258,8 +258,7 @@ def test_lists_counts_and_search(cases: Cases) -> None:
     assert found(owner="worker", sort="changed") == [done, mine]
     assert found(late_ms=MONDAY) == [late]
     assert found(states=("closed",), sort="changed") == found(unit="移动", sort="changed") == [done]
-    assert found(text="1390013") == found(text="+86 139 0013 9000") == found(text=mine) == [mine]
-    assert found(text="查 0000", sort="changed") == [done]
+    assert found(text="+86 139 0013 9000") == found(text=mine) == found(text="1390013", beginnings=True) == [mine]
     assert set(found(text="核查")) == {mine, late}
     assert found(text="%") == found(text="\0") == found(text="' or 1=1 --") == []
     assert found(type="wrong-block") == found(text="0216") == []
@@ -268,6 +267,26 @@ def test_lists_counts_and_search(cases: Cases) -> None:
     assert cases.late(MONDAY) == 1
     assert [(it.unit, it.open, it.late) for it in cases.lateness(MONDAY + DAY)] == [("联通", 1, 1)]
     assert cases.board("unit")["联通"]["assigned"] == 1
+
+
+def test_no_search_tells_hidden_digits_to_who_may_not_see_them(cases: Cases) -> None:
+    abroad, said = "+85212345678", "核查 13700137000 与 0755-12345678"
+    of = cases.find(number_case("13900139000"), DUTY, MONDAY).case
+    foreign = cases.find(number_case(abroad), DUTY, MONDAY).case
+    titled = cases.find(Finding("fraud-number", said, {"number": "13600136000"}), DUTY, MONDAY).case
+
+    def found(text: str, *, beginnings: bool) -> set[str]:
+        return {it.id for it in cases.page(CaseQuery(text=text, beginnings=beginnings))}
+
+    for end in range(1, 11):
+        assert found("13900139000"[:end], beginnings=False) == set(), "it would tell the next digit"
+        assert of in found("13900139000"[:end], beginnings=True)
+    for whole in ("13900139000", "+8613900139000"):
+        assert found(whole, beginnings=False) == {of}
+    assert found(abroad, beginnings=False) == found(abroad[1:], beginnings=False) == {foreign}
+    for part in ("查 137001", "查 1370013700", "与 0755-123", "8 与"):
+        assert found(part, beginnings=False) == set()
+    assert found("查 137001", beginnings=True) == found("查 137", beginnings=False) == {titled}
 
 
 def test_fields_that_change_change_what_a_case_is_found_by(cases: Cases) -> None:

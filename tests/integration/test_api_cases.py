@@ -106,6 +106,11 @@ def test_numbers_are_masked_until_the_trail_knows_what_for(server: ApiServer, cl
     good(do(client, of, "comment", reason=f"called from {NUMBER}"))
     found = good(client.post("/v1/cases/search", json={"text": NUMBER[:8], "limit": 500}))
     assert of in {it["id"] for it in found["cases"]}
+    assert (server.deeds()[0].deed, NUMBER[:8] in str(server.deeds()[0])) == ("cases.search", False)
+    with server.client("auditor") as auditor:
+        for text, finds in ((NUMBER[:8], False), (NUMBER, True)):
+            page = good(auditor.post("/v1/cases/search", json={"text": text, "limit": 500}))
+            assert (of in {it["id"] for it in page["cases"]}) is finds
     for answer in (found, good(client.get(f"/v1/cases/{of}")), good(client.get("/v1/cases"))):
         assert NUMBER not in json.dumps(answer)
     assert client.get(f"/v1/cases/{of}", params={"unmask": True}).status_code == 422

@@ -122,6 +122,35 @@ def test_a_number_is_looked_for_without_standing_in_an_address(site: CaseSite) -
     assert f"/cases/{of}" not in operator.get("/cases?number=aaaaaaaaaaaaaaaaaaaaaaaaaa").text
 
 
+def test_the_beginning_of_a_number_finds_for_who_may_see_it_whole_and_is_on_the_trail(site: CaseSite) -> None:
+    of = site.found()
+    for role, finds in (("operator", True), ("auditor", False)):
+        browser = site.browser(role)
+        place = sent(browser, "/cases/search", {"q": NUMBER[:7]}).headers["location"]
+        for path in (place, f"/cases?text={NUMBER[:7]}", f"/cases?text={NUMBER[:7]}&format=csv"):
+            assert (of in browser.get(path).text) is finds, (role, path)
+        for path in (f"/cases?text={NUMBER}", sent(browser, "/cases/search", {"q": NUMBER}).headers["location"]):
+            assert f"/cases/{of}" in browser.get(path).text
+    assert {it.who for it in site.deeds("cases.search")} == {"operator-1"}
+    assert len(site.deeds("cases.search")) == 4  # a whole number that goes by its reference is none
+    assert not any(NUMBER in str(it) for it in site.deeds("cases.search"))
+
+
+def test_an_export_holds_every_case_and_says_what_a_search_leaves_out(
+    site: CaseSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [site.found(f"Number {n}") for n in range(5)]
+    monkeypatch.setattr("hutong.kernel.cases.query.COUNTED", 3)
+    auditor = site.browser("auditor")
+    assert auditor.get("/cases?format=csv").text.count("node1-") == len(ids)
+    assert "There may be more" not in auditor.get("/cases?text=Number").text
+    monkeypatch.setattr("hutong.kernel.cases.query.MOST_TITLES", 2)
+    for lang, words in (("en", "There may be more"), ("zh", "还有未列出的")):
+        assert words in auditor.get("/cases?text=Number", lang=lang).text
+        export = auditor.get("/cases?text=Number&format=csv", lang=lang).text
+        assert (export.count("node1-"), words in export.splitlines()[-1]) == (2, True)
+
+
 def test_an_amendment_that_is_sent_twice_is_one(site: CaseSite) -> None:
     of = site.found()
     site.do(of, "assign", unit="North")

@@ -105,6 +105,17 @@ def test_an_order_is_asked_for_approved_by_another_and_lifted(site: Site) -> Non
     assert site.errors == []
 
 
+def test_the_export_holds_every_order_masked_and_is_on_the_trail(site: Site) -> None:
+    ids = [site.asked(document=f"{n}号") for n in range(3)]
+    lines = site.browser("auditor").get("/orders?format=csv", lang="zh").text.splitlines()
+    assert lines[0].removeprefix("\ufeff").startswith("编号,类别,范围,发文机关,文号,状态")
+    assert {line.partition(",")[0] for line in lines[1:]} == set(ids)
+    assert all("139****1111" in line for line in lines[1:])
+    chosen = site.browser("auditor").get("/orders?text=2&format=csv").text
+    assert chosen.count(NUMBER[-4:]) == 1
+    assert [entry.target for entry in site.deeds("tables.export")] == ["orders", "orders"]
+
+
 def test_what_is_wrong_is_said_and_what_was_written_stays(site: Site) -> None:
     operator = site.browser("operator")
     for change, status, words in (

@@ -92,6 +92,7 @@ def list_(  # noqa: PLR0913  # a query's own parts, one option each
             register=register,
             late_ms=desk.now_ms if late else 0,
             text=text,
+            beginnings=True,
             sort="due" if state is None or state in OPEN_STATES else "changed",
         )
         found, count = desk.cases.listing(query, limit)

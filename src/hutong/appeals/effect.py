@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from hutong.appeals.store import SYSTEM, appeal_of
+from hutong.appeals.store import SYSTEM, WAITING, appeal_of
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.model import Request
 from hutong.kernel.errors import HutongError
@@ -46,7 +46,7 @@ class Lifting:
         Raises:
             HutongError: lists or records cannot be written; all else was done, and the next run goes on from there.
         """
-        waiting = sa.select(_ROWS).where(_ROWS.c.state == "lifted", _ROWS.c.effect_ms.is_(None))
+        waiting = sa.select(_ROWS).where(*WAITING)
         with self._database.read() as connection:
             appeals = [appeal_of(row) for row in connection.execute(waiting.order_by(_ROWS.c.decided_ms))]
         done, troubles = 0, []

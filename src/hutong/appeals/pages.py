@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
@@ -18,7 +17,7 @@ from hutong.kernel.cases.table import MOVES
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp
+from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 AnyRequest = Request[Any, Any, Any]
 Form = URLEncodedBody[dict[str, str]]
 STATES: Final = ("open", "upheld", "lifted")
-_MOST_EXPORTED: Final = 10_000
 _EXPORTED: Final = ("id", "receipt", "number", "state", "found", "due", "decided", "who", "effect")
 TABLE: Final = TableSpec(
     id="appeals",
@@ -58,7 +56,7 @@ class Pages:
         wanted = AppealQuery(query.filters.get("state", ""))
         store, now_ms = self._desk.store, self._console.now_ms()
         total = store.count(wanted)
-        query = msgspec.structs.replace(query, page=min(query.page, max(-(-total // query.size), 1)))
+        query = within(query, total)
         rows = store.page(wanted, query.size, query.offset)
         return self._console.page(
             request,
@@ -70,7 +68,7 @@ class Pages:
         )
 
     def export(self, request: AnyRequest) -> Stream:
-        """What the filters leave, numbers masked; on the trail."""
+        """All that the filters leave, the latest first, numbers masked; on the trail."""
         query = read_query(TABLE, request.query_params)
         viewer, now_ms = request.user, self._console.now_ms()
         self._trail.record(viewer.name, viewer.address, "tables.export", "appeals", after=query.filters, now_ms=now_ms)
@@ -79,7 +77,7 @@ class Pages:
 
     def _cells(self, request: AnyRequest, wanted: AppealQuery) -> Iterator[tuple[object, ...]]:
         zone, say = self._console.zone(request), self._console.say
-        for it in self._desk.store.page(wanted, _MOST_EXPORTED):
+        for it in self._desk.store.every(wanted):
             moments = [stamp(ms, zone) for ms in (it.found_ms, it.due_ms, it.decided_ms)]
             state = say(request, f"appeals.of.{it.state}")
             yield it.id, it.receipt, self._desk.number(it), state, *moments, it.who, stamp(it.effect_ms, zone)

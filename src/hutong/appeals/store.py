@@ -28,9 +28,10 @@ from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.fields import is_text
 from hutong.kernel.cases.model import Actor, Finding, Proof, Request
 from hutong.kernel.records import tables
+from hutong.kernel.records.reading import newest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hutong.appeals.codes import Codes, Proven
     from hutong.appeals.model import Reason, State, Verdict
@@ -44,6 +45,8 @@ TYPE: Final = "wrong-block"
 #: Who opens cases: the appellant has no account.
 SYSTEM: Final = Actor("hutong appeals", frozenset({"cases.find", "cases.work"}))
 _ROWS: Final = tables.appeals
+#: Decided, and not yet in effect. As the partial index has it, see `records.tables`.
+WAITING: Final = (_ROWS.c.state == sa.literal_column("'lifted'"), _ROWS.c.effect_ms.is_(None))
 _DAY_MS: Final = 86_400_000
 
 
@@ -118,6 +121,11 @@ class AppealStore:
                 found = [*found, *connection.execute(then.limit(limit - len(found)).offset(passed))]
             return [appeal_of(row) for row in found]
 
+    def every(self, query: AppealQuery) -> Iterator[Appeal]:
+        """All appeals that the query is about, the latest first; read in pages."""
+        chosen = sa.select(_ROWS).where(*_conditions(query))
+        return map(appeal_of, newest_first(self._database, chosen, _ROWS.c.found_ms, _ROWS.c.id))
+
     def count(self, query: AppealQuery = AppealQuery()) -> int:  # noqa: B008  # frozen
         """How many appeals the query is about."""
         chosen = sa.select(sa.func.count()).select_from(_ROWS).where(*_conditions(query))
@@ -126,7 +134,7 @@ class AppealStore:
 
     def waiting(self) -> int:
         """How many decided liftings have yet to take effect."""
-        chosen = sa.select(sa.func.count()).where(_ROWS.c.state == "lifted", _ROWS.c.effect_ms.is_(None))
+        chosen = sa.select(sa.func.count()).select_from(_ROWS).where(*WAITING)
         with self._database.read() as connection:
             return int(connection.execute(chosen).scalar_one())
 

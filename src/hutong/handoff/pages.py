@@ -17,10 +17,10 @@ from hutong.kernel.cases.purview import actor_of
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp
+from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from litestar.handlers import HTTPRouteHandler
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 HOME: Final = Path(__file__).resolve().parent
 AnyRequest = Request[Any, Any, Any]
 Form = URLEncodedBody[dict[str, str]]
-_MOST_EXPORTED: Final = 10_000
 _EXPORTED: Final = ("id", "time", "number", "why", "state", "delivered", "answered", "by", "saved", "lost", "note")
+_FIELDS: Final = ("answer", "saved", "lost", "note")
 _CHOICES: Final = tuple((it, f"handoffs.of.{it}") for it in ("none", *ANSWERS))
 TABLE: Final = TableSpec(
     id="handoffs",
@@ -70,7 +70,7 @@ class Pages:
         query = read_query(TABLE, request.query_params)
         answer = query.filters.get("answer", "")
         total = self._handoffs.count(answer)
-        query = msgspec.structs.replace(query, page=min(query.page, max(-(-total // query.size), 1)))
+        query = within(query, total)
         rows = self._handoffs.page(answer, query.size, query.offset)
         return self._console.page(
             request,
@@ -82,7 +82,7 @@ class Pages:
         )
 
     def export(self, request: AnyRequest) -> Stream:
-        """What the filters leave, numbers masked; on the trail."""
+        """All that the filters leave, numbers masked; on the trail."""
         query = read_query(TABLE, request.query_params)
         viewer, now_ms = request.user, self._console.now_ms()
         self._trail.record(viewer.name, viewer.address, "tables.export", "handoffs", after=query.filters, now_ms=now_ms)
@@ -91,14 +91,16 @@ class Pages:
 
     def _cells(self, request: AnyRequest, answer: str) -> Iterator[tuple[object, ...]]:
         zone, say, language = self._console.zone(request), self._console.say, self._console.language(request)
-        for it in self._handoffs.page(answer, _MOST_EXPORTED):
+        for it in self._handoffs.every(answer):
             why, state = it.victim.title.get(language, it.condition), say(request, f"handoffs.of.{it.state}")
             moments = (stamp(it.delivered_ms, zone), stamp(it.answered_ms, zone))
             told = (it.answered_by, it.saved, it.lost, it.note)
             yield it.id, stamp(it.found_ms, zone), self.number(it), why, state, *moments, *told
 
-    def one(self, request: AnyRequest, id_: str, wrong: str = "") -> Response[str]:
-        """A hand-off and the form of its answer.
+    def one(
+        self, request: AnyRequest, id_: str, wrong: str = "", typed: Mapping[str, str] | None = None
+    ) -> Response[str]:
+        """A hand-off and the form of its answer, with what was typed where it was refused.
 
         Raises:
             NotFoundException: there is none.
@@ -115,21 +117,22 @@ class Pages:
             number=self.number(handoff),
             answers=ANSWERS,
             wrong=wrong,
+            said=typed or {name: str(getattr(handoff, name)) for name in _FIELDS},
             longest=LONGEST_NOTE,
         )
 
     def answer(self, request: AnyRequest, id_: str, form: dict[str, str]) -> Response[str]:
         """An answer that a person gives."""
-        said = {name: form.get(name, "").strip() or "0" for name in ("saved", "lost")}
-        said |= {"answer": form.get("answer", ""), "note": form.get("note", "")}
+        typed = {name: form.get(name, "") for name in _FIELDS}
+        said = typed | {name: typed[name].strip() or "0" for name in ("saved", "lost")}
         try:
             outcome = msgspec.convert(said, Outcome, strict=False)
         except msgspec.ValidationError:
-            return self.one(request, id_, "form")
+            return self.one(request, id_, "form", typed)
         try:
             self._handoffs.answer(id_, outcome, actor_of(request.user), self._console.now_ms())
         except (HandoffRefused, CaseRefused) as error:
-            return self.one(request, id_, error.reason)
+            return self.one(request, id_, error.reason, typed)
         return see_other(f"/handoffs/{id_}")
 
 

@@ -19,10 +19,11 @@ from hutong.kernel.cases.fields import is_text
 from hutong.kernel.cases.model import Actor, Finding, Proof, Request
 from hutong.kernel.numbering import digits_of
 from hutong.kernel.records import tables
+from hutong.kernel.records.reading import newest_first
 from hutong.kernel.reporter import rfc3339_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hutong.handoff.ports import HandoffPort
     from hutong.kernel.access.refs import Refs
@@ -231,6 +232,11 @@ class Handoffs:
         chosen = sa.select(_ROWS).where(*_answered(answer)).order_by(_ROWS.c.found_ms.desc(), _ROWS.c.id)
         with self._database.read() as connection:
             return [handoff_of(row) for row in connection.execute(chosen.limit(limit).offset(offset))]
+
+    def every(self, answer: str = "") -> Iterator[Handoff]:
+        """What `page` says, all of it; read in pages."""
+        chosen = sa.select(_ROWS).where(*_answered(answer))
+        return map(handoff_of, newest_first(self._database, chosen, _ROWS.c.found_ms, _ROWS.c.id))
 
     def count(self, answer: str = "") -> int:
         """How many there are."""

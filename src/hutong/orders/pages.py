@@ -10,30 +10,33 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
+from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.kernel.cases import purview
 from hutong.kernel.errors import HutongError
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
 from hutong.kernel.reporter import masked
 from hutong.kernel.web.console import see_other
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, read_query
+from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp
 from hutong.kernel.web.unmasking import PURPOSES, Unmasking, put_on_trail, read_form
 from hutong.orders.bases import bases
 from hutong.orders.errors import OrderRefused
 from hutong.orders.model import KINDS, ROLES, STATES, Action, Actor, Deed, Wish
 from hutong.orders.query import COUNTED, OrderQuery
 from hutong.orders.table import MOVES
-from hutong.orders.words import Shown, refusal, shown
+from hutong.orders.words import Shown, masked_scope, refusal, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from zoneinfo import ZoneInfo
 
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.web.console import Console
+    from hutong.kernel.web.tables import TableQuery
     from hutong.orders.desk import OrderDesk
     from hutong.orders.evidence.gathering import EvidenceDesk
     from hutong.orders.model import Order, OrderEvent
@@ -54,6 +57,10 @@ _FIELDS: Final = (
     "kind", "target", "role", "agency", "document", "basis", "basis_text", "reason", "begins", "days", "per_hour",
     "confirmed", "case", "key",
 )  # fmt: skip
+_EXPORTED: Final = (
+    *("orders.column.id", "orders.column.kind", "orders.column.scope", "orders.field.agency", "orders.field.document"),
+    *("orders.column.state", "orders.field.begins", "orders.column.ends", "orders.column.changed"),
+)
 
 TABLE: Final = TableSpec(
     id="orders",
@@ -92,13 +99,7 @@ class Pages:
         """What waits, what is not yet in force, what ends soon, and the table of all."""
         orders, now_ms = self.desk.orders, self.console.now_ms()
         query = read_query(TABLE, dict(request.query_params))
-        wanted = OrderQuery(
-            states=(query.filters["state"],) if "state" in query.filters else (),  # type: ignore[arg-type]  # a choice
-            kind=query.filters.get("kind", ""),  # type: ignore[arg-type]  # a choice
-            text=query.filters.get("text", ""),
-            sort="ends" if query.sort == "ends" else "changed",
-        )
-        rows, count = orders.listing(wanted, query.size, query.offset)
+        rows, count = orders.listing(_wanted(query), query.size, query.offset)
         view = TableView(
             TABLE,
             query,
@@ -121,6 +122,21 @@ class Pages:
             soon=self._shown(soon),
             soon_days=SOON_MS // 86_400_000,
         )
+
+    def export(self, request: AnyRequest) -> Stream:
+        """All orders that the filters leave, numbers masked; on the trail first."""
+        query = read_query(TABLE, dict(request.query_params))
+        viewer, now_ms = request.user, self.console.now_ms()
+        self.trail.record(viewer.name, viewer.address, "tables.export", "orders", after=query.filters, now_ms=now_ms)
+        header = [self.console.say(request, key) for key in _EXPORTED]
+        return export_csv("orders", header, self._cells(request, query))
+
+    def _cells(self, request: AnyRequest, query: TableQuery) -> Iterator[tuple[object, ...]]:
+        zone, say, numbering = self.console.zone(request), self.console.say, self.desk.orders.numbering
+        for it in self.desk.orders.every(_wanted(query)):
+            kind, state = say(request, f"orders.kind.{it.kind}"), say(request, f"orders.state.{it.state}")
+            moments = [stamp(ms or None, zone) for ms in (it.starts_ms, it.ends_ms, it.changed_ms)]
+            yield it.id, kind, masked_scope(it, numbering), it.agency, it.document, state, *moments
 
     def search(self, request: AnyRequest, text: str) -> Response[str]:
         """Orders whose scope covers a number; it is not in the address, which is logged."""
@@ -290,6 +306,16 @@ class Pages:
             raise OrderRefused("field", str(error), where="kind") from error
 
 
+def _wanted(query: TableQuery) -> OrderQuery:
+    """Which orders the table is about."""
+    return OrderQuery(
+        states=(query.filters["state"],) if "state" in query.filters else (),  # type: ignore[arg-type]  # a choice
+        kind=query.filters.get("kind", ""),  # type: ignore[arg-type]  # a choice
+        text=query.filters.get("text", ""),
+        sort="ends" if query.sort == "ends" else "changed",
+    )
+
+
 def _told(event: OrderEvent, *, whole: bool) -> OrderEvent:
     """An event as its reader sees it: what people wrote may hold numbers."""
     said = event.said if whole else {name: masked(it) if isinstance(it, str) else it for name, it in event.said.items()}
@@ -336,8 +362,8 @@ def routes(
     it = Pages(console, desk, trail, evidence)
 
     @get("/orders", opt=requires("orders.read"), sync_to_thread=True)
-    def overview(request: AnyRequest) -> Response[str]:
-        return it.overview(request)
+    def overview(request: AnyRequest) -> Response[str] | Stream:
+        return it.export(request) if asks_export(request) else it.overview(request)
 
     @post("/orders/search", opt=requires("orders.read"), sync_to_thread=True, status_code=200)
     def search(request: AnyRequest, data: Form) -> Response[str]:

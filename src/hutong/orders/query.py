@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from hutong.kernel.numbering.keys import KIND_NUMBER, digits_of, key_kind, key_of_digits
 from hutong.kernel.records import tables
+from hutong.kernel.records.reading import begins, by_key, of_keys
 from hutong.orders.errors import OrderRefused
 from hutong.orders.model import STANDING, STATES, Kind, Order, OrderEvent, State
 
@@ -27,7 +28,6 @@ _ENTRIES: Final = ORDERS.c.entry > sa.literal_column("0")
 #: Orders that are over wake only while their entry must still be taken off (`machine.wake_of`).
 _OVER: Final = ("lifted", "expired")
 _PAGE: Final = 500
-_LAST_LETTER: Final = "\U0010ffff"
 
 Sort = Literal["changed", "ends"]
 
@@ -80,13 +80,24 @@ class OrderReader:
     def listing(self, query: OrderQuery, limit: int = 50, offset: int = 0) -> tuple[list[Order], int]:
         """Orders that the query is about, and how many there are; `COUNTED` + 1 stands for more."""
         conditions = _conditions(query)
-        column = ORDERS.c.ends_ms.asc() if query.sort == "ends" else ORDERS.c.changed_ms.desc()
-        chosen = sa.select(ORDERS.c.body).where(*conditions).order_by(column, ORDERS.c.id).limit(limit).offset(offset)
+        chosen = sa.select(ORDERS.c.body).where(*conditions).order_by(*_order_by(query)).limit(limit).offset(offset)
         some = sa.select(sa.literal(1)).select_from(ORDERS).where(*conditions).limit(COUNTED + 1)
         with self._database.read() as connection:
             bodies = list(connection.execute(chosen).scalars()) if offset <= COUNTED else []
             count = connection.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one()
         return [order_of(body) for body in bodies], int(count)
+
+    def every(self, query: OrderQuery) -> Iterator[Order]:
+        """All orders that the query is about, read in pages: as listed up to `COUNTED`, the oldest first beyond."""
+        listed = sa.select(ORDERS.c.id).where(*_conditions(query)).order_by(*_order_by(query)).limit(COUNTED + 1)
+        chosen = sa.select(ORDERS.c.id, ORDERS.c.body)
+        with self._database.read() as connection:
+            ids = list(connection.execute(listed).scalars())
+        if len(ids) <= COUNTED:
+            rows = of_keys(self._database, chosen, ORDERS.c.id, ids)
+        else:
+            rows = by_key(self._database, chosen.where(*_conditions(query, walked=True)), ORDERS.c.id)
+        return (order_of(row.body) for row in rows)
 
     def figures(self) -> dict[State, int]:
         """How many orders are in each state."""
@@ -140,16 +151,24 @@ def covering(connection: Connection, number: int) -> list[Order]:
     return [order_of(body) for body in connection.execute(chosen).scalars()]
 
 
-def _conditions(query: OrderQuery) -> list[sa.ColumnElement[bool]]:
+def _order_by(query: OrderQuery) -> tuple[sa.ColumnElement[Any], ...]:
+    return (ORDERS.c.ends_ms.asc() if query.sort == "ends" else ORDERS.c.changed_ms.desc(), ORDERS.c.id)
+
+
+def _conditions(query: OrderQuery, *, walked: bool = False) -> list[sa.ColumnElement[bool]]:
+    """What must hold; `walked`: of rows read by their key, in a form that draws no other index."""
+
+    def column(name: str) -> sa.ColumnElement[str]:
+        return sa.func.coalesce(ORDERS.c[name], "") if walked else ORDERS.c[name]
+
     found: list[sa.ColumnElement[bool]] = []
     if query.states:
-        found.append(ORDERS.c.state.in_(query.states))
+        found.append(column("state").in_(query.states))
     exact = {name: getattr(query, name).replace("\0", "") for name in ("kind", "agency", "case")}
-    found += [ORDERS.c[name] == value for name, value in exact.items() if value]
+    found += [column(name) == value for name, value in exact.items() if value]
     text = query.text.strip().replace("\0", "")
     if text:
-        begins = sa.and_(ORDERS.c.document >= text, ORDERS.c.document < text + _LAST_LETTER)
-        found.append(sa.or_(ORDERS.c.id == text, begins))
+        found.append(sa.or_(ORDERS.c.id == text, begins(ORDERS.c.document, text)))
     if query.number:
         found.append(_covers(query.number))
     return found

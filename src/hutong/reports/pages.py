@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
@@ -15,7 +14,7 @@ from hutong.kernel.reporter import masked
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp
+from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, export_csv, read_query, stamp, within
 from hutong.reports.errors import ReportError
 from hutong.reports.model import FINDINGS, KINDS, SOURCES
 from hutong.reports.names import read_name
@@ -41,7 +40,6 @@ _COLUMNS: Final = ("received", "kind", "subject", "reporters", "reports", "lost"
 _NUMBERS: Final = frozenset({"reporters", "reports", "lost"})
 _EXPORTED: Final = ("receipt", *_COLUMNS, "case")
 _STATES: Final = ("new", "open", "closed")
-_AT_ONCE: Final = 1000
 _FEN: Final = 100
 
 
@@ -95,7 +93,7 @@ class Pages:
         query = read_query(TABLE, dict(request.query_params))
         wanted = self._wanted(request, query)
         total = self._reader.count(wanted)
-        query = msgspec.structs.replace(query, page=min(query.page, max(-(-total // query.size), 1)))
+        query = within(query, total)
         rows = self._reader.page(wanted, query.size, query.offset)
         more = query.offset + len(rows) < total
         view = TableView(TABLE, query, rows, total=None if total >= DEPTH else total, more=more)
@@ -114,7 +112,7 @@ class Pages:
         return shown(matter, self._reports())
 
     def export(self, request: AnyRequest) -> Stream:
-        """What the filters leave, numbers masked; on the trail."""
+        """All that the filters leave, numbers masked; on the trail."""
         query = read_query(TABLE, dict(request.query_params))
         viewer, now_ms = request.user, self._console.now_ms()
         self._trail.record(viewer.name, viewer.address, "tables.export", "reports", after=query.filters, now_ms=now_ms)
@@ -123,23 +121,19 @@ class Pages:
 
     def _cells(self, request: AnyRequest, wanted: ReportQuery) -> Iterator[tuple[object, ...]]:
         zone, say = self._console.zone(request), self._console.say
-        for offset in range(0, DEPTH, _AT_ONCE):
-            rows = self._reader.page(wanted, _AT_ONCE, offset)
-            for report, matter in rows:
-                yield (
-                    show_receipt(report.receipt),
-                    stamp(report.received_ms, zone),
-                    say(request, f"reports.kind.{report.kind}"),
-                    self._shown(matter),
-                    matter.reporters,
-                    matter.reports,
-                    report.lost_fen / _FEN,
-                    say(request, f"reports.source.{report.source}"),
-                    say(request, f"reports.state.{_stands(matter)}"),
-                    matter.case,
-                )
-            if len(rows) < _AT_ONCE:
-                return
+        for report, matter in self._reader.every(wanted):
+            yield (
+                show_receipt(report.receipt),
+                stamp(report.received_ms, zone),
+                say(request, f"reports.kind.{report.kind}"),
+                self._shown(matter),
+                matter.reporters,
+                matter.reports,
+                report.lost_fen / _FEN,
+                say(request, f"reports.source.{report.source}"),
+                say(request, f"reports.state.{_stands(matter)}"),
+                matter.case,
+            )
 
     def search(self, request: AnyRequest, text: str) -> Response[Any]:
         """Lead to the report of a receipt, by its id."""

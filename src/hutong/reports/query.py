@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from hutong.kernel.records.reading import begins, newest_first
 from hutong.kernel.records.tables import report_matters, reports
-from hutong.reports.store import FORGOTTEN, each_of
+from hutong.reports.store import KEPT, each_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hutong.kernel.records import Database
     from hutong.reports.model import Matter, Report
 
@@ -55,6 +58,11 @@ class ReportReader:
         with self._database.read() as connection:
             return list(each_of(connection.execute(chosen)))
 
+    def every(self, query: ReportQuery) -> Iterator[tuple[Report, Matter]]:
+        """All reports with their matters, the latest first; read in pages."""
+        chosen = _where(sa.select(*_BOTH).join(report_matters, _M.id == _R.matter), query)
+        return each_of(newest_first(self._database, chosen, _R.received_ms, _R.id))
+
     def count(self, query: ReportQuery) -> int:
         """How many there are, up to DEPTH."""
         some = _where(sa.select(_R.id).join(report_matters, _M.id == _R.matter), query).limit(DEPTH).subquery()
@@ -64,7 +72,7 @@ class ReportReader:
     def unanswered(self) -> int:
         """Subjects that have no answer yet: without a case and not forgotten, or with a case that is open."""
         waiting = sa.select(sa.func.count()).select_from(report_matters)
-        waiting = waiting.where(_M.state != "closed", sa.not_(_M.subject.startswith(FORGOTTEN)))
+        waiting = waiting.where(_M.state.in_(("", "open")), KEPT)
         with self._database.read() as connection:
             return connection.scalar(waiting) or 0
 
@@ -75,7 +83,7 @@ def _where(chosen: sa.Select[Any], query: ReportQuery) -> sa.Select[Any]:
         (query.source, _R.source == query.source),
         (query.state, _M.state == ("" if query.state == "new" else query.state)),
         (query.finding, sa.and_(_M.state == "closed", _M.finding == query.finding)),
-        (query.text, _M.subject.startswith(query.text.replace("\0", ""), autoescape=True)),
+        (query.text, begins(_M.subject, query.text.replace("\0", ""))),
         (query.since_ms, _R.received_ms >= query.since_ms),
         (query.until_ms, _R.received_ms < query.until_ms),
     ]

@@ -39,6 +39,8 @@ SYSTEM: Final = Actor("reports", frozenset({"cases.find", "cases.work"}))
 MOST_OF_A_PLACE: Final = 3
 #: What the subject of a matter begins with once it was forgotten.
 FORGOTTEN: Final = "gone:"
+#: Of a matter: it is not forgotten. As the partial index has it, see `records.tables`.
+KEPT: Final = sa.text(f"substr(subject, 1, 5) <> '{FORGOTTEN}'")
 _DAY_MS: Final = 86_400_000
 _PROTECTED: Final = frozenset({"emergency", "public"})
 _LONGEST_KEY: Final = 200
@@ -376,7 +378,7 @@ class Reports:
                 part = ids[start : start + 500]
                 connection.execute(table.update().where(_R.id.in_(part)).values(gone | {"forgotten": 1}))
                 connection.execute(_SUBJECTS.update().where(_S.report.in_(part)).values(who="", place=""))
-            bare = sa.and_(_M.last_ms < before_ms, _M.state != "open", sa.not_(_M.subject.startswith(FORGOTTEN)))
+            bare = sa.and_(_M.last_ms < before_ms, _M.state.in_(("", "closed")), KEPT)
             connection.execute(_MATTERS.update().where(bare).values(subject=sa.literal(FORGOTTEN) + _M.id, key=0))
         return len(ids)
 

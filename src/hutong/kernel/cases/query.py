@@ -7,7 +7,8 @@ all cases, and within titles in open ones and in the latest of the others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ import sqlalchemy as sa
 from hutong.kernel.cases.fields import key_of
 from hutong.kernel.cases.model import OPEN_STATES, STATES, Case, State
 from hutong.kernel.cases.projection import CASES, COUNTS, IS_PART, KEYS, WAKES, WITHIN, case_of
+from hutong.kernel.records.reading import begins, by_key, of_keys
+from hutong.kernel.reporter import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,11 +29,11 @@ if TYPE_CHECKING:
 COUNTED: Final = 10_000
 #: Titles of cases that are no longer open that a search looks through, the latest first, in each state.
 SEARCHED: Final = 10_000
-_MOST_FOUND: Final = 1000
-_MOST_TITLES: Final = 200
+MOST_FOUND: Final = 1000
+MOST_TITLES: Final = 200
+_NUMBER: Final = re.compile(r"\+?[0-9]+")
 #: The counters of units that those of a scope are the sum of.
 _OF_UNITS: Final = {"all": "unit", "register": "register-unit"}
-_LAST_LETTER: Final = "\U0010ffff"
 
 Sort = Literal["due", "changed"]
 Ranged = Literal["all", "type", "unit", "owner", "register"]
@@ -43,6 +46,8 @@ class CaseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         states: of these. late_ms: something should have been done before then.
         text: an id, the beginning of a searched field, or part of a title as it is written; digits alone are a number.
+        beginnings: a number is found by its beginning too, and a text within numbers of titles. Whoever does not see
+            numbers whole finds them whole and no otherwise: from beginnings that find, hidden digits can be told.
         sort: "due": what must be done first stands first; "changed": what changed last. turned: the other way round.
     """
 
@@ -56,6 +61,24 @@ class CaseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str = ""
     sort: Sort = "due"
     turned: bool = False
+    beginnings: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the text is a number, or the beginning of one."""
+        return _NUMBER.fullmatch(key_of(self.text.replace("\0", ""))) is not None
+
+    @property
+    def asks_digits(self) -> bool:
+        """Whether what is found may tell digits of a number."""
+        return any(letter.isdigit() for letter in self.text)
+
+
+class _Found(NamedTuple):
+    """Ids of cases that a text finds; whether it would find more."""
+
+    ids: list[str]
+    cut: bool
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -88,6 +111,28 @@ class CaseReader:
             conditions = _conditions(connection, query, self.purview)
             return _page(connection, query, conditions, limit, offset), _count(connection, conditions)
 
+    def every(self, query: CaseQuery) -> Iterator[Case]:
+        """Each case that the query is about, read in pages: as listed up to `COUNTED`, the oldest first beyond.
+
+        While many are read some change, and with them their places in any order but that of their ids.
+        """
+        chosen = sa.select(CASES.c.id, CASES.c.body)
+        with self._database.read() as connection:
+            conditions = _conditions(connection, query, self.purview)
+            listed = sa.select(CASES.c.id).where(*conditions).order_by(_order_by(query)).limit(COUNTED + 1)
+            ids = list(connection.execute(listed).scalars())
+            walked = _conditions(connection, query, self.purview, walked=True) if len(ids) > COUNTED else None
+        if walked is None:
+            rows = of_keys(self._database, chosen.where(*self.purview.conditions()), CASES.c.id, ids)
+        else:
+            rows = by_key(self._database, chosen.where(*walked), CASES.c.id)
+        return (case_of(row.body) for row in rows)
+
+    def cut(self, query: CaseQuery) -> bool:
+        """Whether the text of the query would find more than lists hold (`SEARCHED` and what follows it)."""
+        with self._database.read() as connection:
+            return _found(connection, query, query.states or STATES, self.purview).cut
+
     def count(self, query: CaseQuery) -> int:
         """How many cases the query is about; `COUNTED` + 1 stands for more."""
         with self._database.read() as connection:
@@ -101,13 +146,13 @@ class CaseReader:
                 found[state] += count
         return found
 
-    def board(self, scope: Scope, begins: str = "") -> dict[str, dict[State, int]]:
+    def board(self, scope: Scope, prefix: str = "") -> dict[str, dict[State, int]]:
         """The figures of every name of a scope, e.g. of all units; of names that begin so."""
-        within = COUNTS.c.name.startswith(begins, autoescape=True)
+        within = begins(COUNTS.c.name, prefix) if prefix else sa.true()
         board: dict[str, dict[State, int]] = {}
         with self._database.read() as connection:
             for name, state, count in self._counts(connection, scope, within):
-                if name.startswith(begins):
+                if name.startswith(prefix):
                     board.setdefault(name, dict.fromkeys(STATES, 0))[state] += count
         return board
 
@@ -167,16 +212,14 @@ def _page(
 ) -> list[Case]:
     if offset > COUNTED:
         return []
+    chosen = sa.select(CASES.c.body).where(*conditions).order_by(_order_by(query)).limit(limit).offset(offset)
+    return [case_of(body) for body in connection.execute(chosen).scalars()]
+
+
+def _order_by(query: CaseQuery) -> sa.ColumnElement[Any]:
     column = CASES.c.next_due_ms if query.sort == "due" else CASES.c.changed_ms
     order = column + 0 if query.text.strip() else column
-    chosen = (
-        sa.select(CASES.c.body)
-        .where(*conditions)
-        .order_by(order.desc() if (query.sort == "due") == query.turned else order)
-        .limit(limit)
-        .offset(offset)
-    )
-    return [case_of(body) for body in connection.execute(chosen).scalars()]
+    return order.desc() if (query.sort == "due") == query.turned else order
 
 
 def _count(connection: Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
@@ -184,14 +227,17 @@ def _count(connection: Connection, conditions: Sequence[sa.ColumnElement[bool]])
     return int(connection.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())
 
 
-def _conditions(connection: Connection, query: CaseQuery, purview: Purview) -> list[sa.ColumnElement[bool]]:
+def _conditions(
+    connection: Connection, query: CaseQuery, purview: Purview, *, walked: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    """What must hold; `walked`: of rows read by their id, in a form that draws no other index."""
     states = query.states or (OPEN_STATES if query.sort == "due" else ())
     text = query.text.strip()
-    found = _narrowed(query, purview)
+    found = _narrowed(query, purview, walked=walked)
     alone = not found and query.sort == "changed" and len(states) == 1
     # What was found by its text, or is narrowed already, must not be looked for by its state.
-    is_open = sa.func.coalesce(CASES.c.is_open, 0) if text else CASES.c.is_open
-    state = sa.func.coalesce(CASES.c.state, "") if text or found else CASES.c.state
+    is_open = sa.func.coalesce(CASES.c.is_open, 0) if text or walked else CASES.c.is_open
+    state = sa.func.coalesce(CASES.c.state, "") if text or found or walked else CASES.c.state
     if states and set(states) <= set(OPEN_STATES) and not alone:
         found.append(is_open == 1)
     if states and set(states) != set(OPEN_STATES):
@@ -199,50 +245,65 @@ def _conditions(connection: Connection, query: CaseQuery, purview: Purview) -> l
     if query.late_ms:
         found += [is_open == 1, CASES.c.next_due_ms < query.late_ms]
     if text:
-        found.append(CASES.c.id.in_(_found(connection, text, states or STATES, purview)))
+        found.append(CASES.c.id.in_(_found(connection, query, states or STATES, purview).ids))
     return found
 
 
-def _narrowed(query: CaseQuery, purview: Purview) -> list[sa.ColumnElement[bool]]:
+def _narrowed(query: CaseQuery, purview: Purview, *, walked: bool) -> list[sa.ColumnElement[bool]]:
     """Whose and where, the fewest first. The others stand in a form that no index knows: SQLite would guess wrong."""
     names = ("parent", "owner", "register", "unit", "type")
     equal = [(CASES.c[name], value) for name in names if (value := getattr(query, name).replace("\0", "\ufffd"))]
     found = [
-        column == value if at == 0 else sa.func.coalesce(column, "") == value
+        column == value if at == 0 and not walked else sa.func.coalesce(column, "") == value
         for at, (column, value) in enumerate(equal)
     ]
     if purview.units is not None:
-        unit = sa.func.coalesce(CASES.c.unit, "") if found else CASES.c.unit
+        unit = sa.func.coalesce(CASES.c.unit, "") if found or walked else CASES.c.unit
         found.append(unit.in_(sorted(purview.units)))
     return [*found, IS_PART] if query.parent else found
 
 
-def _found(connection: Connection, text: str, states: Sequence[State], purview: Purview) -> list[str]:
-    """Ids of the cases that a text finds: at most 1000 by their fields, and 200 by title in each state."""
-    text = text.replace("\0", "")
+def _found(connection: Connection, query: CaseQuery, states: Sequence[State], purview: Purview) -> _Found:
+    """The cases that a text finds: at most `MOST_FOUND` by their fields, and `MOST_TITLES` by title in each state."""
+    text = query.text.strip().replace("\0", "")
     if not text:
-        return []
+        return _Found([], cut=False)
     key = key_of(text)
-    ids = {text}
+    ids, cut = {text}, False
     if key:
-        known = sa.select(KEYS.c.case).where(KEYS.c.key >= key, KEYS.c.key < key + _LAST_LETTER)
+        known = sa.select(KEYS.c.key, KEYS.c.case).where(_named(query, key))
         if not purview.whole:
             known = known.where(KEYS.c.case.in_(sa.select(CASES.c.id).where(*purview.conditions())))
-        ids |= set(connection.execute(known.limit(_MOST_FOUND)).scalars())
-    if not key.isdecimal():
+        rows = connection.execute(known.limit(MOST_FOUND)).all()
+        cut = len(rows) == MOST_FOUND
+        seen = query.beginnings or query.is_number
+        ids |= {row.case for row in rows if seen or row.key == key or masked(row.key).startswith(key)}
+    if not query.is_number:
         for state in states:
-            ids |= set(connection.execute(_titles(connection, text, state, purview)).scalars())
-    return sorted(ids)
+            chosen, whole = _titles(connection, text, state, purview)
+            titles = connection.execute(chosen).all()
+            cut = cut or not whole or len(titles) == MOST_TITLES
+            ids |= {row.id for row in titles if query.beginnings or text in masked(row.title)}
+    return _Found(sorted(ids), cut)
 
 
-def _titles(connection: Connection, text: str, state: State, purview: Purview) -> sa.Select[str]:
+def _named(query: CaseQuery, key: str) -> sa.ColumnElement[bool]:
+    if query.is_number and not query.beginnings:
+        # A number is kept as it was written: one of another country with its sign, or without.
+        return KEYS.c.key.in_({key, f"+{key.removeprefix('+')}"})
+    return begins(KEYS.c.key, key)
+
+
+def _titles(connection: Connection, text: str, state: State, purview: Purview) -> tuple[sa.Select[Any], bool]:
+    """The latest cases of a state with a text in their titles; whether all titles of the state are looked through."""
     # Where LIKE must look at every letter, both engines compare bytes: a tenth of the time.
     within = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
-    chosen = sa.select(CASES.c.id).where(CASES.c.state == state, within(CASES.c.title, text) > 0)
+    chosen = sa.select(CASES.c.id, CASES.c.title).where(CASES.c.state == state, within(CASES.c.title, text) > 0)
     chosen = chosen.where(*purview.conditions())
+    since = None
     if state not in OPEN_STATES:
         newest = sa.select(CASES.c.changed_ms).where(CASES.c.state == state).order_by(CASES.c.changed_ms.desc())
         since = connection.execute(newest.limit(1).offset(SEARCHED)).scalar()
         if since is not None:
             chosen = chosen.where(CASES.c.changed_ms >= since)
-    return chosen.order_by(CASES.c.changed_ms.desc()).limit(_MOST_TITLES)
+    return chosen.order_by(CASES.c.changed_ms.desc()).limit(MOST_TITLES), since is None

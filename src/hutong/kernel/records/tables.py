@@ -414,7 +414,7 @@ appeal_codes = Table(
     Column("made_ms", BigInteger, nullable=False, index=True),
     Column("tries", Integer, nullable=False),
     Column("proven_ms", BigInteger),
-    Column("appeal", Text, nullable=False),
+    Column("appeal", Text, nullable=False, default=""),
 )
 
 #: Appeals against blocks; `id` is that of the case. `effect_ms` is null until a lifting has taken effect.
@@ -440,7 +440,7 @@ appeals = Table(
     Index("ix_appeals_state", "state", "due_ms"),
     Index(
         "ix_appeals_waiting",
-        "decided_ms",
+        *("state", "effect_ms", "decided_ms"),  # SQLite takes it only where it seems the narrower one
         sqlite_where=text("state = 'lifted' AND effect_ms IS NULL"),
         postgresql_where=text("state = 'lifted' AND effect_ms IS NULL"),
     ),

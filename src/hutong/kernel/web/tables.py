@@ -258,6 +258,11 @@ class TableView(Generic[Row]):
         return None if self.total is None else max(-(-self.total // self.query.size), 1)
 
 
+def within(query: TableQuery, total: int) -> TableQuery:
+    """What is asked of a table of so many rows: a page beyond the end gives the last one."""
+    return msgspec.structs.replace(query, page=min(query.page, max(-(-total // query.size), 1)))
+
+
 def page_of(
     spec: TableSpec, query: TableQuery, rows: Iterable[Row], key_of: Callable[[Row, str], Any]
 ) -> TableView[Row]:
@@ -270,11 +275,9 @@ def page_of(
         key_of: the value of a row by the key of a column or filter: what it sorts by (None comes last) or is found by.
     """
     kept = list(chosen(spec, query, rows, key_of))
-    last = max(-(-len(kept) // query.size), 1)
-    if query.page > last:
-        query = msgspec.structs.replace(query, page=last)
+    query = within(query, len(kept))
     shown = kept[query.offset : query.offset + query.size]
-    return TableView(spec, query, shown, total=len(kept), more=query.page < last)
+    return TableView(spec, query, shown, total=len(kept), more=query.offset + len(shown) < len(kept))
 
 
 def chosen(spec: TableSpec, query: TableQuery, rows: Iterable[Row], key_of: Callable[[Row, str], Any]) -> Iterator[Row]:

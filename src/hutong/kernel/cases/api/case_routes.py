@@ -107,7 +107,7 @@ def _reading(cases: CaseDesk, desk: Desk) -> list[HTTPRouteHandler]:
         request_max_body_size=_BODY,
     )
     def search(request: AnyRequest, data: JSONBody[CaseSearch]) -> CaseList:
-        """同 GET,另可按编号、号码开头、标题 / As GET, and by id, beginning of a number, or title."""
+        """同 GET,另可按编号、号码(开头须 cases.unmask,留痕)、标题 / By id, number (beginnings: cases.unmask), title."""
         return told(lambda: cases.find(request, data))
 
     @get("/v1/cases/figures", **declared("cases.figures", "readCaseFigures", "案件数 / How many cases there are", 422))

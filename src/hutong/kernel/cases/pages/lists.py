@@ -12,13 +12,14 @@ from urllib.parse import parse_qsl, urlencode
 
 from litestar import Response, get, post
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
+from msgspec.structs import replace
 
 from hutong.kernel.access.pages.desk import Fields, text_of, texts_of
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.model import OPEN_STATES, STATES, Action, Case, Request, State
 from hutong.kernel.cases.pages.desk import AnyRequest, CaseDesk, new_key, own_key, spoken
 from hutong.kernel.cases.purview import actor_of
-from hutong.kernel.cases.query import COUNTED, CaseQuery
+from hutong.kernel.cases.query import COUNTED, MOST_FOUND, MOST_TITLES, SEARCHED, CaseQuery
 from hutong.kernel.cases.table import MOVES, STATE_TITLES
 from hutong.kernel.cases.views import LONGEST_NAME, View
 from hutong.kernel.numbering import digits_of
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 _CHINA: Final = "86"
 #: What may be a telephone number, as people write it; beside a letter digits are part of an id.
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[+(]{0,2}[0-9][0-9 ()./-]*[0-9](?![0-9A-Za-z])")
-_AT_ONCE: Final = 500
 _MOST_PICKED: Final = 200
+_LIMITS: Final = {"fields": MOST_FOUND, "titles": MOST_TITLES, "latest": SEARCHED}
 #: What may be done with many: what needs no proof of each one's own.
 BULK: Final[tuple[Action, ...]] = ("assign", "accept", "close", "return", "transfer", "supervise", "comment")
 _KEPT: Final = ("state", "late", "type", "unit", "owner", "register", "number", "text", "sort")
@@ -85,7 +86,7 @@ def spec_of(desk: CaseDesk, request: AnyRequest, units: list[str], owners: list[
     )
 
 
-def asked(desk: CaseDesk, query: TableQuery) -> CaseQuery:
+def asked(desk: CaseDesk, request: AnyRequest, query: TableQuery) -> CaseQuery:
     """Which cases a table is about. What is no longer open has no due time, and comes in the order of its changes."""
     said = {**dict(query.others), **query.filters}
     state = said.get("state", "")
@@ -97,7 +98,7 @@ def asked(desk: CaseDesk, query: TableQuery) -> CaseQuery:
     text = digits.removeprefix(_CHINA) if digits else said.get("text", "")
     if said.get("number") and not digits:
         text = "\x7f"  # a reference that is not ours finds nothing
-    return CaseQuery(
+    wanted = CaseQuery(
         states=states,
         type=said.get("type", ""),
         owner=said.get("owner", ""),
@@ -108,13 +109,25 @@ def asked(desk: CaseDesk, query: TableQuery) -> CaseQuery:
         sort="due" if due else "changed",
         turned=query.descending if due else query.sort == "changed" and not query.descending,
     )
+    part = not digits or desk.numbering.read(f"+{digits}").fault == "too-short"
+    return replace(wanted, beginnings=part and wanted.asks_digits and request.user.can("cases.unmask"))
+
+
+def _recorded(desk: CaseDesk, request: AnyRequest, wanted: CaseQuery) -> CaseQuery:
+    """The query; that somebody looks for numbers by their beginning is on the trail first."""
+    viewer = request.user
+    if wanted.beginnings:
+        after = {"text": wanted.text}
+        desk.trail.record(viewer.name, viewer.address, "cases.search", after=after, now_ms=desk.console.now_ms())
+    return wanted
 
 
 def _page(desk: CaseDesk, request: AnyRequest) -> Response[str]:
     units, owners = desk.units(request), desk.owners(request)
     spec = spec_of(desk, request, units, owners)
     query = read_query(spec, request.query_params)
-    found, count = desk.seen(request).listing(asked(desk, query), query.size + 1, query.offset)
+    wanted = _recorded(desk, request, asked(desk, request, query))
+    found, count = desk.seen(request).listing(wanted, query.size + 1, query.offset)
     many = count > COUNTED
     cards = desk.cards(request, found[: query.size])
     view = TableView(spec, query, cards, total=None if many else count, more=len(found) > query.size)
@@ -126,6 +139,8 @@ def _page(desk: CaseDesk, request: AnyRequest) -> Response[str]:
         view=view,
         count=count,
         counted=COUNTED,
+        cut=bool(wanted.text) and desk.seen(request).cut(wanted),
+        limits=_LIMITS,
         views=desk.views.of(request.user.name, desk.seen(request).purview),
         kept=urlencode([(k, v) for k, v in request.query_params.items() if k in _KEPT]),
         bulk=[(it, MOVES[it].zh if language == "zh" else MOVES[it].en) for it in offered],
@@ -173,27 +188,26 @@ def _search(desk: CaseDesk, request: AnyRequest, text: str) -> Response[str]:
 
 
 def _export(desk: CaseDesk, request: AnyRequest) -> Stream:
-    """Every case that the filters leave, `COUNTED` at most, masked; on the trail first."""
+    """Every case that the filters leave, masked; on the trail first. What a search leaves out is said at the end."""
     query = read_query(spec_of(desk, request, desk.units(request), desk.owners(request)), request.query_params)
     viewer, now_ms = request.user, desk.console.now_ms()
     desk.trail.record(
         viewer.name, viewer.address, "tables.export", "cases", after={"filters": query.filters}, now_ms=now_ms
     )
     keys = ("id", "title_", "type", "state", "due", "unit", "owner", "supervision", "changed")
-    return export_csv("cases", [desk.console.say(request, f"cases.{it}") for it in keys], _cells(desk, request, query))
+    wanted = _recorded(desk, request, asked(desk, request, query))
+    return export_csv("cases", [desk.console.say(request, f"cases.{it}") for it in keys], _cells(desk, request, wanted))
 
 
-def _cells(desk: CaseDesk, request: AnyRequest, query: TableQuery) -> Iterator[tuple[object, ...]]:
-    zone, language, wanted = desk.console.zone(request), desk.console.language(request), asked(desk, query)
+def _cells(desk: CaseDesk, request: AnyRequest, wanted: CaseQuery) -> Iterator[tuple[object, ...]]:
+    zone, language = desk.console.zone(request), desk.console.language(request)
     cases = desk.seen(request)
-    for offset in range(0, COUNTED, _AT_ONCE):
-        found = cases.page(wanted, _AT_ONCE, offset)
-        for it in found:
-            due, state = stamp(it.next_due_ms or None, zone), STATE_TITLES[it.state][language]
-            kind = desk.type_title(it.type, language)
-            yield it.id, masked(it.title), kind, state, due, it.unit, it.owner, it.level, stamp(it.changed_ms, zone)
-        if len(found) < _AT_ONCE:
-            return
+    for it in cases.every(wanted):
+        due, state = stamp(it.next_due_ms or None, zone), STATE_TITLES[it.state][language]
+        kind = desk.type_title(it.type, language)
+        yield it.id, masked(it.title), kind, state, due, it.unit, it.owner, it.level, stamp(it.changed_ms, zone)
+    if wanted.text and cases.cut(wanted):
+        yield (desk.console.say(request, "cases.search_cut", **_LIMITS),)
 
 
 def _bulk(desk: CaseDesk, request: AnyRequest, data: dict[str, Any]) -> Response[str]:

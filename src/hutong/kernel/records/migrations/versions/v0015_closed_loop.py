@@ -10,7 +10,11 @@ down_revision = "0014"
 
 _INDEXES = (
     ("ix_report_matters_kept", "report_matters", ("state", "last_ms"), "substr(subject, 1, 5) <> 'gone:'"),
-    ("ix_appeals_waiting", "appeals", ("decided_ms",), "state = 'lifted' AND effect_ms IS NULL"),
+    (
+        *("ix_appeals_waiting", "appeals"),
+        ("state", "effect_ms", "decided_ms"),
+        "state = 'lifted' AND effect_ms IS NULL",
+    ),
     ("ix_handoffs_answer", "handoffs", ("answer", "found_ms", "saved", "lost"), ""),
 )
 
