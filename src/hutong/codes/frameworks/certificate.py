@@ -1,6 +1,6 @@
 """What an EU Digital COVID Certificate says: its structure (JSON schema 1.3) and the rules that its values keep.
 
-The schema is the structure of what is carried; the rules come on top (Implementing Decision (EU) 2021/1073 annex II).
+The schema is the structure of what is carried; the rules come on top (eHealth Network, JSON Schema Specification).
 As the schema's own FAQ asks, whatever earlier versions allowed is read, and an empty text or a 0 says "not known".
 Of the coded values only countries are looked up: the lists of products change every few weeks, and a verifier without
 network would refuse what is newer than its lists.

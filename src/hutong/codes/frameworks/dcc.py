@@ -1,6 +1,6 @@
 """Judges an EU Digital COVID Certificate: form, signer, signature, what the signer may sign, term, content.
 
-Electronic Health Certificate Specification 1.0.5, and annexes I and II of Implementing Decision (EU) 2021/1073. Pure.
+Electronic Health Certificate Specification (HCERT) 1.0.7 §3 and §6.3, and the rules of `certificate`. Pure.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def content_of(claims: cwt.Claims) -> object:
 
 
 def signer_of(message: cose.Sign1, signers: Signers) -> Signer | None:
-    """Who signed a message: of all that have the key identifier, the first whose signature it is.
+    """Who signed a message: of all that have the key identifier, the first whose signature it is (HCERT §3.3.3).
 
     The algorithm is the key's own. A message that names another is nobody's.
     """
@@ -113,7 +113,7 @@ def signer_of(message: cose.Sign1, signers: Signers) -> Signer | None:
 
 
 def term_fault(claims: cwt.Claims, now_s: float) -> tuple[DccVerdict, str] | None:
-    """What is wrong with the time; None where nothing is.
+    """What is wrong with the time (HCERT §3.3.5, §3.3.6); None where nothing is.
 
     "Issued At" and "Expiration Time" must both stand there; the certificate is good from the one to the other, both
     included: a verifier refuses it after its end.

@@ -1,6 +1,6 @@
 """The text of an EU Digital COVID Certificate: "HC1:", base45, zlib, COSE, from the outside in.
 
-Electronic Health Certificate Specification 1.0.5, "Transport Encodings". Nothing is verified here.
+Electronic Health Certificate Specification 1.0.7 §4.2. Nothing is verified here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Document signers of the EU's trust lists: what a certificate says about the key that signs.
 
 A signer is named by the first eight bytes of the SHA-256 of its certificate. Two may share a name, so a list keeps
-all (Electronic Health Certificate Specification 1.0.5, "Key Identifier"). Who may be on the list is decided elsewhere.
+all (Electronic Health Certificate Specification 1.0.7 §3.3.3, §A.1). Who may be on the list is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 KID_BYTES = 8
-#: Public Key Certificate Governance 1.0 §3.3: the purposes 1.3.6.1.4.1.1847.2021.1.1 to .3, as their bytes in DER. The
+#: The same, §A.4: the purposes 1.3.6.1.4.1.1847.2021.1.1 to .3, as their bytes in DER. The
 #: second form, with a 0 in it, stands in many certificates made from the first edition.
 _ARCS = (bytes.fromhex("2b060104018e378f6501"), bytes.fromhex("2b06010401008e378f6501"))
 _ENDS: dict[int, Kind] = {1: "t", 2: "v", 3: "r"}
