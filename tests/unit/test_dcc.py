@@ -54,6 +54,9 @@ def test_both_tags_an_untagged_message_and_a_tagged_date_are_read() -> None:
     message = issuer().message(content("t", {"sc": cbor2.CBORTag(0, "2021-05-30T10:12:22Z")}))
     for form in (message, b"\xd8\x3d" + message, message[1:]):
         assert judged(samples.hc1(form)).verdict == "valid"
+    for tag, value in ((0, 5), (1, 1622369542), (1004, "2021-05-30")):
+        found = judged(issuer().text(content("t", {"sc": cbor2.CBORTag(tag, value)})))
+        assert (found.verdict, found.why) == ("malformed", "claims")
 
 
 def test_the_protected_key_identifier_decides_and_the_other_only_where_it_is_missing() -> None:

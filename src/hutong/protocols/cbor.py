@@ -36,7 +36,7 @@ class _Tags(dict[int, "Untag"]):
 
 
 def known_tags(tags: Mapping[int, Callable[[Any], object]]) -> Mapping[int, Untag]:
-    """What `read_cbor` lets in: for each tag, what makes the value of it."""
+    """What `read_cbor` lets in: for each tag, what makes the value of it, or raises ValueError for another one."""
     return _Tags({tag: partial(_untagged, untag) for tag, untag in tags.items()})
 
 
@@ -75,7 +75,8 @@ def read_cbor(
     try:
         value = decoder.decode()
     except cbor2.CBORDecodeError as error:
-        raise refusal(f"This is not acceptable CBOR: {error.__cause__ or error}.", where=where) from error
+        why = str(error.__cause__ or error).rstrip(".")
+        raise refusal(f"This is not acceptable CBOR: {why}.", where=where) from error
     try:
         decoder.read(1)
     except cbor2.CBORDecodeEOF:
