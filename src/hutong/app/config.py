@@ -14,7 +14,9 @@ from hutong.app.appeals_config import AppealsConfig, HandoffConfig
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.app.codes_config import CodesConfig
 from hutong.app.orders_config import OrdersConfig
+from hutong.app.overload_config import EdgeConfig, OverloadConfig, edge_problems
 from hutong.app.reports_config import ReportsConfig
+from hutong.app.sampling_config import SamplingConfig
 from hutong.kernel import addresses, settings
 from hutong.kernel.access.permissions import Role  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.settings import Doc, Problem
@@ -479,7 +481,10 @@ class Config(msgspec.Struct, frozen=True):
     handoff: HandoffConfig = HandoffConfig()
     reports: ReportsConfig = ReportsConfig()
     codes: CodesConfig = CodesConfig()
+    sampling: SamplingConfig = SamplingConfig()
     risk: RiskConfig = RiskConfig()
+    overload: OverloadConfig = OverloadConfig()
+    edge: EdgeConfig = EdgeConfig()
     log: LogConfig = LogConfig()
 
     @property
@@ -507,6 +512,7 @@ def check_config(config: Config) -> Iterator[Problem]:
     yield from _repeated_listeners(config)
     yield from _web(config)
     yield from _told(config)
+    yield from edge_problems(config.edge)
     if config.kafka.security_protocol.startswith("sasl") and not (
         config.kafka.sasl_mechanism and config.kafka.username
     ):

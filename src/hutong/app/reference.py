@@ -23,7 +23,7 @@ from hutong.kernel.metrics import Metric
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SYSTEMS = ("appeals", "bulletins", "calls", "codes", "handoff", "orders", "reports", "risk", "simulation")
+SYSTEMS = ("appeals", "bulletins", "calls", "codes", "handoff", "orders", "reports", "risk", "sampling", "simulation")
 
 _SOURCE = Path(__file__).resolve().parents[1]
 _MEANINGS = Path(__file__).with_name("log_events.toml")

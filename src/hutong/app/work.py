@@ -14,6 +14,7 @@ from hutong.app.audit_work import AuditWork
 from hutong.app.backtest_work import BacktestWork
 from hutong.app.bulletin_work import BulletinWork
 from hutong.app.cases_work import CaseWork
+from hutong.app.codes_status_work import StatusWork
 from hutong.app.codes_work import CodeWork
 from hutong.app.config import load_config
 from hutong.app.handoff_work import HandoffWork
@@ -30,6 +31,7 @@ from hutong.app.retention import (
 )
 from hutong.app.risk_work import ScoringWork
 from hutong.app.rule_drift import rule_drift
+from hutong.app.sampling_work import SamplingWork
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.signals import signal_pipe
 from hutong.calls.archiving import Archiver, stop_holding
@@ -165,7 +167,8 @@ def work(
         jobs += OrderWork(settings, reporter).jobs()
         jobs += [*AppealWork(settings, SystemClock(), reporter).jobs(), *handoffs.jobs()]
         jobs += ReportWork(settings, reporter).jobs()
-        jobs += CodeWork(settings, reporter).jobs()
+        jobs += [*CodeWork(settings, reporter).jobs(), *StatusWork(settings, reporter).jobs()]
+        jobs += SamplingWork(settings, reporter).jobs()
         jobs += BulletinWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:

@@ -278,7 +278,7 @@ def _type_name(value_type: object) -> str:
     bare = get_args(value_type)[0]
     _, *extras = get_args(value_type)
     meta = next((extra for extra in extras if isinstance(extra, msgspec.Meta)), None)
-    if get_origin(bare) is tuple and get_args(bare)[0] is float:
+    if get_origin(bare) is tuple and get_args(bare)[0] in {float, int}:
         return "list of numbers" if meta is None or meta.min_length is None else f"list of {meta.min_length} numbers"
     if get_origin(bare) is tuple:
         return "list of text" if meta is None else "non-empty list of text"

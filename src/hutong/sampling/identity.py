@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from hutong.kernel.errors import StateError
 from hutong.kernel.key_files import kept_secret
-from hutong.sampling.errors import SamplingRefused
+from hutong.sampling.errors import SamplingError, SamplingRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +75,21 @@ class KeyedIdentities:
         """HMAC-SHA-256 of kind and text, its first 16 bytes. Raises SamplingRefused, StateError."""
         plain = id_card(text) if kind == "id-card" else _code(text)
         return hmac.new(self.key(), f"{kind}:{plain}".encode(), hashlib.sha256).hexdigest()[:_LENGTH]
+
+
+def give_key(identities: KeyedIdentities, folder: Path) -> None:
+    """Give a station's folder the node's key, for its owner alone.
+
+    Raises:
+        StateError: it cannot be read or written. SamplingError: the folder has another key.
+    """
+    key = identities.key()
+    try:
+        kept = kept_secret(folder / KEY_FILE, lambda: key)
+    except OSError as error:
+        raise StateError(f"The key cannot be written: {error.strerror}.", where=str(folder / KEY_FILE)) from error
+    if kept != key:
+        raise SamplingError("The folder holds another node's key.", where=str(folder / KEY_FILE), fix="Choose another.")
 
 
 def id_card(text: str) -> str:

@@ -102,6 +102,18 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         _of("codes.issue", "代人领取码、打印纸质码", "issue codes for people, print paper codes", "operator"),
         _of("codes.revoke", "注销码", "revoke codes", "operator"),
         _of("codes.keys", "看码的签名密钥的状态", "see the state of codes' signing keys", "auditor", "administrator"),
+        _of("sampling.read", "看采样(人员已掩码)", "see sampling, people masked", "analyst", "operator", "auditor"),
+        _of(
+            "sampling.person", "说明用途后查某人结果", "look up a person's results for a purpose", "analyst", "operator"
+        ),
+        _of(
+            "sampling.register", "登记、封管、交接", "register people to tubes, seal, hand over", "analyst", "operator"
+        ),
+        _of("sampling.results", "接收试管、导入结果", "receive tubes, take in results", "analyst", "operator"),
+        _of("sampling.recall", "召回复核", "recall people for single tests", "analyst", "operator"),
+        _of("sampling.settle", "核定存疑的结果", "settle results that are in doubt", "operator"),
+        _of("sampling.order", "申请应急采样", "ask for emergency sampling", "analyst", "operator"),
+        _of("sampling.approve", "批准、解除应急采样", "approve and lift emergency sampling", "operator"),
         _of("settings.read", "看配置", "see settings", "operator", "auditor", "administrator"),
         _of("trail.read", "看操作记录", "see the trail", "auditor"),
         _of("people.read", "看账号", "see accounts", "auditor", "administrator"),
