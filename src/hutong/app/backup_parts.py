@@ -21,7 +21,7 @@ LIMITS: Final = "limits.jsonl"
 #: Folders of files that are written once and whole.
 FOLDERS: Final = (
     "rules", "rulesets", "alerts", "keys", "evidence", "labels", "attachments", "calendar",
-    "case-types", "reports", "bulletins", "past-scores",
+    "case-types", "reports", "bulletins", "past-scores", "colours",
 )  # fmt: skip
 
 #: In a data folder and not in a backup: made anew, or held in another form.
@@ -38,6 +38,8 @@ LEFT_OUT: Final = {
     "proposals.lock": "held while a stage is decided",
     "scores": "published anew by the next scoring run",
     "marks": "a table of the records' marks, made again from them",
+    "edge": "nginx's configuration, written again by `hutong edge write`, and copies of answers",
+    "code-keys": "keys of people's data, which must be gone once they are destroyed here: a backup would keep them",
     "records.db": "held as rows, which either engine takes",
 }
 

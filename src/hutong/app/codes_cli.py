@@ -11,6 +11,7 @@ COMMANDS = (
     ("revoke", "hutong.app.codes_issue_cli:revoke", "注销 / Revoke"),
     ("revocations", "hutong.app.codes_issue_cli:revocations", "导出注销表 / Export the revocation list"),
     ("verify", "hutong.app.codes_verify_cli:verify_command", "离线核验 / Verify codes offline"),
+    ("status", "hutong.app.codes_status_cli:app", "码色:查看、解释、改码、申诉 / Colours: explain, change, appeal"),
     (
         "conformance",
         "hutong.app.codes_conformance:conformance",

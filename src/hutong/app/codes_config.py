@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from hutong.app import checks
 from hutong.kernel.settings import Doc
 
 
@@ -41,3 +42,60 @@ class CodesConfig(msgspec.Struct, frozen=True):
         ),
     ] = 60
     paper_days: Annotated[int, Meta(ge=1, le=90), Doc(zh="纸质码的有效期", en="term of paper codes", unit="d")] = 30
+    key_folder: Annotated[
+        str,
+        Doc(
+            zh="保护个人信息的日密钥所在目录,不在备份中;空为数据目录下 code-keys",
+            en="folder of the keys of days that seal what is kept of people, in no backup; empty = code-keys in DATA",
+        ),
+    ] = ""
+    node_key_file: Annotated[
+        str,
+        Doc(
+            zh="包裹日密钥的节点密钥文件,可放在另一介质;空为密钥目录下 node.key",
+            en="file of the node's key that wraps the keys of days, best on another medium; empty = node.key",
+            check=checks.file_or_none,
+        ),
+    ] = ""
+    evidence_days: Annotated[
+        int,
+        Meta(ge=1, le=60),
+        Doc(zh="码色所依据的信息保存多久", en="how long what colours rest on is kept", unit="d"),
+    ] = 14
+    person_days: Annotated[
+        int,
+        Meta(ge=1, le=366),
+        Doc(zh="未使用多久后删除个人信息", en="how long a person is kept who is not heard of", unit="d"),
+    ] = 30
+    change_days: Annotated[
+        int, Meta(ge=1, le=60), Doc(zh="人工改码的最长期限", en="longest term of a colour given by hand", unit="d")
+    ] = 14
+    change_wait_days: Annotated[
+        int,
+        Meta(ge=1, le=14),
+        Doc(zh="改码申请多久无人批准即失效", en="after how long a request that nobody decides lapses", unit="d"),
+    ] = 2
+    suspect_person: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        Doc(
+            zh="一人 24 小时内申请或批准多少次改码即立案核查",
+            en="from how many requests or approvals of one person in 24 h on a case is opened",
+        ),
+    ] = 20
+    suspect_agency: Annotated[
+        int,
+        Meta(ge=1, le=100_000),
+        Doc(
+            zh="一单位 24 小时内申请多少次改码即立案核查",
+            en="from how many requests of one agency in 24 h on a case is opened",
+        ),
+    ] = 100
+    suspect_reason: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        Doc(
+            zh="24 小时内多少人用同一理由改码即立案核查",
+            en="from how many people with one reason in 24 h on a case is opened",
+        ),
+    ] = 10

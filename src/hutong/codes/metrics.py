@@ -1,7 +1,16 @@
-"""The metrics of codes: keys, bundles, revocations."""
+"""The metrics of codes: keys, bundles, revocations; those of colours and people come from `status.metrics`."""
 
 from __future__ import annotations
 
+from hutong.codes.status.metrics import (  # noqa: F401  # declared for the whole system here
+    APPEALS,
+    APPEALS_LATE,
+    CHANGES,
+    DAY_KEYS,
+    DAY_KEYS_OVERDUE,
+    EXPIRED,
+    JUDGED,
+)
 from hutong.kernel.metrics import Metric
 
 ISSUED = Metric(

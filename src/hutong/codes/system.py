@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hutong.codes import metrics
+from hutong.codes.status import metrics as status
 from hutong.kernel.system import System
 
 SYSTEM = System(
@@ -18,7 +19,10 @@ SYSTEM = System(
         "codes keys export",
         "codes revocations",
         "codes revoke",
+        "codes status",
         "codes verify",
     ),
-    metrics=tuple(it.name for it in (metrics.ISSUED, metrics.KEYS, metrics.KEY_LEFT, metrics.REVOKED, metrics.PURGED)),
+    metrics=tuple(
+        it.name for it in (metrics.ISSUED, metrics.KEYS, metrics.KEY_LEFT, metrics.REVOKED, metrics.PURGED, *status.ALL)
+    ),
 )

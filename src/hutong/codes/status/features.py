@@ -65,6 +65,15 @@ def _features() -> Iterable[Feature]:
 VOCABULARY: Final = Vocabulary(tuple(_features()))
 
 
+def features_table() -> str:
+    """The names as Markdown for docs/status.md."""
+    lines = ["| name | | | unit |", "|---|---|---|---|"]
+    for it in VOCABULARY.features:
+        unit = it.unit or ("true/false" if it.kind == "flag" else "times")
+        lines.append(f"| `{it.name}` | {it.doc['zh']} | {it.doc['en']} | {unit} |")
+    return "\n".join(lines) + "\n"
+
+
 class Facts(NamedTuple):
     """What the evidence says at a moment.
 

@@ -23,8 +23,8 @@ APPEALS_LATE = Metric(
     "超期未裁定的健康码申诉",
     "Appeals against colours not decided in time",
 )
-KEYS = Metric("hutong_codes_day_keys", "gauge", "keys", "日密钥数", "Keys of days in the folder of keys")
-KEYS_OVERDUE = Metric(
+DAY_KEYS = Metric("hutong_codes_day_keys", "gauge", "keys", "日密钥数", "Keys of days in the folder of keys")
+DAY_KEYS_OVERDUE = Metric(
     "hutong_codes_day_keys_overdue",
     "gauge",
     "keys",
@@ -38,4 +38,4 @@ EXPIRED = Metric(
     "因到期而删除信息的人次",
     "People of whom something was removed because its day was over",
 )
-ALL = (JUDGED, CHANGES, APPEALS, APPEALS_LATE, KEYS, KEYS_OVERDUE, EXPIRED)
+ALL = (JUDGED, CHANGES, APPEALS, APPEALS_LATE, DAY_KEYS, DAY_KEYS_OVERDUE, EXPIRED)
