@@ -22,6 +22,7 @@ from hutong.kernel.cases.store import Cases
 from hutong.kernel.cases.types import SHIPPED
 from hutong.kernel.cases.views import Views
 from hutong.kernel.numbering import Numbering
+from hutong.kernel.web.guard import permission_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,7 +57,8 @@ class CaseSite(ConsoleSite):
             links={"order": Link("/orders/{}", "cases.read")},
             imports=data / "imports",
         )
-        self.build(pages.case_routes(desk))
+        self.routes = pages.case_routes(desk)
+        self.build(self.routes)
 
     def found(self, title: str = "Number 4711", *, ago_ms: int = 0) -> str:
         fields = {"number": NUMBER, "operator": "North"}
@@ -285,6 +287,12 @@ def test_a_register_is_tried_before_it_is_taken_in(site: CaseSite) -> None:
     whole = sent(operator, f"/registers/{of}/export", {"purpose": "police", "detail": "letter 12"})
     assert NUMBER in whole.text
     assert site.deeds("numbers.export")[0].who == "operator-1"
+    auditor = site.browser("auditor")
+    assert "/export" in auditor.get(f"/registers/{of}").text
+    assert f'action="/registers/{of}/export"' not in auditor.get(f"/registers/{of}").text
+    assert sent(auditor, f"/registers/{of}/export", {"purpose": "police", "detail": "letter 12"}).status_code == 403
+    needs = {next(iter(it.paths)): permission_of(it) for it in site.routes if "POST" in it.http_methods}
+    assert needs["/registers/{register:str}/export"] == needs["/cases/{case:str}/whole"] == "cases.unmask"
 
 
 def test_the_wall_counts_what_is_late_by_unit_and_level(site: CaseSite) -> None:

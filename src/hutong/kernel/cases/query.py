@@ -116,10 +116,17 @@ class CaseReader:
 
         While many are read some change, and with them their places in any order but that of their ids.
         """
+        return self._all(query, _order_by(query))
+
+    def items_of(self, register: str) -> Iterator[Case]:
+        """Every item of a register in the order of their ids, read in pages."""
+        return self._all(CaseQuery(register=register, sort="changed"), CASES.c.id)
+
+    def _all(self, query: CaseQuery, order: sa.ColumnElement[Any]) -> Iterator[Case]:
         chosen = sa.select(CASES.c.id, CASES.c.body)
         with self._database.read() as connection:
             conditions = _conditions(connection, query, self.purview)
-            listed = sa.select(CASES.c.id).where(*conditions).order_by(_order_by(query)).limit(COUNTED + 1)
+            listed = sa.select(CASES.c.id).where(*conditions).order_by(order).limit(COUNTED + 1)
             ids = list(connection.execute(listed).scalars())
             walked = _conditions(connection, query, self.purview, walked=True) if len(ids) > COUNTED else None
         if walked is None:

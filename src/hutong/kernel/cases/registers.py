@@ -20,7 +20,7 @@ from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.fields import read_title, read_value
 from hutong.kernel.cases.model import OPEN_STATES, STATES, Actor, Finding, Request, State, case_id
-from hutong.kernel.cases.projection import CASES, WITHIN, Changes, case_of
+from hutong.kernel.cases.projection import CASES, WITHIN, Changes
 from hutong.kernel.records import tables
 from hutong.kernel.spreadsheet import bare, decode, harmless
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hutong.kernel.cases.model import Case, Value
-    from hutong.kernel.cases.purview import Purview
     from hutong.kernel.cases.store import Cases
     from hutong.kernel.cases.types import CaseType
     from hutong.kernel.records import Connection, Database
@@ -51,7 +50,6 @@ _OWN: Final = {
     "责任人": "owner",
 }
 _PRIORITIES: Final = {"": 2, "1": 1, "2": 2, "3": 3, "高": 1, "中": 2, "低": 3}
-_AT_ONCE: Final = 500
 
 
 class AssignRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -250,13 +248,26 @@ class Registers:
         board = self._cases.board("register-unit", of + WITHIN)
         return {name.partition(WITHIN)[2]: _progress(figures) for name, figures in board.items()}
 
-    def export(
-        self, of: str, out: TextIO, actor: Actor, now_ms: int, show: Callable[[str], str] = lambda text: text
-    ) -> int:
-        """Write every item as CSV; returns how many. That it was done is on the trail.
+    def export(self, of: str, out: TextIO, actor: Actor, now_ms: int) -> int:
+        """Write every item as CSV, numbers whole; returns how many. That it was done is on the trail.
+
+        Raises:
+            CaseRefused: not allowed, or there is no such register.
+        """
+        header, items = self.rows(of, actor, now_ms, str)
+        writer, count = csv.writer(out, lineterminator="\n"), 0
+        writer.writerow(header)
+        for count, row in enumerate(items, 1):  # noqa: B007  # it is given
+            writer.writerow([harmless(value) for value in row])
+        return count
+
+    def rows(
+        self, of: str, actor: Actor, now_ms: int, show: Callable[[str], str]
+    ) -> tuple[list[str], Iterator[list[str]]]:
+        """The headings of an export and every item, read in pages. That it was taken is on the trail first.
 
         Args:
-            show: makes of a title or a field's value what is written; by default numbers stand whole.
+            show: makes of a title or a field's value what is written.
 
         Raises:
             CaseRefused: not allowed, or there is no such register.
@@ -266,17 +277,15 @@ class Registers:
         register = self.register(of)
         kind = self._cases.types[register.type]
         self._trail.record(actor.name, actor.address, "cases.export", of, now_ms=now_ms)
-        writer = csv.writer(out, lineterminator="\n")
         names = [spec.name for spec in kind.fields]
-        writer.writerow(("id", "item", "title", "state", "unit", "owner", "priority", "due_ms", *names))
-        count = 0
-        with self._database.read() as connection:
-            for case in _items(connection, of, self._cases.purview):
-                values = (case.id, case.item or "", show(case.title), case.state, case.unit, case.owner)
-                more = (case.priority, case.due_ms, *(_shown(case.fields.get(name, ""), show) for name in names))
-                writer.writerow([harmless(str(value)) for value in (*values, *more)])
-                count += 1
-        return count
+
+        def row(case: Case) -> list[str]:
+            values = (case.id, case.item or "", show(case.title), case.state, case.unit, case.owner)
+            more = (case.priority, case.due_ms, *(_shown(case.fields.get(name, ""), show) for name in names))
+            return [str(value) for value in (*values, *more)]
+
+        header = ["id", "item", "title", "state", "unit", "owner", "priority", "due_ms", *names]
+        return header, map(row, self._cases.items_of(of))
 
     def _check(self, actor: Actor, permission: str) -> None:
         if permission not in actor.permissions:
@@ -391,18 +400,6 @@ def _progress(figures: Mapping[State, int]) -> Progress:
     return Progress(
         done + sum(figures.get(state, 0) for state in OPEN_STATES), done, figures.get("merged", 0), dict(figures)
     )
-
-
-def _items(connection: Connection, of: str, purview: Purview) -> Iterator[Case]:
-    last = ""
-    while True:
-        chosen = sa.select(CASES.c.id, CASES.c.body).where(CASES.c.register == of, CASES.c.id > last)
-        chosen = chosen.where(*purview.conditions())
-        rows = connection.execute(chosen.order_by(CASES.c.id).limit(_AT_ONCE)).all()
-        yield from (case_of(row.body) for row in rows)
-        if len(rows) < _AT_ONCE:
-            return
-        last = rows[-1].id
 
 
 def _not_allowed(permission: str) -> CaseRefused:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.params import JSONBody, PathParameter, RawBody
+from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.kernel.cases.api.bodies import (
     NewRegister,
@@ -26,8 +26,11 @@ from hutong.kernel.cases.registers import AssignRule
 from hutong.kernel.reporter import masked
 from hutong.kernel.web.api.desk import AnyRequest, Purpose, Unmask, operation
 from hutong.kernel.web.guard import demand
+from hutong.kernel.web.tables import export_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.kernel.cases.registers import Imported
@@ -84,21 +87,17 @@ def _reading(cases: CaseDesk, desk: Desk) -> list[HTTPRouteHandler]:
         register: RegisterId,
         unmask: Unmask = False,  # noqa: FBT002  # a query's switch
         purpose: Purpose = "",
-    ) -> Response[bytes]:
+    ) -> Stream:
         demand(request.user, "cases.read")
-        out = io.StringIO(newline="")
-        show = str if unmask else masked
 
-        def written() -> None:
+        def rows() -> tuple[list[str], Iterator[list[str]]]:
             registers = cases.registers(request)
             if unmask:
                 of = registers.register(register).id
                 desk.unmask(request, purpose, permission="cases.unmask", target=of)
-            registers.export(register, out, actor_of(request.user), desk.now_ms(), show)
+            return registers.rows(register, actor_of(request.user), desk.now_ms(), str if unmask else masked)
 
-        told(written)
-        headers = {"Content-Disposition": 'attachment; filename="register.csv"'}
-        return Response(out.getvalue().encode("utf-8-sig"), media_type="text/csv", headers=headers)
+        return export_csv("register", *told(rows))
 
     return [every, one, export]
 

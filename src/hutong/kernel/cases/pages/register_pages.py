@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from litestar.datastructures import FormMultiDict, UploadFile
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotations
+from litestar.response import Stream  # noqa: TC002  # as above
 
 from hutong.kernel.access.pages.desk import Fields
 from hutong.kernel.access.pages.desk import text_of as field_of
@@ -26,6 +26,7 @@ from hutong.kernel.cases.table import STATE_TITLES
 from hutong.kernel.reporter import masked
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import demand, requires
+from hutong.kernel.web.tables import export_csv
 from hutong.kernel.web.unmasking import PURPOSES, Form, Unmasking, put_on_trail, read_form
 
 if TYPE_CHECKING:
@@ -175,12 +176,10 @@ def _keep(desk: CaseDesk, request: AnyRequest, of: str, token: str, content: byt
     file.write_bytes(content)
 
 
-def _export(desk: CaseDesk, request: AnyRequest, register: Register, *, whole: bool) -> Response[bytes]:
-    out = io.StringIO()
-    show = str if whole else masked
-    desk.registers(request).export(register.id, out, actor_of(request.user), desk.console.now_ms(), show)
-    headers = {"Content-Disposition": f'attachment; filename="{register.id}.csv"', "Cache-Control": "no-store"}
-    return Response(b"\xef\xbb\xbf" + out.getvalue().encode(), headers=headers, media_type="text/csv; charset=utf-8")
+def _export(desk: CaseDesk, request: AnyRequest, register: Register, *, whole: bool) -> Stream:
+    actor, now_ms = actor_of(request.user), desk.console.now_ms()
+    header, rows = desk.registers(request).rows(register.id, actor, now_ms, str if whole else masked)
+    return export_csv(register.id, header, rows)
 
 
 def routes(desk: CaseDesk) -> list[HTTPRouteHandler]:
@@ -216,11 +215,11 @@ def routes(desk: CaseDesk) -> list[HTTPRouteHandler]:
         return see_other(f"/registers/{found.id}")
 
     @get("/registers/{register:str}/export", sync_to_thread=True, opt=requires("tables.export"))
-    def export(request: AnyRequest, register: FromPath[str]) -> Response[bytes]:
+    def export(request: AnyRequest, register: FromPath[str]) -> Stream:
         demand(request.user, "cases.read")
         return _export(desk, request, _register(desk, request, register), whole=False)
 
-    @post("/registers/{register:str}/export", status_code=200, sync_to_thread=True, opt=requires("numbers.unmask"))
+    @post("/registers/{register:str}/export", status_code=200, sync_to_thread=True, opt=requires("cases.unmask"))
     def whole(request: AnyRequest, register: FromPath[str], data: Form) -> Response[Any]:
         demand(request.user, "tables.export")
         found, said = _register(desk, request, register), read_form(data)
