@@ -191,7 +191,8 @@ class SamplingReader:
 
     def _rows(self, chosen: sa.Select[Any], kind: type[_Row]) -> list[_Row]:
         with self._database.read() as connection:
-            return [msgspec.convert(dict(row), kind) for row in connection.execute(chosen).mappings()]
+            rows = connection.execute(chosen).mappings()
+            return [msgspec.convert({str(name): value for name, value in row.items()}, kind) for row in rows]
 
 
 def events_of(connection: Connection, barcodes: Iterable[str]) -> dict[str, list[Kept]]:
