@@ -9,17 +9,21 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from case_samples import TYPES
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.model import Actor, Proof, Request
 from hutong.kernel.figures import Count
 from hutong.kernel.marks import MARKS, MarkFile, Marks, find_row, reporters_24h
+from hutong.kernel.numbering.codes import KLASSES
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.records.tables import marks, report_matters, report_subjects, reports
 from hutong.reports.csv_batch import take_in
 from hutong.reports.errors import ReportError
 from hutong.reports.figures import figures
-from hutong.reports.model import Origin, Told
+from hutong.reports.model import FINDINGS, KINDS, Origin, Told
+from hutong.reports.opening import case_row, case_rows
+from hutong.reports.public_pages import standing
 from hutong.reports.query import ReportQuery, ReportReader
 from hutong.reports.receipts import read_receipt
 from report_nodes import FRAUD, OTHER, VICTIMS, reports_on
@@ -97,6 +101,37 @@ def test_reports_are_joined_marked_and_open_one_case_whose_outcome_the_receipt_t
     assert it.take(call(VICTIMS[3]), API, MONDAY + 2000).case == second.case
     assert it.take(call(VICTIMS[4]), API, MONDAY + 2000).case != second.case
     assert ReportReader(database).unanswered() == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "type_"), [("110", "service-number"), ("95588", "service-number"), ("17012345678", "fraud-number")]
+)
+def test_who_shows_a_services_number_is_looked_for_and_its_owner_not_accused(
+    desk: tuple[Reports, Parts], number: str, type_: str
+) -> None:
+    it, parts = desk
+    taken = it.take(call(VICTIMS[0], number=number, lost=100), API, MONDAY)
+    case = parts.cases.case(taken.case)
+    assert (case.type, case.fields["reported"]) == (type_, 1)
+    # The same where a person opens it.
+    named = it.take(call(VICTIMS[0], number="12345"), page("192.0.2.1"), MONDAY)
+    opened = it.open_case(named.matter, CHIEF, MONDAY)
+    assert parts.cases.case(opened).type == "service-number"
+    if type_ == "service-number":
+        closed(parts, taken.case, "spoofed")
+        it.follow(MONDAY + 2000)
+        matter = it.report(taken.id)[1]
+        assert (matter.state, matter.finding, standing(matter)) == ("closed", "spoofed", "spoofed")
+        assert dict(it.known(matter, MONDAY + 2000))["caller.reporters_24h"] == 0
+
+
+def test_each_kind_of_subject_has_a_type_of_case_that_takes_what_reports_tell() -> None:
+    assert [case_row(kind, "mobile").type for kind in KINDS] == ["fraud-number", "fraud-message", "fraud-domain"]
+    assert {klass for row in case_rows() for klass in row.classes} <= set(KLASSES)
+    for row in case_rows():
+        fields = {it.name: it for it in TYPES[row.type].fields}
+        assert fields.keys() >= {"reported", "lost", "finding"}
+        assert set(fields["finding"].choices) <= set(FINDINGS)
 
 
 def test_what_is_found_of_one_subject_says_nothing_of_another_nor_of_what_comes_later(

@@ -78,7 +78,7 @@ _OF_ORDERS = (
     "packOrder",
     "makePack",
 )
-_OF_REPORTS = ("listReports", "readReport", "takeReport")
+_OF_REPORTS = ("listReports", "readReport", "findReport", "takeReport")
 _OF_BULLETINS = (
     "listBulletins",
     "readBulletin",

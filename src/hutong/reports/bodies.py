@@ -54,7 +54,7 @@ class ReportTold(msgspec.Struct, frozen=True):
     lost_fen: int
     reporters: int
     reports: int
-    stands: Literal["received", "examined", "fraud", "nuisance", "legitimate", "closed"]
+    stands: Literal["received", "examined", "fraud", "spoofed", "nuisance", "legitimate", "closed"]
     case: str
     joined: str
     forgotten: bool

@@ -13,9 +13,9 @@ State = Literal["", "open", "closed"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 #: What a case may have found; "" where it does not say.
-FINDINGS: Final = ("fraud", "nuisance", "legitimate")
-#: The case type of each kind.
-CASE_TYPES: Final[dict[Kind, str]] = {"call": "fraud-number", "message": "fraud-message", "web": "fraud-domain"}
+FINDINGS: Final = ("fraud", "spoofed", "nuisance", "legitimate")
+#: Those that clear the number: its owner did nothing wrong.
+CLEARING: Final = frozenset({"spoofed", "legitimate"})
 
 LONGEST_TEXT: Final = 2000
 MOST_LOST_FEN: Final = 10**13

@@ -1,4 +1,4 @@
-"""When reports of one subject open a case: rules as data, with samples, linted like every rule. Pure.
+"""When reports of one subject open a case, and of which type: data, with samples, linted like every rule. Pure.
 
 A rule in stage `alert` opens a case; in `observe` it only counts. What a matter's rules read looks back to the end of
 its last case, so that an answered matter opens another only on what came since.
@@ -6,15 +6,18 @@ its last case, so that an answered matter opens another only on what came since.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from hutong.kernel.numbering.codes import KLASSES
 from hutong.kernel.rules import load_ruleset
 from hutong.kernel.rules.ruleset import ALERT_STAGES
 from hutong.kernel.rules.tree import evaluate
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary
-from hutong.reports.model import KINDS, SOURCES
+from hutong.reports.model import KINDS, SOURCES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 SHIPPED: Final = Path(__file__).parent / "rules"
 #: A node's own, in the data folder.
 OWN: Final = "reports"
+_CASE_TYPES: Final = Path(__file__).with_name("case_types.toml")
 _KIND_LABELS = {
     "call": {"zh": "电话", "en": "call"},
     "message": {"zh": "短信", "en": "message"},
@@ -62,6 +66,34 @@ VOCABULARY: Final = Vocabulary(
     ],
     ALERT_STAGES,
 )
+
+
+class CaseRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which type of case a kind of subject opens.
+
+    Attributes:
+        classes: of the number; empty = whatever it is. title: what a case's title says was reported, in Chinese.
+    """
+
+    kind: Kind
+    type: str
+    title: str
+    classes: tuple[str, ...] = ()
+
+
+class _CaseTypes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    row: tuple[CaseRow, ...]
+
+
+@cache
+def case_rows() -> tuple[CaseRow, ...]:
+    """The table `case_types.toml`, in its order."""
+    return msgspec.toml.decode(_CASE_TYPES.read_bytes(), type=_CaseTypes).row
+
+
+def case_row(kind: Kind, klass: str) -> CaseRow:
+    """What reports of such a subject open; `klass`: of its number, "unknown" where it has none."""
+    return next(it for it in case_rows() if it.kind == kind and (not it.classes or klass in it.classes))
 
 
 class Opening:

@@ -17,8 +17,8 @@ from hutong.kernel.marks import REPORT, Mark
 from hutong.kernel.records.tables import cases, report_matters, report_subjects
 from hutong.kernel.records.tables import reports as table
 from hutong.reports.errors import ReportError
-from hutong.reports.model import CASE_TYPES, Matter, Origin, Report, Taken, Told
-from hutong.reports.opening import VOCABULARY
+from hutong.reports.model import CLEARING, Matter, Origin, Report, Taken, Told
+from hutong.reports.opening import VOCABULARY, case_row
 from hutong.reports.receipts import BYTES, new_receipt
 from hutong.reports.subjects import Checked, Subject, check
 
@@ -256,8 +256,10 @@ class Reports:
             fields["sender"] = matter.subject
         if matter.lost_fen:
             fields["lost"] = matter.lost_fen / _FEN
-        title = f"群众举报:{_TITLES[matter.kind]},{matter.reporters} 人"
-        finding = Finding(CASE_TYPES[matter.kind], title, fields, 1 if matter.lost_fen else 2, f"reports:{by}")
+        klass = self.numbering.read(f"+{matter.subject}").klass if matter.key else "unknown"
+        row = case_row(matter.kind, klass)
+        title = f"群众举报:{row.title},{matter.reporters} 人"
+        finding = Finding(row.type, title, fields, 1 if matter.lost_fen else 2, f"reports:{by}")
         answer = self._it.cases.find(finding, actor, now_ms)
         changed = {"case": answer.case, "case_version": answer.version, "state": "open", "finding": ""}
         connection.execute(_MATTERS.update().where(_M.id == matter.id).values(changed))
@@ -285,7 +287,7 @@ class Reports:
             change |= {"state": "closed", "finding": finding_of(case), "closed_ms": case.closed_ms or now_ms}
         else:
             change |= {"state": "open", "finding": ""}
-        if change.get("finding") == "legitimate":
+        if change.get("finding") in CLEARING:
             # A message's names have matters of their own: what is found of them says nothing of its sender.
             mine = sa.select(_S.report).join(_MATTERS, _M.id == _S.matter).where(_M.case == of, _M.key != 0)
             for report in connection.scalars(mine.where(_S.at_ms <= change["closed_ms"])).all():
@@ -390,9 +392,6 @@ class _Asker(NamedTuple):
     digest: str
     who: str
     place: str
-
-
-_TITLES: Final = {"call": "来电", "message": "短信", "web": "网址"}
 
 
 def _row(  # a row's own parts
