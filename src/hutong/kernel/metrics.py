@@ -252,6 +252,13 @@ OVERLOAD_EDGE_REFUSED = Metric(
     "Requests that the edge refused before they came here, by class",
     ("class",),
 )
+OVERLOAD_BOARD_FAILURES = Metric(
+    "hutong_overload_board_failures_total",
+    "counter",
+    "writes",
+    "未能写出供边缘读取的状态的次数",
+    "Times that the board which the edge reads could not be written",
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 

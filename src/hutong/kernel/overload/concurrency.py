@@ -18,6 +18,8 @@ ENOUGH: Final = 16
 #: One look lowers the limit to this share of it at most: one slow interval is not the truth.
 _LOWEST_STEP: Final = 0.7
 _RAISE: Final = 8
+#: The limit before anything is measured.
+FIRST: Final = 8
 #: From which share of a change that came back as throughput more places pay.
 _PAYS: Final = 0.5
 
@@ -35,7 +37,7 @@ class Concurrency:
 
     def __init__(self, target_ns: int, least: int = 2, most: int = 256) -> None:
         self._target_ns, self._least, self._most = target_ns, least, most
-        self.limit = min(max(8, least), most)
+        self.limit = min(max(FIRST, least), most)
         self._since = 0
         self._ended = 0
         self._spent_ns = 0

@@ -13,11 +13,12 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hutong.kernel.metrics import OVERLOAD_BOARD_FAILURES
 from hutong.kernel.overload.admission import TICK_NS, State
 from hutong.kernel.overload.answers import filled, problem
 from hutong.kernel.overload.board import Board, write_board
 from hutong.kernel.overload.classes import CLASSES, LEVELS, Kind
-from hutong.kernel.overload.metrics import publish
+from hutong.kernel.overload.figures import publish
 from hutong.kernel.overload.tickets import ID_BYTES, holder_of
 
 if TYPE_CHECKING:
@@ -203,19 +204,23 @@ class Gate:
 
     def _tick(self) -> None:
         now_ns = self._clock.monotonic()
+        self._timer = None
         self._wake(self._admission.tick(now_ns, max(now_ns - self._expected_ns, 0)))
         idle = self._admission.idle()
         if idle or now_ns - self._noted_ns >= _BOARD_NS:
             self._noted_ns = now_ns
             self._note()
-        self._timer = None
         if not idle:
             self._tick_later()
 
     def _note(self) -> None:
         publish(self._metrics, self._admission, self._edge_refused)
         if self._board is not None:
-            write_board(self._board, Board.of(self._admission, self._clock.wall() // _NS_IN_MS))
+            try:
+                write_board(self._board, Board.of(self._admission, self._clock.wall() // _NS_IN_MS))
+            except OSError:
+                # The edge goes on with what it read last, and we with admission: a full disk must not end either.
+                self._metrics.add(OVERLOAD_BOARD_FAILURES)
 
 
 def _read(headers: Iterable[tuple[bytes, bytes]], ticket_cookie: str) -> _Asked:

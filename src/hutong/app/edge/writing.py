@@ -1,0 +1,221 @@
+"""The edge's configuration from settings: the template filled in, its Lua and its pages, in one folder. No clock."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from hutong.kernel import addresses
+from hutong.kernel.errors import ConfigError
+from hutong.kernel.key_files import make_folder
+from hutong.kernel.overload.answers import page
+from hutong.kernel.overload.classes import CLASSES, KINDS, Kind
+from hutong.kernel.overload.concurrency import FIRST
+from hutong.kernel.overload.places import LEAST_PACE, PROMISED
+from hutong.kernel.overload.routes import Route
+
+if TYPE_CHECKING:
+    from hutong.app.overload_config import EdgeConfig, OverloadConfig
+
+HOME: Final = Path(__file__).parent
+MODULES: Final = "/usr/lib/nginx/modules"
+NAMES: Final = ("public", "stations")
+_MODE: Final = 0o755
+
+_FORWARD: Final = """\
+            set $hutong_passed "";
+            set $hutong_refused "";
+            access_by_lua_block { require("hutong_edge").admit() }
+            log_by_lua_block { require("hutong_edge").leave() }
+            proxy_pass http://application;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header Hutong-Edge-Refused $hutong_refused;
+            error_page 502 504 = @away;"""
+_AWAY: Final = """\
+        location @away {
+            log_by_lua_block { require("hutong_edge").leave() }
+            content_by_lua_block { require("hutong_edge").away() }
+        }"""
+_COPY: Final = """\
+        location ^~ @PATH@ {
+            limit_except GET { deny all; }
+            proxy_pass http://unix:@PREFIX@/run/@NAME@.sock;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_cache copies;
+            proxy_cache_key $request_uri;
+            proxy_cache_use_stale error timeout invalid_header updating http_500 http_502 http_503 http_504 http_429;
+            proxy_cache_background_update on;
+            proxy_cache_lock on;
+            proxy_cache_lock_timeout 1s;
+            add_header Hutong-Copy $upstream_cache_status always;
+        }"""
+_TLS: Final = """\
+        ssl_certificate @CERTIFICATE@;
+        ssl_certificate_key @KEY@;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        # Who comes back resumes: a tenth of the cost of a full handshake.
+        ssl_session_cache shared:sessions:20m;
+        ssl_session_timeout 1d;
+        ssl_client_hello_by_lua_block { require("hutong_edge").hello() }"""
+
+
+class RouteTable(NamedTuple):
+    """Paths with their classes, and paths of which copies are kept."""
+
+    routes: tuple[Route, ...]
+    copies: tuple[str, ...]
+
+
+class Places(NamedTuple):
+    """Where things are: the edge's folder, the file of ticket keys, the boards by name."""
+
+    folder: Path
+    keys: Path
+    boards: dict[str, Path]
+
+
+class _Instance(NamedTuple):
+    """One nginx: its own listener, workers and upstream."""
+
+    name: str
+    listen: str
+    application: str
+    workers: int
+    priority: int
+    networks: tuple[str, ...]
+    best: Kind
+
+
+def ticket_keys(data: Path) -> Path:
+    """Where a data folder keeps the keys of tickets."""
+    return data / "keys" / "tickets.key"
+
+
+def board_file(data: Path, name: str) -> Path:
+    """Where the application behind this part of the edge tells how it fares."""
+    return data / "run" / f"{name}.board"
+
+
+def route_table() -> RouteTable:
+    """The table in `routes.toml`."""
+    table = tomllib.loads((HOME / "routes.toml").read_text(encoding="utf-8"))
+    routes = tuple(Route(path, None if name == "free" else KINDS[name]) for path, name in table["classes"].items())
+    return RouteTable(routes, tuple(table["copies"]["paths"]))
+
+
+def write_edge(edge: EdgeConfig, overload: OverloadConfig, places: Places) -> list[Path]:
+    """Write both configurations with all that they include; gives their files.
+
+    Raises:
+        OSError: something cannot be written.
+        ConfigError: a path has a character that nginx takes for its own.
+    """
+    folder = places.folder
+    for part in (folder, folder / "run", folder / "lua", folder / "pages"):
+        make_folder(part, _MODE)
+    for file in sorted((HOME / "lua").glob("*.lua")):
+        shutil.copyfile(file, folder / "lua" / file.name)
+    pages = {"busy": page("busy", place=True), "full": page("busy", place=False), "away": page("away", place=False)}
+    for name, text in pages.items():
+        (folder / "pages" / f"{name}.html").write_text(text, encoding="utf-8")
+    written = []
+    for instance in (
+        # Nice: where both have work, stations go first.
+        _Instance("public", edge.listen, edge.application, edge.workers, 5, (), Kind.SCAN),
+        _Instance(
+            "stations",
+            edge.stations_listen,
+            edge.stations_application,
+            edge.stations_workers,
+            0,
+            edge.stations_networks,
+            Kind.CRITICAL,
+        ),
+    ):
+        file = folder / f"{instance.name}.conf"
+        file.write_text(_configuration(instance, edge, overload, places), encoding="utf-8")
+        written.append(file)
+    return written
+
+
+def _configuration(instance: _Instance, edge: EdgeConfig, overload: OverloadConfig, places: Places) -> str:
+    table = route_table()
+    copies = "\n".join(_COPY.replace("@PATH@", path) for path in table.copies)
+    tls = _TLS.replace("@CERTIFICATE@", _path(edge.tls_certificate)).replace("@KEY@", _path(edge.tls_key))
+    listen = f"{addresses.parse_host_port(instance.listen)} backlog=4096 deferred"
+    allowed = [f"        allow {network};" for network in instance.networks]
+    values = {
+        "COPIES": copies,
+        "PASS": _FORWARD,
+        "AWAY": _AWAY,
+        "TLS": tls if edge.tls_certificate else "",
+        "NAME": instance.name,
+        "PREFIX": _path(str(places.folder)),
+        "MODULES": MODULES,
+        "USER": _user(places.folder),
+        "WORKERS": str(instance.workers),
+        "PRIORITY": str(instance.priority),
+        "CONNECTIONS": str(edge.connections),
+        "KEYS": _path(str(places.keys)),
+        "BOARD": _path(str(places.boards[instance.name])),
+        "SECURE": "; Secure" if edge.tls_certificate else "",
+        "WINDOW_MS": str(overload.window_s * 1000),
+        "HORIZON_MS": str(overload.horizon_s * 1000),
+        "PROMISED": str(PROMISED),
+        "LEAST_PACE": str(LEAST_PACE),
+        "FIRST_LIMIT": str(FIRST),
+        "HANDSHAKES": str(edge.handshakes),
+        "CACHE_MB": str(edge.cache_mb),
+        "CLASSES": "\n".join(_class_line(kind) for kind in Kind),
+        "ROUTES": _routes(table.routes, instance.best),
+        "APPLICATION": str(addresses.parse_host_port(instance.application)),
+        "LISTEN": f"{listen} ssl" if edge.tls_certificate else listen,
+        "ALLOWED": "\n".join([*allowed, "        deny all;"] if allowed else []),
+        "ROOT": _path(edge.root or str(places.folder / "pages")),
+    }
+    text = (HOME / "edge.conf").read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return "\n".join(line for line in text.splitlines() if line.strip()) + "\n"
+
+
+def _class_line(kind: Kind) -> str:
+    one = CLASSES[kind]
+    numbers = f"share = {one.share}, queue = {one.queue}, enters = {int(one.enters)}, waits = {int(one.waits)}"
+    return f'                {{ name = "{one.name}", {numbers} }},'
+
+
+def _routes(routes: tuple[Route, ...], best: Kind) -> str:
+    """Lines of nginx's `map`; it takes the first regular expression that fits, so the longest path comes first."""
+    lines = []
+    for prefix, kind in sorted(routes, key=lambda it: -len(it.prefix)):
+        name = "free" if kind is None else CLASSES[max(kind, best)].name
+        lines.append(f"        ~^{prefix}(/|$) {name};")
+    return "\n".join(lines)
+
+
+def _path(path: str) -> str:
+    """A path as nginx and Lua take it between quotes or bare.
+
+    Raises:
+        ConfigError: it has a character that would end it there.
+    """
+    if any(it in " \t\n\"'\\;{}$#" for it in path):
+        raise ConfigError("nginx cannot be given this path.", where=path, fix="Use a path of letters, digits, . _ - /.")
+    return path
+
+
+def _user(folder: Path) -> str:
+    """Root's workers run as whoever owns the folder: they read the board, and keep copies."""
+    if os.geteuid() != 0:
+        return ""
+    owner = folder.stat()
+    return f"user {pwd.getpwuid(owner.st_uid).pw_name};"
