@@ -230,6 +230,26 @@ def test_a_file_comes_with_its_proof_and_is_only_ever_downloaded(site: CaseSite)
     assert analyst.get(f"/cases/{other}/files/{sha256}").status_code == 404
 
 
+def test_a_file_of_what_is_refused_is_not_kept(site: CaseSite, tmp_path: Path) -> None:
+    of = site.found()
+    site.do(of, "assign", unit="North")
+    site.do(of, "accept", ANALYST)
+    analyst = site.browser("analyst")
+    hidden = fields_of(analyst.get(f"/cases/{of}"), "act")
+    proof = {"proof_kind": "reference", "proof_ref": "order:12", "proof_note": "", "proof_result": "passed"}
+    file = {"file": ("a.txt", b"dialled it")}
+    site.do(of, "comment", ANALYST, reason="meanwhile")
+    assert sent(analyst, f"/cases/{of}/act", {**hidden, **proof}, file).status_code == 409
+    short = {**fields_of(analyst.get(f"/cases/{of}"), "act"), **proof, "proof_ref": ""}
+    assert sent(analyst, f"/cases/{of}/act", short, file).status_code == 422
+    assert not [it for it in (tmp_path / "attachments").rglob("*") if it.is_file()]
+    assert site.cases.case(of).attachments == ()
+    right = {**fields_of(analyst.get(f"/cases/{of}"), "act"), **proof}
+    for _ in range(2):  # a double click
+        assert sent(analyst, f"/cases/{of}/act", right, file).status_code == 303
+    assert [it.action for it in site.cases.events(of)][-2:] == ["attach", "act"]
+
+
 def test_the_same_is_done_with_many_and_each_says_what_became_of_it(site: CaseSite) -> None:
     ids = [site.found(f"Number {n}") for n in range(3)]
     site.do(ids[2], "assign", unit="South")

@@ -125,8 +125,12 @@ def test_no_page_shows_a_partner_what_is_of_other_agencies(services: Services) -
         for unit in ("移动", "机密单位")
     )
     services.cases.do(other, Request("amend", "机密", fields={"operator": "机密"}), DUTY, now)
-    file = services.attachments.keep(io.BytesIO("机密".encode()), "机密.txt", "secret-person", now).sha256
-    services.cases.do(other, Request("attach", attachment=file), DUTY, now)
+
+    def attach(sha256: str) -> None:
+        services.cases.do(other, Request("attach", attachment=sha256), DUTY, now)
+
+    content = io.BytesIO("机密".encode())
+    file = services.attachments.keep(content, "机密.txt", "secret-person", now, attach)[0].sha256
     registers = Registers(services.database, services.cases)
     register = registers.make("机密台账", "rectification", [AssignRule("机密单位")], DUTY, now).id
     registers.take_in(register, "标题,整治对象,问题\n机密,机密,机密\n".encode(), DUTY, now)

@@ -30,7 +30,7 @@ def files(tmp_path: Path) -> Iterator[Attachments]:
 
 
 def keep(files: Attachments, content: bytes, name: str = "report.pdf") -> attachments.Attachment:
-    return files.keep(io.BytesIO(content), name, "wang", MONDAY)
+    return files.keep(io.BytesIO(content), name, "wang", MONDAY, str)[0]
 
 
 def test_a_file_is_kept_once_under_its_hash(files: Attachments, tmp_path: Path) -> None:
@@ -90,6 +90,24 @@ def test_a_file_that_is_too_large_is_refused(
     with pytest.raises(CaseRefused):
         keep(files, PDF + bytes(1 << 20))
     assert not [path for path in (tmp_path / FOLDER).rglob("*") if path.is_file()]
+
+
+def test_what_is_refused_keeps_no_file_and_takes_none_away(files: Attachments, tmp_path: Path) -> None:
+    def refuse(sha256: str) -> None:
+        raise CaseRefused("not-allowed", sha256)
+
+    def there() -> list[Path]:
+        return [path for path in (tmp_path / FOLDER).rglob("*") if path.is_file()]
+
+    with pytest.raises(CaseRefused, match=hashlib.sha256(PDF).hexdigest()):
+        files.keep(io.BytesIO(PDF), "report.pdf", "wang", MONDAY, refuse)
+    assert there() == []
+    with pytest.raises(CaseRefused, match="No file"):
+        files.about(hashlib.sha256(PDF).hexdigest())
+    kept = keep(files, PDF)
+    with pytest.raises(CaseRefused):
+        files.keep(io.BytesIO(PDF), "again.pdf", "li", MONDAY, refuse)
+    assert files.read(kept.sha256) == PDF
 
 
 @pytest.mark.parametrize(

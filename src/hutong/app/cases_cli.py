@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hutong.kernel.cases.model import Case
-    from hutong.kernel.cases.store import Cases
+    from hutong.kernel.cases.store import Answer, Cases
     from hutong.kernel.records import Database
 
 app = App(name="cases", help="案件与台账:查看、办理、导入、核对 / Cases and registers")
@@ -197,7 +197,6 @@ def do(  # noqa: PLR0913  # a request's own parts, one option each
 ) -> None:
     """办理案件 / Do something with a case."""
     with _opened(config, data) as desk:
-        sha256 = "" if attach is None else _kept(desk, attach)
         proofs = () if proof is None else (Proof(proof[0], "" if proof[0] == "statement" else proof[1], proof[1]),)
         request = Request(
             action,
@@ -208,9 +207,11 @@ def do(  # noqa: PLR0913  # a request's own parts, one option each
             until_ms=0 if until is None else end_of_day(until),
             parts=tuple(_part(text) for text in part),
             into=into,
-            attachment=sha256,
         )
-        answer = desk.cases.do(case, request, desk.actor, desk.now_ms, version=version, key=key)
+        if attach is None:
+            answer = desk.cases.do(case, request, desk.actor, desk.now_ms, version=version, key=key)
+        else:
+            answer = _with_file(desk, case, request, attach, version, key)
     sys.stdout.write(f"{answer.case} {STATE_TITLES[answer.state]['zh']} {answer.state}, v{answer.version}\n")
     for one in answer.parts:
         sys.stdout.write(f"{one}\n")
@@ -221,10 +222,21 @@ def _part(text: str) -> Part:
     return Part(title.strip(), unit=unit.strip())
 
 
-def _kept(desk: _Desk, path: Path) -> str:
+def _with_file(desk: _Desk, case: str, request: Request, path: Path, version: int, key: str) -> Answer:
+    """Attach a file and do what is asked; where either is refused, neither is done and nothing is kept."""
+
+    def do(it: Request, version: int, key: str) -> Answer:
+        return desk.cases.do(case, it, desk.actor, desk.now_ms, version=version, key=key)
+
+    def done(sha256: str) -> Answer:
+        if request.action == "attach":
+            return do(msgspec.structs.replace(request, attachment=sha256), version, key)
+        attached = do(Request("attach", attachment=sha256), version, f"{key}:file" if key else "")
+        return do(request, attached.version if version else 0, key)
+
     try:
         with path.open("rb") as file:
-            return desk.attachments.keep(file, path.name, desk.actor.name, desk.now_ms).sha256
+            return desk.attachments.keep(file, path.name, desk.actor.name, desk.now_ms, done)[1]
     except OSError as error:
         raise CaseError(f"The file cannot be read: {error.strerror}.", where=str(path)) from error
 

@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -20,9 +20,12 @@ from hutong.kernel.cases.errors import CaseError, CaseRefused
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
-    from hutong.kernel.records import Database
+    from hutong.kernel.records import Connection, Database
+
+Result = TypeVar("Result")
 
 #: The folder in the data folder.
 FOLDER: Final = "attachments"
@@ -73,11 +76,17 @@ class Attachments:
         self._folder = data / FOLDER
         self._database = database
 
-    def keep(self, file: BinaryIO, name: str, who: str, now_ms: int) -> Attachment:
-        """Keep a file; one that is there already is not kept twice.
+    def keep(
+        self, file: BinaryIO, name: str, who: str, now_ms: int, use: Callable[[str], Result]
+    ) -> tuple[Attachment, Result]:
+        """Keep a file for what it is used for; one that is there already is not kept twice.
+
+        Args:
+            use: changes the records so that they name the file by its SHA-256, in one transaction with its keeping.
+                Where it raises nothing is kept: files that no case names would stay for ever.
 
         Raises:
-            CaseRefused: "field": it is empty, too large, or of no type that is taken.
+            CaseRefused: "field": it is empty, too large, or of no type that is taken; or what `use` raises.
             CaseError: it cannot be written.
         """
         try:
@@ -91,23 +100,25 @@ class Attachments:
                 media = media_of(out)
                 out.flush()
                 os.fsync(out.fileno())
-            kept = self._place(sha256)
-            kept.parent.mkdir(mode=0o700, exist_ok=True)
-            Path(fresh).replace(kept)
-            _sync(kept.parent)
+            with self._database.write() as connection:
+                result = use(sha256)
+                kept = self._register(connection, Attachment(sha256, show_name(name), media, size, who, now_ms))
+                place = self._place(sha256)
+                place.parent.mkdir(mode=0o700, exist_ok=True)
+                Path(fresh).replace(place)
+                _sync(place.parent)
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         finally:
             Path(fresh).unlink(missing_ok=True)
-        return self._register(Attachment(sha256, show_name(name), media, size, who, now_ms))
+        return kept, result
 
-    def _register(self, attachment: Attachment) -> Attachment:
-        with self._database.write() as connection:
-            self._database.hold(connection, f"attachment:{attachment.sha256}")
-            known = connection.execute(sa.select(_TABLE).where(_TABLE.c.sha256 == attachment.sha256)).one_or_none()
-            if known is not None:
-                return Attachment(*known)
-            connection.execute(sa.insert(_TABLE).values(msgspec.structs.asdict(attachment)))
+    def _register(self, connection: Connection, attachment: Attachment) -> Attachment:
+        self._database.hold(connection, f"attachment:{attachment.sha256}")
+        known = connection.execute(sa.select(_TABLE).where(_TABLE.c.sha256 == attachment.sha256)).one_or_none()
+        if known is not None:
+            return Attachment(*known)
+        connection.execute(sa.insert(_TABLE).values(msgspec.structs.asdict(attachment)))
         return attachment
 
     def about(self, sha256: str) -> Attachment:

@@ -185,13 +185,15 @@ class CaseDesk:
         )
 
     def attach(self, request: AnyRequest, of: str, content: bytes, name: str, key: str) -> AttachmentTold:
-        """Keep a file and attach it; whoever may not is refused before it is kept."""
+        """Keep a file and attach it; where that is refused, nothing is kept."""
         cases, actor, now_ms = self.seen(request), actor_of(request.user), self._desk.now_ms()
         if not cases.case(of).is_open:
             raise CaseRefused("not-from-here", "Nothing is attached to a case that is not open.", where=of)
-        kept = self._parts.attachments.keep(io.BytesIO(content), name, actor.name, now_ms)
-        asked = Request("attach", attachment=kept.sha256)
-        answer = cases.do(of, asked, actor, now_ms, key=own_key(request, key))
+
+        def attach(sha256: str) -> Answer:
+            return cases.do(of, Request("attach", attachment=sha256), actor, now_ms, key=own_key(request, key))
+
+        kept, answer = self._parts.attachments.keep(io.BytesIO(content), name, actor.name, now_ms, attach)
         return AttachmentTold(kept.sha256, kept.media, kept.size, _answer(answer))
 
     def attachment(self, request: AnyRequest, of: str, sha256: str) -> tuple[bytes, str, str]:

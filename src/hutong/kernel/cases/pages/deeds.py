@@ -126,17 +126,21 @@ def _do(desk: CaseDesk, request: AnyRequest, case: Case, action: Action, form: F
     seen, key = _version(form), own_key(request, text_of(form, "key"))
     if not seen:
         raise CaseRefused("changed-meanwhile", "The form does not say which version was seen.")
-    version = seen
-    cases, fresh, file = desk.seen(request), "", form.get("file")
+    cases, zone, file = desk.seen(request), desk.console.zone(request), form.get("file")
+
+    def done(fresh: str = "") -> None:
+        version, asked = seen, read_request(action, form, kind, zone, fresh)
+        if fresh and action != "attach":
+            attached = Request("attach", attachment=fresh)
+            version = cases.do(case.id, attached, actor, now_ms, version=version, key=f"{key}:file").version
+        if action == "amend":
+            asked = _changed(cases.events(case.id), seen, asked)
+        cases.do(case.id, asked, actor, now_ms, version=version, key=key)
+
     if isinstance(file, UploadFile) and file.filename and action in {*PROVEN, "attach"}:
-        fresh = desk.attachments.keep(cast("BinaryIO", file.file), file.filename, actor.name, now_ms).sha256
-    asked = read_request(action, form, kind, desk.console.zone(request), fresh)
-    if fresh and action != "attach":
-        attached = Request("attach", attachment=fresh)
-        version = cases.do(case.id, attached, actor, now_ms, version=version, key=f"{key}:file").version
-    if action == "amend":
-        asked = _changed(cases.events(case.id), seen, asked)
-    cases.do(case.id, asked, actor, now_ms, version=version, key=key)
+        desk.attachments.keep(cast("BinaryIO", file.file), file.filename, actor.name, now_ms, done)
+    else:
+        done()
 
 
 def _sent(desk: CaseDesk, request: AnyRequest, of: str, action: Action, form: FormMultiDict) -> Response[Any]:
