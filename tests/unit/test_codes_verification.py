@@ -139,7 +139,7 @@ def test_a_key_that_is_not_known_or_does_not_fit_signs_nothing() -> None:
 
 def test_a_key_signs_only_for_its_own_term() -> None:
     late = claims(expires_ms=KEY.not_after_ms + 1000)
-    early = claims(not_before_ms=KEY.not_before_ms - 2 * CLOCK_TOLERANCE_MS, issued_ms=KEY.not_before_ms)
+    early = claims(issued_ms=KEY.not_before_ms - 2 * CLOCK_TOLERANCE_MS)
     for it in (late, early):
         assert judged(signed(KEY, cwt.write_claims(told_claims(it)))).verdict == "unknown-key"
     with pytest.raises(MintError):
@@ -147,7 +147,11 @@ def test_a_key_signs_only_for_its_own_term() -> None:
     with pytest.raises(MintError):
         mint(claims(not_before_ms=KEY.not_after_ms - HOUR), PACE, KEY, bytes(8 * PACE.count))
     with pytest.raises(MintError):
-        mint(claims(not_before_ms=KEY.not_before_ms - HOUR), PACE, KEY, bytes(8 * PACE.count))
+        mint(claims(issued_ms=KEY.not_before_ms - HOUR), PACE, KEY, bytes(8 * PACE.count))
+    # A first slot that began before the key did is none the less the key's.
+    assert judged(
+        bundle(not_before_ms=NOW - DAY - HOUR, issued_ms=NOW - DAY).text(0), NOW - DAY - HOUR, by=trust(0)
+    ).claims
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,12 @@ _LONGEST: Final = 1 << 26
 
 def verify_command(
     code: Annotated[
-        str, Parameter(name="TEXT|FILE|-", help="码、每行一码的文件、标准输入 / a code, a file of codes, stdin")
+        str,
+        Parameter(
+            name="TEXT|FILE|-",
+            allow_leading_hyphen=True,
+            help="码、每行一码的文件、- 为标准输入 / a code, a file of codes, or - for standard input",
+        ),
     ],
     /,
     *,

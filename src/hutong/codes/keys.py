@@ -47,7 +47,7 @@ class PublicKey(msgspec.Struct, frozen=True):
 
     Attributes:
         algorithm: of its signatures. raw: the key, in its raw form.
-        not_before_ms: no code that it signed begins earlier. not_after_ms: none lasts longer.
+        not_before_ms: it signed no code earlier. not_after_ms: none that it signed lasts longer.
     """
 
     algorithm: Algorithm

@@ -148,7 +148,7 @@ def mint(claims: Claims, pace: Pace, key: SigningKey, randomness: bytes) -> Bund
     if len(randomness) != ID_BYTES * pace.count:
         raise ValueError(f"{len(randomness)} random bytes for {pace.count} codes")
     first_s = claims.not_before_ms // 1000
-    check_term(key, (first_s - pace.early_s) * 1000, first_s * 1000 + pace.span_ms)
+    check_term(key, claims.issued_ms, first_s * 1000 + pace.span_ms)
     template, places, signed_at = _template(claims, key)
     begins = first_s + pace.step_s * np.arange(pace.count)
     varied = np.tile(np.frombuffer(template.signed, np.uint8), (pace.count, 1))
@@ -176,14 +176,14 @@ def mint_one(claims: Claims, key: SigningKey) -> str:
     Raises:
         MintError: the key may not sign for so early or so long. ClaimError: claims that are of no code.
     """
-    check_term(key, claims.not_before_ms, claims.expires_ms)
+    check_term(key, claims.issued_ms, claims.expires_ms)
     protected, payload = _protected(key), cwt.write_claims(told_claims(claims))
     message = cose.write_sign1(protected, payload, key.sign(cose.to_be_signed(protected, payload)))
     return PREFIX + base45.encode(message)
 
 
-def check_term(key: SigningKey, begins_ms: int, expires_ms: int) -> None:
-    """Whether a key may sign codes from then to then.
+def check_term(key: SigningKey, issued_ms: int, expires_ms: int) -> None:
+    """Whether a key may sign at that time what lasts so long.
 
     Raises:
         MintError: it may not.
@@ -191,12 +191,8 @@ def check_term(key: SigningKey, begins_ms: int, expires_ms: int) -> None:
     if expires_ms > min(key.not_after_ms, LAST_SECOND * 1000):
         fix = "`hutong codes keys rotate` makes the next key."
         raise MintError("What this key signs may not last so long.", where=key.kid.hex(), fix=fix)
-    if begins_ms < key.not_before_ms - CLOCK_SLACK_MS:
+    if issued_ms < key.not_before_ms - 1000:  # times in codes are whole seconds
         raise MintError("This key does not sign yet.", where=key.kid.hex())
-
-
-#: Codes begin a little before they are shown, and the first key signs at once.
-CLOCK_SLACK_MS: Final = 600_000
 
 
 class _Template(msgspec.Struct, frozen=True):

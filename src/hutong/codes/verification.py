@@ -154,7 +154,7 @@ def _claims(message: cose.Sign1, key: PublicKey, key_set: KeySet) -> Claims:
         raise _Refused("malformed", "bad_claims", claim=error.where or "-") from None
     if claims.issuer != key_set.issuer or cose.CONTENT_TYPE in message.protected_headers:
         raise _Refused("forged", "other_issuer", issuer=claims.issuer)
-    if claims.not_before_ms < key.not_before_ms - CLOCK_TOLERANCE_MS or claims.expires_ms > key.not_after_ms:
+    if claims.issued_ms < key.not_before_ms - CLOCK_TOLERANCE_MS or claims.expires_ms > key.not_after_ms:
         raise _Refused("unknown-key", "key_term", kid=key.kid.hex())
     return claims
 

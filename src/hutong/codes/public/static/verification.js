@@ -94,7 +94,7 @@ async function claimsOf(message, { key, keySet }) {
   if (claims.issuer !== keySet.issuer || message.headers.has(CONTENT_TYPE)) {
     throw new Refused("forged", "other_issuer", { issuer: claims.issuer });
   }
-  if (claims.notBeforeMs < key.notBeforeMs - TOLERANCE_MS || claims.expiresMs > key.notAfterMs) {
+  if (claims.issuedMs < key.notBeforeMs - TOLERANCE_MS || claims.expiresMs > key.notAfterMs) {
     throw new Refused("unknown-key", "key_term", { kid: toHex(key.kid) });
   }
   return claims;
