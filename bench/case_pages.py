@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 import numpy as np
-import sqlalchemy as sa
 
 from bench import cases as made
 from bench.http_calls import Serve
@@ -36,7 +35,7 @@ from hutong.kernel.cases.registers import AssignRule, Registers
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.cases.types import SHIPPED
 from hutong.kernel.numbering import key_of_digits
-from hutong.kernel.records import Database, database_url, tables
+from hutong.kernel.records import Database, database_url
 
 if TYPE_CHECKING:
     from hutong.kernel.cases.model import Case
@@ -103,10 +102,7 @@ def _fill(url: str, data: Path, opened: int, closed: int) -> tuple[Database, lis
     database = Database(database_url(url, data))
     database.open()
     made.NOW = time.time_ns() // 1_000_000
-    with database.read() as connection:
-        is_empty = connection.execute(sa.select(tables.cases.c.id).limit(1)).first() is None
-    if is_empty:
-        made.fill(database, opened, closed)
+    made.filled(database, opened, closed)
     cases = Cases(database, load_types(SHIPPED, permissions=PERMISSIONS), load_calendar(), "node1", WHOLE)
     some = [*cases.page(CaseQuery(), 200), *cases.page(CaseQuery(states=("closed",), sort="changed"), 200)]
     actor = Actor("bench", frozenset(PERMISSIONS))

@@ -37,6 +37,8 @@ _FIRST = 13_900_000_000
 _MAY = frozenset({"orders.request", "orders.approve"})
 _ONE, _OTHER = Actor("one", _MAY), Actor("other", _MAY)
 _LOOK_S = 0.0002
+#: Orders after which `work` comes by, which acknowledges them: as many as come in a second.
+_A_SECOND = 100
 _LONGEST_S = 10.0
 
 
@@ -51,6 +53,8 @@ def measure(data: Path, orders: int, standing: int) -> Iterator[tuple[str, str]]
         began = time.perf_counter()
         for at in range(standing):
             _approve(desk, _asked(desk, at))
+            if at % _A_SECOND == 0:
+                desk.effects.run(_now_ms())
         yield f"orders asked for and approved a second, {standing:,} of them", f"{standing / _since(began):,.0f}"
         took, effect = [], []
         for at in range(standing, standing + orders):

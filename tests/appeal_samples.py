@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from case_samples import CALENDAR, MONDAY, TYPES
-from hutong.appeals.codes import Codes, Postbox
+from hutong.appeals.codes import Codes
 from hutong.appeals.effect import Lifting
 from hutong.appeals.model import Block
 from hutong.appeals.store import AppealStore
@@ -14,6 +14,7 @@ from hutong.kernel.access.refs import Refs
 from hutong.kernel.cases.model import Actor
 from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
+from hutong.kernel.letters import Postbox
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.marks import Marks
 from hutong.kernel.numbering import Numbering
@@ -21,14 +22,13 @@ from hutong.kernel.numbering import Numbering
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hutong.appeals.codes import Letter
     from hutong.appeals.model import Appeal
+    from hutong.kernel.letters import Letter
     from hutong.kernel.records import Database
 
 NUMBER = "13800138000"
-RULE = Block(
-    "rule", "rule:calls.one-ring@3", {"zh": "响一声", "en": "One ring"}, "反电信网络诈骗法 第三十二条", makers=("zhao",)
-)
+BASIS = {"zh": "反电信网络诈骗法 第三十二条", "en": "Anti-Telecom and Online Fraud Law, art. 32"}
+RULE = Block("rule", "rule:calls.one-ring@3", {"zh": "响一声", "en": "One ring"}, BASIS, makers=("zhao",))
 LI, ZHAO = (Actor(name, permissions_of("operator")) for name in ("li", "zhao"))
 
 
@@ -81,7 +81,7 @@ class AppealDesk:
         entry = Entry(list="block", kind="number", key=self.key(number), role="caller", reason="x", who=who, **more)  # type: ignore[arg-type]
         stored = self.lists.add([entry], MONDAY // 1000)[0]
         words = {"zh": "号码在拦截名单中", "en": "On the block list"}
-        return Block("list", f"entry:{stored.id}", words, "第三十二条", entry=stored.id, own=True, makers=(who,))
+        return Block("list", f"entry:{stored.id}", words, BASIS, entry=stored.id, own=True, makers=(who,))
 
     def appeal(self, *blocks: Block, number: str = NUMBER, now_ms: int = MONDAY) -> Appeal:
         """Appeal with these blocks."""

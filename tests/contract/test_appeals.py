@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from appeal_samples import LI, NUMBER, RULE, ZHAO, AppealDesk
 from case_samples import DAY, HOUR, MONDAY
-from hutong.appeals.codes import CODE_MS, KEPT_MS, PROOF_MS, TRIES, TooManyCodes
 from hutong.appeals.effect import Lifting
 from hutong.appeals.figures import figures
 from hutong.appeals.model import AppealRefused
@@ -19,6 +18,7 @@ from hutong.appeals.store import AppealQuery, wrongly_blocked
 from hutong.kernel.access.trail import Trail, TrailQuery
 from hutong.kernel.errors import StateError
 from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.one_time import CODE_MS, KEPT_MS, PROOF_MS, TRIES, TooManyCodes
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from hutong.app.appeals_cli import app, handoff
 from hutong.app.appeals_config import HandoffConfig
 from hutong.app.config import Config, NodeConfig
 from hutong.app.handoff_work import FRESH_MS, HandoffWork
-from hutong.appeals.codes import CodeError, FileCodes, Letter, NoCodes, Postbox, WebhookCodes
 from hutong.calls.alerts.table import AlertRow, AlertTable
 from hutong.handoff.metrics import HANDOFFS, HANDOFFS_TOLD, HANDOFFS_WAITING
 from hutong.handoff.model import Outcome
 from hutong.kernel.cases.model import Actor
 from hutong.kernel.clock import ManualClock
+from hutong.kernel.letters import CodeError, FileCodes, Letter, NoCodes, Postbox, WebhookCodes
 from hutong.kernel.numbering import key_of_digits
 from hutong.kernel.reporter import Reporter
 
@@ -179,7 +179,7 @@ def test_codes_go_to_the_gateway_signed_and_what_fails_is_told(tmp_path: Path, u
         FileCodes(tmp_path / "nowhere" / "codes").send(letter)
     with pytest.raises(CodeError):
         WebhookCodes("http://127.0.0.1:9/", "s", ManualClock()).send(letter)
-    assert not Postbox(NoCodes(), note).ready
+    assert not Postbox(NoCodes("appeals.code_file"), note).ready
 
 
 def test_a_postbox_that_is_full_takes_no_more() -> None:

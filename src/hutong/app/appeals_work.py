@@ -9,12 +9,13 @@ from hutong.app.appeal_blocks import NodeBlocks, OrderFacts
 from hutong.app.cases_work import open_cases
 from hutong.app.schedule import Job
 from hutong.appeals import metrics
-from hutong.appeals.codes import Codes, FileCodes, NoCodes, Postbox, WebhookCodes
+from hutong.appeals.codes import Codes
 from hutong.appeals.desk import AppealDesk
 from hutong.appeals.effect import Lifting
 from hutong.appeals.public_desk import PublicDesk
 from hutong.appeals.store import AppealQuery, AppealStore
 from hutong.kernel.access.refs import Refs
+from hutong.kernel.letters import FileCodes, NoCodes, Postbox, WebhookCodes
 from hutong.kernel.lists import ListStore
 from hutong.kernel.marks import MARKS, Marks
 from hutong.kernel.numbering import Numbering
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
     from hutong.app.config import Config
     from hutong.app.services import Services
-    from hutong.appeals.codes import CodePort
     from hutong.kernel.cases.store import Cases
     from hutong.kernel.clock import Clock
+    from hutong.kernel.letters import CodePort
     from hutong.kernel.reporter import Reporter
     from hutong.kernel.web.frame import Frame
     from hutong.orders.query import OrderReader
@@ -57,9 +58,14 @@ def order_facts(orders: OrderReader, source: str) -> OrderFacts | None:
     except OrderRefused:
         return None
     known = bases()
-    basis = "、".join(known[it].zh for it in order.basis if it in known)
+    cited = [known[it] for it in order.basis if it in known]
+    # Further words are whoever asked's own, in one language.
+    basis = {
+        "zh": "，".join(filter(None, ("、".join(it.zh for it in cited), order.basis_text))),
+        "en": ", ".join(filter(None, ("; ".join(it.en for it in cited), order.basis_text))),
+    }
     makers = tuple(dict.fromkeys(name for name in (order.requested_by, order.decided_by) if name))
-    return OrderFacts(order.agency, "，".join(filter(None, (basis, order.basis_text))), makers)
+    return OrderFacts(order.agency, basis, makers)
 
 
 def appeal_desk(services: Services) -> AppealDesk:
@@ -86,7 +92,7 @@ def code_port(config: Config, clock: Clock) -> CodePort:
     it = config.appeals
     if it.code_webhook_url:
         return WebhookCodes(it.code_webhook_url, it.code_webhook_secret, clock)
-    return FileCodes(Path(it.code_file)) if it.code_file else NoCodes()
+    return FileCodes(Path(it.code_file)) if it.code_file else NoCodes("appeals.code_webhook_url or appeals.code_file")
 
 
 def public_desk(services: Services, desk: AppealDesk, codes: Codes, frame: Frame) -> PublicDesk:

@@ -8,11 +8,11 @@ from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody  # noqa: TC002  # Litestar reads the annotations
 
 from hutong.appeals.bodies import AskCode, CodeSent, NewAppeal, NumberTold, ReceiptTold, ShowCode
-from hutong.appeals.codes import CODE_MS
 from hutong.appeals.model import AppealRefused
 from hutong.appeals.public_desk import NoNumber, PublicDesk, TooMuch
 from hutong.appeals.told import block_told, receipt_told
 from hutong.kernel.errors import HutongError
+from hutong.kernel.one_time import CODE_MS
 from hutong.kernel.web.guard import OPEN
 from hutong.kernel.web.problems import Problem
 

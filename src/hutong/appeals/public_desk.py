@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hutong.appeals.codes import TooManyCodes
 from hutong.appeals.limits import Quota
 from hutong.appeals.metrics import REFUSED
 from hutong.appeals.model import AppealRefused, read_receipt
 from hutong.appeals.told import shown_of
 from hutong.kernel.access.throttle import place_of
 from hutong.kernel.errors import HutongError
+from hutong.kernel.one_time import TooManyCodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
