@@ -31,10 +31,13 @@ from hutong.appeals.store import AppealQuery
 from hutong.calls.evidence.labels import read_labels
 from hutong.calls.record import KIND_VERDICT
 from hutong.kernel.access.oidc import Identity
+from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.lists import Entry, draft
 from hutong.kernel.records import tables
 from hutong.kernel.reporter import Reporter
+from hutong.orders.model import Actor, Deed
+from order_samples import wish
 from stages import put_stage
 from verdict_records import verdict_body, write_journal
 
@@ -166,6 +169,11 @@ def test_from_the_question_to_the_lifted_block(node: Node) -> None:
     page = node.ask("GET", f"/appeals/{appeal.id}", who=judge)
     assert "&lt;b&gt;" in page.text
     assert "wang" in page.text
+    # Its case leads whoever may make evidence packs to the form for it.
+    pack = f"/orders/packs?case={appeal.id}"
+    assert f'href="{pack}"' in node.ask("GET", f"/cases/{appeal.id}", who=judge).text
+    assert f'value="{appeal.id}"' in node.ask("GET", pack, who=judge).text
+    assert pack not in node.ask("GET", f"/cases/{appeal.id}", who=node.person("au", "auditor")).text
     decision = {"outcome": "lifted", "reasons": "已核实为诊所"}
     refused = node.ask("POST", f"/appeals/{appeal.id}/decision", form=decision, who=maker)
     assert (refused.status_code, "made the block" in refused.text) == (422, True)
@@ -189,6 +197,20 @@ def blocked_by(data: Path, rule: str, **more: Any) -> bytes:  # noqa: ANN401
     fired = [(at, [777.0] * len(ruleset.features_of(at)))]
     call = {"time_ms": MONDAY - 3_600_000, "caller": NUMBER, "action": "block", "code": 608, "digest": digest}
     return verdict_body(**call, rule=at, fired=fired, **more)
+
+
+def test_the_basis_of_an_order_is_told_in_both_languages(node: Node) -> None:
+    number, orders = "13600136002", node.services.orders
+    asking, approving = (Actor(name, permissions_of("operator")) for name in ("chen", "li"))
+    order = orders.request(
+        wish(target=number, basis=("fraud-act-11", "other"), basis_text="X条例"), asking, node.now_ms
+    )
+    orders.do(order.order, Deed("approve"), approving, node.now_ms)
+    for language, words in (("en", "art. 11: verifying abnormal SIM cards anew"), ("zh", "第十一条：对涉诈异常电话卡")):
+        said = node.proven(number, headers={"accept-language": language}).text
+        assert words in said
+        assert "X条例" in said
+        assert ("对涉诈异常电话卡" in said) == (language == "zh")
 
 
 def test_a_rule_that_blocked_is_named_and_its_measure_is_not(tmp_path: Path) -> None:

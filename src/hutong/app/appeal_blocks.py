@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOOKED_BACK_MS: Final = 7 * 24 * 3_600_000
 _LISTS: Final = frozenset({"caller.listed_block", "callee.listed_block"})
 _OWNERS: Final = frozenset({"any", "caller"})
-_BASIS: Final = "反电信网络诈骗法 第三十二条"
+_BASIS: Final = {"zh": "反电信网络诈骗法 第三十二条", "en": "Anti-Telecom and Online Fraud Law, art. 32"}
 _TITLES: Final = {
     True: {"zh": "号码在拦截名单中", "en": "The number is on the block list"},
     False: {"zh": "号码所在号段在拦截名单中", "en": "A range that the number belongs to is on the block list"},
@@ -33,10 +33,10 @@ _TITLES: Final = {
 
 
 class OrderFacts(NamedTuple):
-    """What an order says to the person concerned, and who made it."""
+    """What an order says to the person concerned, its legal basis in both languages, and who made it."""
 
     agency: str
-    basis: str
+    basis: dict[str, str]
     makers: tuple[str, ...]
 
 
@@ -99,6 +99,7 @@ def _of_rule(book: Book, rule_id: str) -> Block | None:
         kind="shown" if judges_display(ruleset, at) else "rule",
         name=f"rule:{rule.id}@{rule.version}",
         title=rule.title,
-        basis=rule.basis,
+        # Of a rule, citations of laws and standards, as its file has them.
+        basis={"zh": rule.basis, "en": rule.basis},
         makers=tuple(sorted(makers)),
     )

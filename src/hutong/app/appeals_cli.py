@@ -127,7 +127,10 @@ def show(id_: AppealId, /, *, json: Json = False, config: ConfigFile = None, dat
         f"{told.id}  {_STATES[told.state]} {told.state}  {told.number}",
         f"受理编号 receipt: {told.receipt}",
         f"期限 due: {show_moment(told.due_ms)}",
-        *(f"拦截 block: {it.title['zh']} / {it.title['en']} ({it.basis}) {it.agency}" for it in told.blocks),
+        *(
+            f"拦截 block: {it.title['zh']} / {it.title['en']} ({it.basis['zh']} / {it.basis['en']}) {it.agency}"
+            for it in told.blocks
+        ),
         *(f"现在 now: {it.name}" for it in now),
         f"陈述 words: {told.words}",
         f"联系 contact: {told.contact or '-'}",

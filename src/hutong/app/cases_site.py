@@ -30,6 +30,8 @@ LINKS: Final = {
     "appeal": Link("/appeals/{}", "appeals.read"),
     "handoff": Link("/handoffs/{}", "handoffs.read"),
 }
+#: Pages of other systems about a case.
+BEYOND: Final = (Link("/orders/packs?case={}", "evidence.pack", "orders.packs"),)
 
 
 def case_desk(services: Services, console: Console) -> CaseDesk:
@@ -51,6 +53,7 @@ def case_desk(services: Services, console: Console) -> CaseDesk:
         people=people,
         links=LINKS,
         imports=services.config.data / "run" / "case-imports",
+        beyond=BEYOND,
     )
 
 

@@ -47,7 +47,7 @@ class BlockTold(msgspec.Struct, frozen=True):
         ),
     ]
     title: Words
-    basis: Annotated[str, Meta(description="法律依据 / legal basis")]
+    basis: Annotated[Words, Meta(description="法律依据 / legal basis")]
     agency: Annotated[str, Meta(description="决定机关,空为本节点 / who ordered it; empty = this node's operator")]
     since_ms: int
     until_ms: Annotated[int, Meta(description="0 为无期限 / 0 = without a term")]

@@ -48,7 +48,7 @@ class Block(msgspec.Struct, frozen=True):
         name: "entry:12", or "rule:calls.one-ring@3".
         title: in both languages: of a rule what it says in public, of an entry who had it made. Never a threshold, and
             never who reported.
-        basis: the law that it rests on.
+        basis: the law that it rests on, in both languages.
         agency: who ordered it; empty where the node's operator did.
         since_ms: since when. until_ms: 0 = without a term.
         entry: id of the list entry; 0 for a rule. own: whether the entry is about this number alone.
@@ -59,7 +59,7 @@ class Block(msgspec.Struct, frozen=True):
     kind: BlockKind
     name: str
     title: dict[str, str]
-    basis: str
+    basis: dict[str, str]
     agency: str = ""
     since_ms: int = 0
     until_ms: int = 0

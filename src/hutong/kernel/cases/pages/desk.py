@@ -46,10 +46,11 @@ _VERDICTS: Final[Mapping[State, str]] = {"closed": "pass", "risk": "warn", "merg
 
 
 class Link(msgspec.Struct, frozen=True):
-    """Where a reference such as order:ID leads: an address with {}, and who may go there."""
+    """Where something leads: an address with {} for an id, who may go there, the key of its text if it has one."""
 
     address: str
     permission: str
+    text: str = ""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -64,7 +65,8 @@ class CaseDesk(msgspec.Struct, frozen=True):
 
     Attributes:
         opened: the cases of the node; read with their types at the first page.
-        people: who may own cases. links: where references lead, by what stands before their colon.
+        people: who may own cases. links: where references such as order:ID lead, by what stands before their colon.
+        beyond: pages of other systems about a case, by its id.
         imports: folder for register files that were looked through and wait to be taken in.
     """
 
@@ -79,6 +81,7 @@ class CaseDesk(msgspec.Struct, frozen=True):
     people: Callable[[], list[Person]]
     links: Mapping[str, Link]
     imports: Path
+    beyond: tuple[Link, ...] = ()
 
     def seen(self, request: AnyRequest) -> Cases:
         """The cases that the viewer may see."""

@@ -154,6 +154,7 @@ def show(
         hides=_hides(case, events),
         said=said or Unmasking(),
         purposes=PURPOSES,
+        beyond=[it for it in desk.beyond if request.user.can(it.permission)],
         done=request.query_params.get("done", "") if tried.status == 200 else "",  # noqa: PLR2004  # HTTP's
         moves=MOVES,
         masked=masked,
