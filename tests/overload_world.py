@@ -61,12 +61,13 @@ class World:
         load: offered by the crowd and the stations together while the crowd is there, in capacities of the processor.
             Whoever comes back when told is a part of it; what a storm tries again comes on top.
         crowd_s: from when to when the crowd is there. after: what is offered when it is not.
-        rho: cost of a refusal. storm: the refused try three times more, 100 ms apart, instead of coming when told.
+        rho: cost of a refusal. commit_ns: how long a commit takes.
+        storm: the refused try three times more, 100 ms apart, instead of coming when told.
     """
 
     def __init__(
         self, load: float, *, seconds: float = 4.0, crowd_s: tuple[float, float] = (0.0, 99.0), after: float = 0.5,
-        rho: float = 0.02, storm: bool = False, seed: int = 1, guarded: bool = True,
+        rho: float = 0.02, storm: bool = False, seed: int = 1, guarded: bool = True, commit_ns: int = COMMIT_NS,
     ) -> None:  # fmt: skip
         self.random = random.Random(seed)
         self.admission = Admission(30 * MS) if guarded else None
@@ -77,6 +78,7 @@ class World:
         self.worked_ns = 0.0
         self._load, self._after, self._rho, self._storm = load, after, rho * MEAN_NS, storm
         self._end, self._crowd = int(seconds * S), (int(crowd_s[0] * S), int(crowd_s[1] * S))
+        self._commit = commit_ns
         self._now = 0
         self._events: list[tuple[int, int, object, Try | None]] = []
         self._order = count()
@@ -132,7 +134,7 @@ class World:
             self._runs[0].work -= spare
 
     def _ready(self, one: Try) -> None:
-        self._at(self._now + COMMIT_NS, self._committed, one)
+        self._at(self._now + self._commit, self._committed, one)
 
     def _committed(self, one: Try) -> None:
         self._answer(one, served=True)

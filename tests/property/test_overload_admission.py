@@ -126,6 +126,16 @@ def test_when_even_critical_requests_fail_nothing_else_is_let_in() -> None:
     assert let_in.state is State.AT_WORK
 
 
+def test_requests_that_take_no_time_are_no_trouble() -> None:
+    admission = Admission(20 * MS, most=12)
+    for look in range(1, 6):
+        waiting = [admission.arrive(Kind.CRITICAL, look * 1000 * MS)[0] for _ in range(64)]
+        while at_work := [it for it in waiting if it.state is State.AT_WORK]:
+            admission.finish(at_work[0], look * 1000 * MS)
+        admission.tick((look * 1000 + 999) * MS)
+    assert admission.limit > 8
+
+
 def test_a_slow_spell_is_forgotten_once_requests_are_quick_again() -> None:
     """Estimates that made queueing look vain must not outlive what made them so."""
     admission = Admission(20 * MS, most=4)

@@ -138,7 +138,7 @@ class Admission:
         place.state = State.ENDED
         self._at_work -= 1
         self.served[place.kind] += 1
-        self._concurrency.ended(spent)
+        self._concurrency.ended(spent, now_ns)
         self._work_ns[place.kind] = _closer(self._work_ns[place.kind], spent)
         self._mean_ns = _closer(self._mean_ns, spent)
         return list(self._serve_waiting(now_ns))

@@ -10,18 +10,20 @@ right, however long each takes. Where it did not, they wait for each other, and 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 INTERVAL_NS: Final = 100_000_000
 #: Requests that have to end before a look says something, unless an interval ten times as long has passed.
 ENOUGH: Final = 16
-#: One look lowers the limit to this share of it at most: one slow interval is not the truth.
-_LOWEST_STEP: Final = 0.7
-_RAISE: Final = 8
+#: A look moves the limit by this part of it: one interval is not the truth.
+_STEP: Final = 8
 #: The limit before anything is measured.
 FIRST: Final = 8
 #: From which share of a change that came back as throughput more places pay.
 _PAYS: Final = 0.5
+#: Share of the newest look in what is believed of it.
+_FRESH: Final = 0.2
 
 
 class Concurrency:
@@ -45,10 +47,11 @@ class Concurrency:
         self._last: tuple[int, float] | None = None
         self._pays = 0.0
 
-    def ended(self, spent_ns: int) -> None:
-        """A request has left after so long at work."""
-        self._ended += 1
-        self._spent_ns += spent_ns
+    def ended(self, spent_ns: int, now_ns: int) -> None:
+        """A request has left after so long at work. One that began before the last look says nothing of its limit."""
+        if now_ns - spent_ns >= self._since:
+            self._ended += 1
+            self._spent_ns += spent_ns
 
     def pressed(self) -> None:
         """Somebody found no place: the limit is what holds things up."""
@@ -60,21 +63,22 @@ class Concurrency:
         if elapsed < INTERVAL_NS or (self._ended < ENOUGH and elapsed < 10 * INTERVAL_NS):
             return self.limit
         if self._pressed and self._ended:
-            self._steer(self._spent_ns / self._ended, self._ended / elapsed)
+            self._steer(max(self._spent_ns / self._ended, 1.0))
         else:
             self._last = None
         self._since, self._ended, self._spent_ns, self._pressed = now_ns, 0, 0, False
         return self.limit
 
-    def _steer(self, mean_ns: float, rate: float) -> None:
+    def _steer(self, mean_ns: float) -> None:
         limit = self.limit
         if self._last is not None and self._last[0] != limit:
-            before, rate_before = self._last
-            share = (rate / rate_before - 1) / (limit / before - 1)
-            self._pays = (self._pays + min(max(share, 0.0), 1.0)) / 2
-        self._last = (limit, rate)
-        if mean_ns <= self._target_ns or self._pays > _PAYS:
-            self.limit = min(limit + max(1, limit // _RAISE), self._most)
-        else:
-            step = max(_LOWEST_STEP, self._target_ns / mean_ns)
-            self.limit = max(min(limit - 1, int(limit * step)), self._least)
+            before, mean_before = self._last
+            # Full as it is, throughput is the limit by the time at work (Little), and that time is measured better:
+            # the share of a change that came back as throughput is the share that did not go into the time. Both
+            # ways alike beyond what is possible, so that noise adds up to nothing.
+            share = 1 - math.log(mean_ns / mean_before) / math.log(limit / before)
+            self._pays += _FRESH * (min(max(share, -1.0), 1.0) - self._pays)
+        self._last = (limit, mean_ns)
+        step = max(1, limit // _STEP)
+        wanted = limit + step if mean_ns <= self._target_ns or self._pays > _PAYS else limit - step
+        self.limit = min(max(wanted, self._least), self._most)
