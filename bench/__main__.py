@@ -19,6 +19,7 @@ from bench import (
     bulletins,
     case_pages,
     cases,
+    codes,
     http_calls,
     kafka,
     mirror,
@@ -56,6 +57,7 @@ SECTIONS = (
     "reports",
     "orders",
     "bulletins",
+    "codes",
     "start",
 )
 ROUNDS = 5
@@ -109,6 +111,7 @@ def _measure(chosen: Sequence[str], folder: Path, verdicts: int) -> Iterator[tup
     if "replay" in chosen:
         yield "replay", replay.replay_table(folder)
     yield from _in_records(chosen, folder)
+    yield from _of_codes(chosen)
     yield from _alone(chosen, folder)
 
 
@@ -124,6 +127,12 @@ def _in_records(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]
         yield "reports", reports.reports_table(folder)
     if "bulletins" in chosen:
         yield "bulletins", bulletins.bulletins_table(folder)
+
+
+def _of_codes(chosen: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """On one core, without files or sockets."""
+    if "codes" in chosen:
+        yield "codes", codes.codes_table()
 
 
 def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
