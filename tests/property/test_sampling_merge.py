@@ -149,7 +149,7 @@ class Merging(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end every station reaches the centre."""
         for name, store in self.stations.items():
-            if store.path.exists():
+            if (self.folder / name).exists():
                 merge_all(store, self.centre, self.now + CLOCKS[name], self.now)
                 assert store.standing().waiting == 0
         assert self.centre.recount() == []

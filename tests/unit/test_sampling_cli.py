@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -14,6 +15,9 @@ from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.people import People
 from hutong.kernel.records import Database, database_url
 from sampling_samples import CARD, CARD_2, OTHER, TUBE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def test_a_day(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "in-force" in said("emergency", "approve", order, "--by", "li", *at)
     assert order in said("emergency", "list", *at)
     said("station", "prepare", "s1", *store, "--district", "610100", *at)
-    assert "There is a station" in said("station", "prepare", "s1", *store, *at, status=1)
+    assert "There is a store" in said("station", "prepare", "s1", *store, *at, status=1)
     register = ("station", "register", TUBE)
     assert "refused size" in said(*register, CARD, *store, "--size", "20", status=1)
     assert "refused field" in said(*register, CARD, *store, "--size", "5", status=1)
@@ -78,7 +82,7 @@ def test_a_day(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert not [text for text in heard if CARD in text or CARD_2 in text or "13800000000" in text]
 
 
-def _merge_by_file(said, tmp_path: Path, store: tuple[str, ...], at: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  # a closure
+def _merge_by_file(said: Callable[..., str], tmp_path: Path, store: tuple[str, ...], at: tuple[str, ...]) -> None:
     exported, answer = tmp_path / "s1.jsonl", tmp_path / "answer"
     assert "7 事件" in said("station", "export", str(exported), *store)
     cut = tmp_path / "cut.jsonl"
@@ -90,3 +94,5 @@ def _merge_by_file(said, tmp_path: Path, store: tuple[str, ...], at: tuple[str, 
     said("station", "merge", str(exported), "--answer", str(answer), *at)
     assert "waiting: 0" in said("station", "acknowledge", str(answer), *store)
     assert "0 已收 taken" in said("station", "merge", str(tmp_path / "s1"), *at)
+    assert "forgotten: 0" in said("station", "forget", *store, "--hours", "1")
+    assert "forgotten: 7" in said("station", "forget", *store, "--hours", "0")

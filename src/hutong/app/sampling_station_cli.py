@@ -34,7 +34,8 @@ app = App(name="station", help="采样点:离线登记、封管、交接、合�
 
 _NS_IN_MS: Final = 1_000_000
 _SOME_WRONG: Final = 1
-_FIELDS: Final = 2
+_AROUND: Final = 2  # lines of a file that are no events
+_HOUR_MS: Final = 3_600_000
 
 Folder = Annotated[Path, Parameter(name="--store", help="采样点目录 / the station's folder")]
 ConfigFile = Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")]
@@ -72,7 +73,7 @@ def prepare(
     settings = load_config(config, data=data)
     with open_records(settings, existing=False) as database:
         terms = open_emergencies(settings, database).terms(district, now_ms())
-        about = About(name, district, terms, settings.sampling.apart_hours * 3_600_000)
+        about = About(name, district, terms, settings.sampling.apart_hours * _HOUR_MS)
         made = StationStore(store)
         made.make(about)
         made.close()
@@ -199,7 +200,7 @@ def export(
             draft.replace(file)
         except OSError as error:
             raise SamplingError(f"The file cannot be written: {error.strerror}.", where=str(file)) from error
-    _say(f"{file}: {lines - _FIELDS} 事件 events")
+    _say(f"{file}: {lines - _AROUND} 事件 events")
 
 
 @app.command
@@ -250,6 +251,16 @@ def acknowledge(
             raise SamplingError(f"This is no answer of a centre: {error}.", where=str(file)) from error
         opened.merged(told.taken, told.refused, told.terms, now_ms())
         _say(f"未合并 waiting: {opened.standing().waiting}")
+
+
+@app.command
+def forget(
+    *, store: Folder, hours: Annotated[int, Parameter(help="早于多少小时 / older than so many hours")] = 24
+) -> None:
+    """删除已合并的旧事件 / Forget what the centre has taken and is old."""
+    with _opened(store) as opened:
+        gone = opened.forget(now_ms() - hours * _HOUR_MS)
+    _say(f"已删除 forgotten: {gone}")
 
 
 def _reading(file: Path) -> Path:

@@ -121,25 +121,18 @@ class Changes:
 
     def write_numbers(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Say where a number of a station stands for two events. `rows`: of new events that have numbers."""
+        if not rows:
+            return
         events = tables.sampling_events
-        found = []
-        for station in sorted({row["station"] for row in rows}):
-            own = [row for row in rows if row["station"] == station]
-            numbers = [row["sequence"] for row in own]
-            chosen = sa.select(events.c.id, events.c.sequence, events.c.barcode).where(
-                events.c.station == station, events.c.sequence.in_(numbers)
-            )
-            kept: dict[int, list[Any]] = {}
-            for row in connection.execute(chosen):
-                kept.setdefault(row.sequence, []).append(row)
-            for same in kept.values():
-                if len(same) > 1:
-                    found += [
-                        {"barcode": row.barcode, "rule": "sequence-twice", "tube": "", "about": row.id}
-                        | {"found_ms": self._now_ms}
-                        for row in same
-                    ]
-        add_conflicts(connection, found)
+        chosen = sa.select(events.c.id, events.c.station, events.c.sequence, events.c.barcode).where(
+            sa.tuple_(events.c.station, events.c.sequence).in_({(it["station"], it["sequence"]) for it in rows})
+        )
+        kept: dict[tuple[str, int], list[Any]] = {}
+        for it in connection.execute(chosen):
+            kept.setdefault((it.station, it.sequence), []).append(it)
+        common = {"rule": "sequence-twice", "tube": "", "found_ms": self._now_ms}
+        twice = [it for same in kept.values() if len(same) > 1 for it in same]
+        add_conflicts(connection, [{"barcode": it.barcode, "about": it.id} | common for it in twice])
 
     @staticmethod
     def matches(connection: Connection, story: Story) -> bool:

@@ -140,9 +140,10 @@ class Sampling(SamplingReader):
         events = [it.event for _, it in sound]
         self._database.hold(connection, *_names(events))
         bodies = self._known(connection, events)
-        held = {barcode: list(rows) for barcode, rows in events_of(connection, {it.deed.tube for it in events}).items()}
-        before = {barcode: fold(barcode, rows) for barcode, rows in held.items()}
-        stories = dict(before)
+        held = events_of(connection, {it.deed.tube for it in events})
+        before = {barcode: fold(barcode, kept) for barcode, kept in held.items()}
+        stories = dict(before)  # of what is folded; the others are when they are asked for
+        terms: dict[str, Terms] = {}
         outcomes: dict[int, Outcome] = {}
         rows: list[dict[str, Any]] = []
         for at, it in sound:
@@ -151,34 +152,45 @@ class Sampling(SamplingReader):
                 same = bodies[event.id] == body
                 outcomes[at] = Outcome(event.id, again=True) if same else _refused(event, _ID_TWICE)
                 continue
-            kept = Kept(event, it.offset_ms, now_ms)
             if it.judged:
+                story = stories.get(barcode) or fold(barcode, held.get(barcode, ()))
                 try:
-                    story = stories.get(barcode, Story(barcode))
-                    machine.judge(story, event, self._terms_of(event, now_ms), now_ms)
+                    machine.judge(story, event, self._terms_of(event, now_ms, terms), now_ms)
                 except SamplingRefused as refused:
                     outcomes[at] = _refused(event, refused)
                     continue
+            kept = Kept(event, it.offset_ms, now_ms)
             held.setdefault(barcode, []).append(kept)
-            if it.judged:
-                stories[barcode] = fold(barcode, held[barcode])
+            stories.pop(barcode, None)
             bodies[event.id] = body
             rows.append(_row(kept, body))
             outcomes[at] = Outcome(event.id)
         if rows:
-            connection.execute(sa.insert(EVENTS), rows)
-            changed = dict.fromkeys(row["barcode"] for row in rows)
-            changes = Changes(self._database, self.bounds.apart_ms, now_ms)
-            for barcode in changed:
-                last_ms = max(it.time_ms for it in held[barcode])
-                changes.add(before.get(barcode, Story(barcode)), fold(barcode, held[barcode]), last_ms)
-            changes.write(connection)
-            changes.write_numbers(connection, [row for row in rows if row["sequence"]])
+            self._write(connection, rows, before, held, now_ms)
         return outcomes
 
-    def _terms_of(self, event: Event, now_ms: int) -> Terms:
-        deed = event.deed
-        return self.terms(deed.district if isinstance(deed, Register) else "", now_ms)
+    def _write(
+        self,
+        connection: Connection,
+        rows: list[dict[str, Any]],
+        before: dict[str, Story],
+        held: dict[str, list[Kept]],
+        now_ms: int,
+    ) -> None:
+        """Write new events, and all that follows from them."""
+        connection.execute(sa.insert(EVENTS), rows)
+        changes = Changes(self._database, self.bounds.apart_ms, now_ms)
+        for barcode in dict.fromkeys(row["barcode"] for row in rows):
+            last_ms = max(it.time_ms for it in held[barcode])
+            changes.add(before.get(barcode, Story(barcode)), fold(barcode, held[barcode]), last_ms)
+        changes.write(connection)
+        changes.write_numbers(connection, [row for row in rows if row["sequence"]])
+
+    def _terms_of(self, event: Event, now_ms: int, known: dict[str, Terms]) -> Terms:
+        district = event.deed.district if isinstance(event.deed, Register) else ""
+        if district not in known:
+            known[district] = self.terms(district, now_ms)
+        return known[district]
 
     def _known(self, connection: Connection, events: Iterable[Event]) -> dict[str, str]:
         chosen = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.id.in_([it.id for it in events]))

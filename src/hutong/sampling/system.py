@@ -29,6 +29,8 @@ SYSTEM = System(
         "sampling station status",
         "sampling station export",
         "sampling station merge",
+        "sampling station acknowledge",
+        "sampling station forget",
         "sampling receive",
         "sampling results",
         "sampling show",

@@ -1,32 +1,29 @@
 """The durable store of one station: an SQLite file of its own with `synchronous=FULL`.
 
-SQLite rather than LMDB: it keeps more than twice as many small transactions a second on the same disk, its file has no
-largest size that a long day could meet, and several commands of a station may write to it in turn. What was answered
+SQLite rather than LMDB: it keeps more small transactions a second on the same disk, its file has no largest size that a
+long day could meet, and several commands of a station may write to it in turn. What was answered
 survives `kill -9` and a power cut. Events are only ever added; what the centre has taken stays until it is forgotten,
 so that a tube's story is whole and the centre can be given everything again.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hutong.kernel.key_files import make_folder
+from hutong.kernel.device_store import DeviceStore
 from hutong.sampling import machine
-from hutong.sampling.errors import SamplingError, SamplingRefused
+from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.fold import Story, fold
 from hutong.sampling.model import Deed, Event, HandOver, Kept, Refusal, Register, Seal, Terms, event_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 FILE: Final = "station.db"
-_WAIT_S: Final = 10
 _RANDOM_BYTES: Final = 8
 _VERSION: Final = 1
 _TABLES: Final = """
@@ -72,68 +69,32 @@ class StationStore:
 
     Args:
         folder: the station's.
+
+    Raises:
+        StateError: of what reads or writes, where the file cannot be made, opened, read or written.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        self._connection: sqlite3.Connection | None = None
+        self._file = DeviceStore(folder / FILE, _TABLES, _VERSION)
 
     def make(self, about: About) -> None:
-        """Lay the store out.
-
-        Raises:
-            SamplingError: there is one already, or it cannot be made.
-        """
-        try:
-            make_folder(self.path.parent, 0o700)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            raise SamplingError(
-                "There is a station already.", where=str(self.path), fix="Choose another folder."
-            ) from None
-        except OSError as error:
-            raise SamplingError(f"The station cannot be made: {error.strerror}.", where=str(self.path)) from error
-        os.close(descriptor)
-        with self._told():
-            self._connection = self._connect()
-            self._connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version={_VERSION};COMMIT;")
-            with self._write() as connection:
-                _set(connection, "about", _json(about))
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)  # the file's name, too, must survive a power cut
-        finally:
-            os.close(folder)
+        """Lay the store out; there must be none."""
+        self._file.make()
+        with self._file.write() as connection:
+            _set(connection, "about", _json(about))
 
     def open(self) -> None:
-        """Open the store.
-
-        Raises:
-            SamplingError: there is none, or this version does not know its form.
-        """
-        if self._connection is not None:
-            return
-        if not self.path.is_file():
-            raise SamplingError(
-                "There is no station here.", where=str(self.path), fix="`hutong sampling station prepare` makes one."
-            )
-        with self._told():
-            self._connection = self._connect()
-            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if found != _VERSION:
-            self.close()
-            raise SamplingError(f"The store has form {found}, not {_VERSION}.", where=str(self.path))
+        """Open the store."""
+        self._file.open()
 
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._file.close()
 
     def about(self) -> About:
         """What this station is."""
-        with self._told():
-            return msgspec.json.decode(self._get("about"), type=About)
+        with self._file.read() as connection:
+            return _about(connection)
 
     def do(
         self, deed: Register | Seal | HandOver, by: str, now_ms: int, randomness: bytes, *, twice: bool = False
@@ -154,23 +115,23 @@ class StationStore:
     ) -> list[Event]:
         """Do several things in one transaction: all of them, or none. Raises SamplingRefused."""
         done: list[Event] = []
-        with self._told(), self._write() as connection:
-            about = self.about()
+        with self._file.write() as connection:
+            about = _about(connection)
             for deed, chance in zip(deeds, randomness, strict=True):
-                sequence = self._next(connection)
+                sequence = _next(connection)
                 of = event_id(about.name, sequence, chance[:_RANDOM_BYTES])
                 event = Event(id=of, station=about.name, sequence=sequence, at_ms=now_ms, by=by, deed=deed)
                 machine.judge(self.story(deed.tube), event, about.terms, now_ms)
                 if isinstance(deed, Register) and not (twice or deed.retest):
-                    self._check_elsewhere(connection, deed, now_ms, about.apart_ms)
+                    _check_elsewhere(connection, deed, now_ms, about.apart_ms)
                 _add(connection, event)
                 done.append(event)
         return done
 
     def story(self, barcode: str) -> Story:
         """What the station knows of a barcode."""
-        with self._told():
-            rows = self._opened().execute("SELECT body FROM events WHERE tube = ?", (barcode,)).fetchall()
+        with self._file.read() as connection:
+            rows = connection.execute("SELECT body FROM events WHERE tube = ?", (barcode,)).fetchall()
         return fold(barcode, (Kept(_event.decode(body)) for (body,) in rows))
 
     # Merging
@@ -185,7 +146,7 @@ class StationStore:
 
     def merged(self, taken: Iterable[str], refused: Iterable[Refusal], terms: Terms | None, now_ms: int) -> None:
         """Note what the centre answered. What it has taken once stays taken, whatever an old answer says."""
-        with self._told(), self._write() as connection:
+        with self._file.write() as connection:
             connection.executemany("UPDATE events SET standing = 'taken' WHERE id = ?", ((it,) for it in taken))
             connection.executemany(
                 "UPDATE events SET standing = 'refused', reason = ? WHERE id = ? AND standing <> 'taken'",
@@ -193,19 +154,17 @@ class StationStore:
             )
             _set(connection, "merged_ms", str(now_ms))
             if terms is not None:
-                about = msgspec.json.decode(self._get("about"), type=About)
-                _set(connection, "about", _json(msgspec.structs.replace(about, terms=terms)))
+                _set(connection, "about", _json(msgspec.structs.replace(_about(connection), terms=terms)))
 
     def forget(self, before_ms: int) -> int:
-        """Forget what the centre has taken and what is older than this; returns how many events."""
-        with self._told(), self._write() as connection:
-            old = "standing = 'taken' AND at_ms < ?"
-            return connection.execute(f"DELETE FROM events WHERE {old}", (before_ms,)).rowcount  # noqa: S608  # our own words
+        """Forget tubes of which the centre has taken everything, before this time; returns how many events."""
+        kept = "SELECT tube FROM events WHERE standing <> 'taken' OR at_ms >= ?"
+        with self._file.write() as connection:
+            return connection.execute(f"DELETE FROM events WHERE tube NOT IN ({kept})", (before_ms,)).rowcount  # noqa: S608  # our own words
 
     def standing(self) -> Standing:
         """What the station has."""
-        with self._told():
-            connection = self._opened()
+        with self._file.read() as connection:
             (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
             (waiting,) = connection.execute("SELECT count(*) FROM events WHERE standing = 'waiting'").fetchone()
             refused = connection.execute("SELECT id, reason FROM events WHERE standing = 'refused' ORDER BY sequence")
@@ -213,66 +172,28 @@ class StationStore:
             tubes = connection.execute(
                 "SELECT tube FROM events GROUP BY tube HAVING sum(person = '') = 0 ORDER BY min(sequence)"
             ).fetchall()
-            return Standing(count, waiting, told, tuple(tube for (tube,) in tubes), int(self._get("merged_ms") or 0))
-
-    # The file
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise SamplingError("The station is not open.", where=str(self.path))
-        return self._connection
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        connection = self._opened()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise SamplingError(
-                f"The station's store fails: {error}.", where=str(self.path), fix="Check disk space and permissions."
-            ) from error
-
-    def _get(self, name: str) -> str:
-        row = self._opened().execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
-
-    def _next(self, connection: sqlite3.Connection) -> int:
-        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-        return int(row[0] if row else 0) + 1
+            return Standing(
+                count, waiting, told, tuple(tube for (tube,) in tubes), int(_get(connection, "merged_ms") or 0)
+            )
 
     def _events(self, where: str, values: tuple[int, ...], limit: int) -> list[Event]:
         text = f"SELECT body FROM events WHERE {where} ORDER BY sequence LIMIT ?"  # noqa: S608  # our own words
-        with self._told():
-            return [_event.decode(body) for (body,) in self._opened().execute(text, (*values, limit))]
+        with self._file.read() as connection:
+            return [_event.decode(body) for (body,) in connection.execute(text, (*values, limit))]
 
-    def _check_elsewhere(self, connection: sqlite3.Connection, deed: Register, now_ms: int, apart_ms: int) -> None:
-        row = connection.execute(
-            "SELECT tube FROM events WHERE person = ? AND at_ms > ? AND tube <> ? ORDER BY sequence DESC LIMIT 1",
-            (deed.person, now_ms - apart_ms, deed.tube),
-        ).fetchone()
-        if row is not None:
-            raise SamplingRefused(
-                "person-elsewhere",
-                f"This person is in the tube {row[0]} already.",
-                where=deed.tube,
-                fix="Confirm it if it is so.",
-            )
+
+def _check_elsewhere(connection: sqlite3.Connection, deed: Register, now_ms: int, apart_ms: int) -> None:
+    row = connection.execute(
+        "SELECT tube FROM events WHERE person = ? AND at_ms > ? AND tube <> ? ORDER BY sequence DESC LIMIT 1",
+        (deed.person, now_ms - apart_ms, deed.tube),
+    ).fetchone()
+    if row is not None:
+        raise SamplingRefused(
+            "person-elsewhere",
+            f"This person is in the tube {row[0]} already.",
+            where=deed.tube,
+            fix="Confirm it if it is so.",
+        )
 
 
 def _add(connection: sqlite3.Connection, event: Event) -> None:
@@ -282,6 +203,20 @@ def _add(connection: sqlite3.Connection, event: Event) -> None:
         "VALUES (?, ?, ?, ?, ?, 'waiting', '', ?)",
         (event.sequence, event.id, event.deed.tube, person, event.at_ms, _json(event)),
     )
+
+
+def _next(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return int(row[0] if row else 0) + 1
+
+
+def _about(connection: sqlite3.Connection) -> About:
+    return msgspec.json.decode(_get(connection, "about"), type=About)
+
+
+def _get(connection: sqlite3.Connection, name: str) -> str:
+    row = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _set(connection: sqlite3.Connection, name: str, value: str) -> None:
