@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -22,6 +23,11 @@ from hutong.kernel.access.trail import Trail
 from hutong.kernel.records import Database, database_url
 from hutong.kernel.reporter import Reporter
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Said = Callable[..., str]
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
@@ -31,14 +37,17 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_whole_way(
-    data: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def said(*words: str, status: int = 0) -> str:
+@pytest.fixture
+def said(capfdbinary: pytest.CaptureFixture[bytes]) -> Said:
+    def answer(*words: str, status: int = 0) -> str:
         assert run(["codes", *words]) == status, capfdbinary.readouterr()
         out, err = capfdbinary.readouterr()
         return (err if status and not out else out).decode()
 
+    return answer
+
+
+def test_the_whole_way(data: Path, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     at = ("--data", str(data))
     assert "codes keys make" in said("issue", "--name", "王小明", *at, status=1)
     kid = said("keys", "make", *at).strip()
@@ -92,6 +101,15 @@ def test_the_whole_way(
     database.close()
     assert deeds.count("codes.issue") == 3
     assert {"codes.key_make", "codes.key_rotate", "codes.revoke"} <= set(deeds)
+
+
+def test_a_key_that_others_may_know_is_taken_out(data: Path, said: Said) -> None:
+    at = ("--data", str(data))
+    old = said("keys", "make", *at).strip()
+    void = said("issue", "--name", "王", *at).strip()
+    assert "no id of a key" in said("keys", "withdraw", "xyz", "--why", "lost", *at, status=1)
+    assert old not in said("keys", "withdraw", old, "--why", "泄露", *at)
+    assert "unknown-key" in said("verify", void, "--json", *at, status=1)
 
 
 def test_jobs_keep_keys_in_time_and_delete_what_is_over(data: Path) -> None:

@@ -73,6 +73,12 @@ def test_keys_are_for_their_owner_alone_and_survive(tmp_path: Path, ring: KeyRin
     over = at + ISSUE.longest_ms
     assert ring.upkeep(over) == 1
     assert [it.kid for it in ring.key_set(over).keys] == [following.public().kid]
+    ring.withdraw(following.public().kid, over)
+    fresh = ring.signing_key(over).kid
+    assert [it.kid for it in ring.key_set(over).keys] == [fresh]
+    assert fresh not in {signs, following.public().kid}
+    with pytest.raises(StateError, match="no key"):
+        ring.withdraw(signs, over)
     # Whatever happens to the file, no message quotes it.
     secret = (folder / "codes.keys").read_text()
     (folder / "codes.keys").write_text(secret[:-9])

@@ -70,6 +70,28 @@ def rotate(*, config: ConfigFile = None, data: DataFolder = None) -> None:
     sys.stdout.write(f"{kid.hex()}  {_STATES[term.state]} {term.state}  {begins} 起签发 signs from then on\n")
 
 
+@app.command
+def withdraw(
+    kid: Annotated[str, Parameter(name="KEY", help="密钥编号 / id of the key")],
+    /,
+    *,
+    why: Annotated[str, Parameter(help="原因 / why")],
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
+    """撤下泄露的密钥,它签的码全部失效 / Take out a key that others may know; all that it signed is void."""
+    settings = load_config(config, data=data)
+    ring, now_ms = key_ring(settings), _now_ms()
+    try:
+        wanted = bytes.fromhex(kid)
+    except ValueError:
+        raise StateError(f"{kid[:40]!r} is no id of a key.", fix="`hutong codes keys list` shows all.") from None
+    with open_records(settings, existing=False) as database:
+        ring.withdraw(wanted, now_ms)
+        Trail(database).record(machine_user(), "local", "codes.key_withdraw", kid, purpose=why, now_ms=now_ms)
+    sys.stdout.write(f"{ring.signing_key(now_ms).kid.hex()}  在签 signing；请分发新密钥表 hand out the new key set\n")
+
+
 @app.command(name="list")
 def keys(
     *,

@@ -77,6 +77,21 @@ class KeyRing:
                 self._write((*records, self._fresh(now_ms + AHEAD_MS if signing else now_ms)))
         return self.terms(now_ms)[-1]
 
+    def withdraw(self, kid: bytes, now_ms: int) -> None:
+        """Take a key out at once, with all that it signed; if it was the one that signs, a new one signs from now on.
+
+        Raises:
+            StateError: there is no such key, or the file cannot be read or written.
+        """
+        with self._alone() as records:
+            known = terms(records, now_ms)
+            kept = tuple(it.record for it in known if it.public().kid != kid)
+            if len(kept) == len(records):
+                raise StateError(f"There is no key {kid.hex()}.", fix="`hutong codes keys list` shows all.")
+            if not any(it.state == "signing" for it in terms(kept, now_ms)):
+                kept += (self._fresh(now_ms),)
+            self._write(kept)
+
     def signing_key(self, now_ms: int) -> SigningKey:
         """The key that signs now.
 

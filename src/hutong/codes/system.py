@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hutong.codes import metrics
+from hutong.codes.scans import metrics as scans
 from hutong.codes.status import metrics as status
 from hutong.kernel.system import System
 
@@ -15,14 +16,26 @@ SYSTEM = System(
         "codes issue",
         "codes keys make",
         "codes keys rotate",
+        "codes keys withdraw",
         "codes keys list",
         "codes keys export",
         "codes revocations",
         "codes revoke",
+        "codes scans",
         "codes status",
+        "codes venues",
         "codes verify",
     ),
     metrics=tuple(
-        it.name for it in (metrics.ISSUED, metrics.KEYS, metrics.KEY_LEFT, metrics.REVOKED, metrics.PURGED, *status.ALL)
+        it.name
+        for it in (
+            metrics.ISSUED,
+            metrics.KEYS,
+            metrics.KEY_LEFT,
+            metrics.REVOKED,
+            metrics.PURGED,
+            *status.ALL,
+            *scans.ALL,
+        )
     ),
 )
