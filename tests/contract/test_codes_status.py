@@ -13,7 +13,7 @@ from hutong.codes.people.errors import KeyGoneError, PersonRefused
 from hutong.codes.status.appeals import Correction
 from hutong.codes.status.changes import Actor, Wish
 from hutong.codes.status.errors import StatusRefused
-from hutong.codes.status.evidence import commitment
+from hutong.codes.status.evidence import commitment, item_digest
 from hutong.codes.status.guard import Limits
 from hutong.kernel.access.agencies import Agencies
 from hutong.kernel.access.trail import Trail, TrailEntry, TrailQuery
@@ -81,7 +81,8 @@ def test_every_change_of_a_colour_names_its_rule_and_a_commitment_that_opens(des
     for event in events:
         assert event.sealed is not None
         assert commitment(event.sealed.salt, event.sealed.opening) == event.commitment
-    assert [it.id for it in events[1].evidence()] == ["tube-1"]
+        assert {item_digest(it.salt, it.evidence) for it in event.items} <= set(event.sealed.opening.evidence)
+    assert [it.evidence.id for it in events[1].items] == ["tube-1"]
     with desk.database.read() as connection:
         kept = str([connection.execute(sa.select(table)).all() for table in metadata.sorted_tables])
     for secret in ("王小明", "13800138000", "19900101", "tube-1", "市一医院"):
@@ -299,6 +300,19 @@ def test_what_is_kept_of_a_person_ends_with_its_day(desk: Desk) -> None:
             assert connection.execute(sa.select(table)).all() == []
         assert {it.day for it in connection.execute(sa.select(code_tables.code_person_keys))} == set()
     assert [it for it in desk.days.days() if it < day_of(end)] == []
+
+
+def test_evidence_lasts_no_longer_for_having_been_judged(desk: Desk) -> None:
+    person = desk.person()
+    desk.statuses.take(person, [stay(MONDAY - 6 * DAY), negative(MONDAY - HOUR, "tube-2")], MONDAY)
+    over = MONDAY + 9 * DAY
+    (before,) = desk.statuses.events(person, MONDAY)
+    assert [it.evidence.id for it in before.items] == ["venue-1"]
+    desk.statuses.expire(over)
+    (after,) = desk.statuses.events(person, over)
+    assert (after.items, after.gone) == ((), 1)
+    assert after.sealed is not None
+    assert commitment(after.sealed.salt, after.sealed.opening) == after.commitment, "what is left still opens it"
 
 
 def test_who_asks_to_be_forgotten_is(desk: Desk) -> None:

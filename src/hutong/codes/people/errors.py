@@ -6,7 +6,10 @@ from typing import Final, Literal, get_args
 
 from hutong.kernel.errors import HutongError, StateError
 
-Reason = Literal["document", "name", "phone", "no-person", "family", "no-link", "term", "too-many", "consent"]
+Reason = Literal[
+    *("document", "name", "phone", "no-person", "family", "no-link", "term", "too-many", "consent"),
+    *("code", "device"),
+]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 

@@ -107,10 +107,12 @@ class People:
             self._keep(connection, person, self._profile(connection, person, now_ms), now_ms)
         return True
 
-    def ring(self, connection: Connection, person: str, now_ms: int, *, writing: bool = False) -> Ring:
-        """The keys of a person within a transaction, which nobody else writes with until it ends if `writing`."""
-        if writing:
-            self._database.hold(connection, f"code-person:{person}")
+    def hold(self, connection: Connection, people: Sequence[str]) -> None:
+        """Let nobody else write about these people until the transaction ends; before anything goes on the trail."""
+        self._database.hold(connection, *(f"code-person:{person}" for person in people))
+
+    def ring(self, connection: Connection, person: str, now_ms: int) -> Ring:
+        """The keys of a person within a transaction; whoever seals holds the person."""
         return Ring(connection, self.days, person, now_ms)
 
     def expire(self, now_ms: int, let_go: Callable[[Connection, Sequence[str]], None]) -> int:
@@ -142,7 +144,8 @@ class People:
         return len(gone)
 
     def _keep(self, connection: Connection, person: str, profile: Profile, now_ms: int) -> None:
-        ring = self.ring(connection, person, now_ms, writing=True)
+        self.hold(connection, [person])
+        ring = self.ring(connection, person, now_ms)
         day = day_of(now_ms) + self._keep_days
         values = {"day": day, "sealed": ring.seal(day, msgspec.json.encode(profile), "profile")}
         here = sa.update(_PEOPLE).where(_PEOPLE.c.person == person).values(values)

@@ -134,7 +134,7 @@ class Appeals:
         words = _said("words", words, LONGEST_WORDS)
         standing = self._statuses.standing(person, now_ms)
         with self._database.write() as connection:
-            self._database.hold(connection, f"code-person:{person}")
+            self._statuses.people.hold(connection, [person])
             waiting = sa.select(_ROWS).where(_ROWS.c.person == person, _ROWS.c.state == "open")
             row = connection.execute(waiting).first()
             if row is not None:
@@ -142,7 +142,7 @@ class Appeals:
             if standing.colour == self._statuses.rules.otherwise.colour:
                 raise StatusRefused("not-from-here", "There is nothing to appeal against: the code is green.")
             case = self._open_case(standing, now_ms)
-            ring = self._statuses.people.ring(connection, person, now_ms, writing=True)
+            ring = self._statuses.people.ring(connection, person, now_ms)
             day = day_of(now_ms) + _WORDS_DAYS
             sealed = ring.seal(day, words.encode(), f"appeal:{standing.event}")
             appeal = Appeal(case.id, person, standing.event, standing.change, "open", now_ms, case.due_ms)
@@ -182,14 +182,15 @@ class Appeals:
             raise StatusRefused("not-allowed", f"This needs the permission {DECIDE}.")
         with self._database.write() as connection:
             appeal = self._held(connection, id_)
-            self._database.hold(connection, f"code-person:{appeal.person}")
+            self._changes.hold(connection, appeal.person)
             appeal = self._held(connection, id_)
             self._check(appeal, verdict, actor, correction)
             decided = msgspec.structs.replace(appeal, state=verdict, decided_ms=now_ms, who=actor.name, reasons=reasons)
             values = {"state": verdict, "decided_ms": now_ms, "who": actor.name, "reasons": reasons}
             connection.execute(sa.update(_ROWS).where(_ROWS.c.id == id_).values(values))
+            state = self._tell_case(decided, actor, now_ms)
             moved = self._correct(connection, decided, correction, now_ms)
-            self._tell_case(decided, moved, actor, now_ms)
+            self._close_case(decided, state, moved, actor, now_ms)
             after: dict[str, Any] = {"state": verdict, "event": appeal.event, "colour": moved.standing.colour}
             after |= {"void": len(correction.void), "added": len(correction.add), "now": moved.standing.event}
             self._trail.record(
@@ -216,18 +217,23 @@ class Appeals:
                 self._changes.overrule(connection, appeal.change, appeal.id, now_ms)
         return self._statuses.take(appeal.person, correction.add, now_ms)
 
-    def _tell_case(self, appeal: Appeal, moved: Moved, actor: Actor, now_ms: int) -> None:
-        """Take the case through what was decided; whoever may decide may take it."""
-        cases = self._cases()
+    def _tell_case(self, appeal: Appeal, actor: Actor, now_ms: int) -> str:
+        """Take the case through what was decided; whoever may decide may take it. Gives the state it was in.
+
+        It comes before the trail is held by anything else, because whoever works on the case holds it first too.
+        """
+        cases, who = self._cases(), _worker(actor)
         case = cases.case(appeal.id)
-        who = Actor(actor.name, actor.permissions | {"cases.assign", "cases.work"}, actor.address)
-        if case.state == "found":
-            cases.do(case.id, Request("assign", owner=actor.name, unit=case.unit), who, now_ms)
         fields: dict[str, Value] = {"outcome": appeal.state}
         cases.do(case.id, Request("amend", "裁定 decision", fields=fields), who, now_ms)
-        if case.state in {"found", "assigned"}:
+        if case.state == "found":
+            cases.do(case.id, Request("assign", owner=actor.name, unit=case.unit), who, now_ms)
+        return case.state
+
+    def _close_case(self, appeal: Appeal, state: str, moved: Moved, actor: Actor, now_ms: int) -> None:
+        if state in {"found", "assigned"}:
             proofs = (Proof("reference", f"colour:{moved.standing.event}"), Proof("statement", note=appeal.reasons))
-            cases.do(case.id, Request("act", appeal.reasons, proofs=proofs), who, now_ms)
+            self._cases().do(appeal.id, Request("act", appeal.reasons, proofs=proofs), _worker(actor), now_ms)
 
     def forget(self, now_ms: int, days: int) -> int:
         """Forget who appealed and in which words, so many days after the decision; returns how many."""
@@ -241,6 +247,10 @@ class Appeals:
         if row is None:
             raise StatusRefused("no-appeal", f"There is no appeal {id_[:80]!r}.")
         return _appeal(row)
+
+
+def _worker(actor: Actor) -> Actor:
+    return Actor(actor.name, actor.permissions | {"cases.assign", "cases.work"}, actor.address)
 
 
 def _said(name: str, text: str, most: int) -> str:

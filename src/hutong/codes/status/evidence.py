@@ -1,23 +1,21 @@
 """What a colour rests on: results, visits, declarations, orders, each with its time; and the commitment to it. Pure.
 
-A commitment is the SHA-256 of a salt and the evidence in one canonical form. It stands on the trail, the evidence does
-not: whoever holds salt and evidence can show later what a colour was judged by, and nobody else learns anything. The
-salt is kept with the evidence, sealed; when both are destroyed the commitment says nothing for ever.
+A commitment is the SHA-256 of a salt and of the digests of all evidence, each salted too, in one canonical form. It
+stands on the trail, the evidence does not: whoever holds salts and evidence can show later what a colour was judged by,
+and nobody else learns anything. Salts are kept with the evidence, sealed; when both are destroyed the commitment says
+nothing for ever.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta
 
 from hutong.codes.status.errors import StatusRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ResultKind = Literal["negative", "positive", "inconclusive"]
 Risk = Literal["low", "medium", "high"]
@@ -30,6 +28,7 @@ SALT_BYTES: Final = 32
 AHEAD_MS: Final = 10 * 60_000
 LONGEST_ORDER_MS: Final = 90 * 86_400_000
 _DOMAIN: Final = b"hutong-colour-evidence-1\n"
+_ITEM: Final = b"hutong-colour-item-1\n"
 _Id = Annotated[str, Meta(min_length=1, max_length=100)]
 _Text = Annotated[str, Meta(max_length=200)]
 _Time = Annotated[int, Meta(ge=0, le=1 << 48)]
@@ -118,14 +117,16 @@ def check_evidence(found: Evidence, now_ms: int) -> None:
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What a commitment is of: evidence as it was judged at a moment, and the manual change that prevailed, if any.
+    """What a commitment is of: all evidence as it was judged at a moment, and the change by hand that prevailed.
 
     Attributes:
-        evidence: each once, by time and id. change: what was ordered by hand, as it stands in the records.
+        evidence: `item_digest` of each, by time and id. So an item can be destroyed before the others, and what is left
+            still opens the commitment.
+        change: what was ordered by hand, as it stands in the records.
     """
 
     at_ms: int
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[str, ...]
     change: dict[str, str | int] | None = None
 
     def canonical(self) -> bytes:
@@ -133,15 +134,19 @@ class Opening(msgspec.Struct, frozen=True):
         return msgspec.json.encode(msgspec.to_builtins(self), order="sorted")
 
 
-def opening_of(evidence: Iterable[Evidence], at_ms: int, change: dict[str, str | int] | None = None) -> Opening:
-    """The opening of a set of evidence, in whatever order it comes."""
-    once = {it.id: it for it in evidence}
-    return Opening(at_ms, tuple(sorted(once.values(), key=lambda it: (it.at_ms, it.id))), change)
-
-
 def new_salt() -> bytes:
     """32 bytes that nobody can predict."""
     return secrets.token_bytes(SALT_BYTES)
+
+
+def item_digest(salt: bytes, item: Evidence) -> str:
+    """SHA-256 over a domain, the item's own salt and its canonical form, in hex."""
+    return hashlib.sha256(_ITEM + salt + canonical(item)).hexdigest()
+
+
+def canonical(item: Evidence) -> bytes:
+    """The one form of an item: JSON with sorted keys and no blanks, every field of its type."""
+    return msgspec.json.encode(msgspec.to_builtins(item), order="sorted")
 
 
 def commitment(salt: bytes, opening: Opening) -> str:

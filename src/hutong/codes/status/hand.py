@@ -95,7 +95,7 @@ class Changes:
         fresh = case_id(self._statuses.node, now_ms, os.urandom(8))
         change = machine.request(wish, fresh, actor, now_ms, self._bounds)
         with self._database.write() as connection:
-            self._database.hold(connection, f"code-person:{change.person}")
+            self.hold(connection, change.person)
             if not self._is_known(connection, change.person):
                 raise StatusRefused("no-person", "Nothing is kept of this person.", where="person")
             waiting = (_CHANGES.c.person == change.person, _CHANGES.c.state == "requested")
@@ -117,7 +117,7 @@ class Changes:
             self._check_agency(actor)
         with self._database.write() as connection:
             change = self._held(connection, id_)
-            self._database.hold(connection, f"code-person:{change.person}")
+            self.hold(connection, change.person)
             change = self._held(connection, id_)  # as it is now that nobody else can change it
             after = machine.decide(change, action, actor, now_ms, why)
             if action == "approve":
@@ -153,6 +153,11 @@ class Changes:
         if change.state != "in-force":
             return None
         return self.do(id_, "overrule", KEEPER, now_ms, f"appeal {case}")
+
+    def hold(self, connection: Connection, person: str) -> None:
+        """Person and count of changes, before anything goes on the trail: who holds that waits for nobody."""
+        self._statuses.people.hold(connection, [person])
+        self._database.hold(connection, "code-misuse")
 
     def _replace_others(self, connection: Connection, change: Change, now_ms: int) -> None:
         here = (_CHANGES.c.person == change.person, _CHANGES.c.state == "in-force")
@@ -191,7 +196,6 @@ class Changes:
     # Misuse
 
     def _watch(self, connection: Connection, change: Change, subjects: dict[Kind, str], now_ms: int) -> None:
-        self._database.hold(connection, "code-misuse")
         since = now_ms - DAY_MS
         recent = _CHANGES.c.requested_ms > since
         same_reason = sa.select(sa.func.count(_CHANGES.c.person.distinct()))

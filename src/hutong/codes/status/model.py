@@ -53,22 +53,47 @@ class Standing(msgspec.Struct, frozen=True):
         return self.rule.removeprefix(BY_HAND) if self.rule.startswith(BY_HAND) else ""
 
 
+class SealedItem(msgspec.Struct, frozen=True):
+    """An item of evidence within an event, sealed until its own day: it outlives nobody's retention by being judged.
+
+    Attributes:
+        digest: as the opening has it. day: until then it can be read. sealed: `OpenItem`. rests: the rule looked at it.
+    """
+
+    digest: str
+    day: int
+    sealed: bytes
+    rests: bool
+
+
+class OpenItem(msgspec.Struct, frozen=True):
+    """An item of evidence with the salt of its digest."""
+
+    salt: bytes
+    evidence: Evidence
+
+
 class Sealed(msgspec.Struct, frozen=True):
     """What is kept sealed of a change of colour: it opens the commitment and explains the colour.
 
     Attributes:
-        salt: 32 bytes. rests_on: ids of the evidence that the rule looked at. since_ms, until_ms: as of `Standing`.
+        salt: 32 bytes. since_ms, until_ms: as of `Standing`.
     """
 
     salt: bytes
     opening: Opening
-    rests_on: tuple[str, ...]
+    items: tuple[SealedItem, ...]
     since_ms: int
     until_ms: int
 
 
 class ColourEvent(msgspec.Struct, frozen=True):
-    """A change of a person's colour, or of the reason for it, as it is kept; `sealed` is None once its time is over."""
+    """A change of a person's colour, or of the reason for it, as it is kept.
+
+    Attributes:
+        sealed: None once its time is over. items: what the rule looked at, as far as it can still be read.
+        gone: how many of those items cannot be read any more.
+    """
 
     id: str
     at_ms: int
@@ -78,12 +103,8 @@ class ColourEvent(msgspec.Struct, frozen=True):
     rules: str
     commitment: str
     sealed: Sealed | None = None
-
-    def evidence(self) -> list[Evidence]:
-        """The evidence that the rule looked at."""
-        if self.sealed is None:
-            return []
-        return [it for it in self.sealed.opening.evidence if it.id in self.sealed.rests_on]
+    items: tuple[OpenItem, ...] = ()
+    gone: int = 0
 
 
 class Moved(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ found by the pseudonym alone, so it takes as long among ten million as among ten
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -17,16 +17,26 @@ from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.errors import KeyGoneError
 from hutong.codes.status.changes import Change
 from hutong.codes.status.errors import StatusRefused
-from hutong.codes.status.evidence import Evidence, Order, check_evidence, commitment, new_salt, opening_of
+from hutong.codes.status.evidence import Evidence, Opening, Order, check_evidence, commitment, item_digest, new_salt
 from hutong.codes.status.judging import judge
-from hutong.codes.status.model import BY_HAND, ColourChanged, ColourEvent, Moved, Outcome, Sealed, Standing
+from hutong.codes.status.model import (
+    BY_HAND,
+    ColourChanged,
+    ColourEvent,
+    Moved,
+    OpenItem,
+    Outcome,
+    Sealed,
+    SealedItem,
+    Standing,
+)
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.model import case_id
 from hutong.kernel.errors import StateError
 from hutong.kernel.records import code_tables as tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hutong.codes.people.rings import Ring
     from hutong.codes.people.store import People
@@ -46,6 +56,21 @@ _MOST_EVIDENCE: Final = 500
 #: When somebody is tried again whose rows could not be read.
 _AGAIN_MS: Final = 3_600_000
 _decode: Final = msgspec.json.Decoder(Evidence).decode
+
+
+class _Kept(NamedTuple):
+    """An item of evidence, until when it is kept, and the case that found it wrong."""
+
+    evidence: Evidence
+    day: int
+    void: str
+
+
+class _Deed(NamedTuple):
+    """A change for the trail: the colour before, and the standing after it."""
+
+    was: str
+    now: Standing
 
 
 class Statuses:
@@ -85,7 +110,8 @@ class Statuses:
             kept = self._standing(connection, person)
             if kept is not None and not _is_over(kept, now_ms):
                 return kept
-            fresh, _ = self._judged(connection, self.people.ring(connection, person, now_ms), person, now_ms)
+            found = self._kept(connection, self.people.ring(connection, person, now_ms), person, now_ms)
+            fresh, _ = self._judged(found, self.change_in_force(connection, person, now_ms), now_ms)
             if kept is None and fresh.rule == self.rules.otherwise.name:
                 return fresh
             if kept is not None and self._is_same(kept, fresh):
@@ -103,8 +129,8 @@ class Statuses:
     def evidence(self, person: str, now_ms: int) -> list[tuple[Evidence, str]]:
         """What is kept of a person, by time, each with the case that found it wrong (or empty)."""
         with self.database.read() as connection:
-            ring = self.people.ring(connection, person, now_ms)
-            return self._evidence(connection, ring, person, now_ms)
+            kept = self._kept(connection, self.people.ring(connection, person, now_ms), person, now_ms)
+        return sorted(((it.evidence, it.void) for it in kept.values()), key=lambda it: (it[0].at_ms, it[0].id))
 
     # Writing
 
@@ -114,25 +140,28 @@ class Statuses:
         Raises:
             StatusRefused: "evidence": an item is wrong, too old, or one too many. StateError: keys are not here.
         """
-        for it in items:
-            check_evidence(it, now_ms)
         with self.database.write() as connection:
-            ring = self.people.ring(connection, person, now_ms, writing=True)
-            for it in items:
-                self._keep(connection, ring, person, it, now_ms)
-            return self._judge(connection, ring, person, now_ms)
+            self.people.hold(connection, [person])
+            deeds: list[_Deed] = []
+            moved = self._take(connection, person, items, now_ms, deeds)
+            self._record(deeds, now_ms)
+        return moved
 
     def take_all(self, found: Mapping[str, Sequence[Evidence]], now_ms: int) -> list[Outcome]:
         """Take evidence about many people, `BATCH` of them in one transaction; what one is refused keeps no other."""
         outcomes = []
-        people = sorted(found)  # whoever holds several holds them in one order
-        for at in range(0, len(people), BATCH):
-            with self.database.write():
-                for person in people[at : at + BATCH]:
+        for people in _batches(sorted(found)):
+            deeds: list[_Deed] = []
+            with self.database.write() as connection:
+                self.people.hold(connection, people)
+                for person in people:
                     try:
-                        outcomes.append(Outcome(person, self.take(person, found[person], now_ms).changed))
-                    except StatusRefused as refused:
+                        moved = self._take(connection, person, found[person], now_ms, deeds)
+                    except StatusRefused as refused:  # before anything of this person was written
                         outcomes.append(Outcome(person, refused=str(refused)))
+                    else:
+                        outcomes.append(Outcome(person, moved.changed))
+                self._record(deeds, now_ms)
         return outcomes
 
     def void(self, connection: Connection, person: str, ids: Sequence[str], case: str) -> None:
@@ -149,9 +178,7 @@ class Statuses:
 
     def judge_again(self, person: str, now_ms: int) -> Moved:
         """Judge a person on what is kept of them."""
-        with self.database.write() as connection:
-            ring = self.people.ring(connection, person, now_ms, writing=True)
-            return self._judge(connection, ring, person, now_ms)
+        return self.take(person, (), now_ms)
 
     def judge_due(self, now_ms: int, limit: int = BATCH) -> int:
         """Judge those whose colour may be another one by now; gives how many there were, at most `limit`.
@@ -163,14 +190,17 @@ class Statuses:
         with self.database.read() as connection:
             people = sorted(connection.execute(due.limit(limit)).scalars())
         troubles = []
+        deeds: list[_Deed] = []
         with self.database.write() as connection:
+            self.people.hold(connection, people)
             for person in people:
                 try:
-                    self.judge_again(person, now_ms)
+                    self._take(connection, person, (), now_ms, deeds)
                 except StateError as error:  # one whose rows are damaged must not keep the others waiting
                     troubles.append(error)
                     here = sa.update(_COLOURS).where(_COLOURS.c.person == person)
                     connection.execute(here.values(again_ms=now_ms + _AGAIN_MS))
+            self._record(deeds, now_ms)
         if troubles:
             raise troubles[0]
         return len(people)
@@ -194,25 +224,47 @@ class Statuses:
         Links, and changes by hand that are over, lose their names with their own time.
         """
         with self.database.write() as connection:
+            self.people.hold(connection, [person])
             for table in (_EVIDENCE, _EVENTS, _COLOURS, tables.code_people, tables.code_person_keys):
                 connection.execute(sa.delete(table).where(table.c.person == person))
 
     # Judging
 
-    def _judge(self, connection: Connection, ring: Ring, person: str, now_ms: int) -> Moved:
-        fresh, sealed = self._judged(connection, ring, person, now_ms)
+    def _take(
+        self, connection: Connection, person: str, items: Sequence[Evidence], now_ms: int, deeds: list[_Deed]
+    ) -> Moved:
+        """Of a person who is held: keep items and judge. What is refused is refused before anything is written."""
+        for it in items:
+            self._check(it, now_ms)
+        ring = self.people.ring(connection, person, now_ms)
+        kept = self._kept(connection, ring, person, now_ms)
+        if len(kept) + len(items) > _MOST_EVIDENCE:
+            raise StatusRefused("evidence", f"More than {_MOST_EVIDENCE} items would be kept of this person.")
+        for it in items:
+            self._keep(connection, ring, person, it, kept)
+        return self._judge(connection, ring, person, kept, now_ms, deeds)
+
+    def _judge(  # what a judgement rests on
+        self,
+        connection: Connection,
+        ring: Ring,
+        person: str,
+        kept: dict[str, _Kept],
+        now_ms: int,
+        deeds: list[_Deed],
+    ) -> Moved:
+        change = self.change_in_force(connection, person, now_ms)
+        fresh, rests_on = self._judged(kept, change, now_ms)
         before = self._standing(connection, person)
         if before is not None and self._is_same(before, fresh):
             fresh = msgspec.structs.replace(fresh, event=before.event, commitment=before.commitment)
-            self._put(connection, person, fresh)
+            self._put(connection, person, before, fresh)
             return Moved(fresh)
-        fresh = msgspec.structs.replace(
-            fresh,
-            event=case_id(self.node, now_ms, os.urandom(8)),
-            commitment=commitment(sealed.salt, sealed.opening),
-        )
-        self._put(connection, person, fresh)
+        sealed = self._sealed(ring, kept, rests_on, fresh, change)
+        said = commitment(sealed.salt, sealed.opening)
+        fresh = msgspec.structs.replace(fresh, event=case_id(self.node, now_ms, os.urandom(8)), commitment=said)
         was = before.colour if before is not None else ""
+        self._put(connection, person, before, fresh)
         self._add_event(connection, ring, person, fresh, sealed, was)
         changed = None
         if fresh.colour != (was or self.rules.otherwise.colour):
@@ -222,30 +274,38 @@ class Statuses:
             self._told(connection, changed)
         # A first green is what everybody has. A graver colour for another reason, or for longer, is a change too.
         if changed is not None or fresh.colour != self.rules.otherwise.colour:
-            after: dict[str, Any] = {"colour": fresh.colour, "rule": fresh.rule, "rules": self.rules.digest[:16]}
-            after |= {"commitment": fresh.commitment, "until_ms": fresh.until_ms}
-            self._trail.record(JUDGE, "local", "codes.colour", fresh.event, {"colour": was}, after, now_ms=now_ms)
+            deeds.append(_Deed(was, fresh))
         return Moved(fresh, changed)
+
+    def _record(self, deeds: list[_Deed], now_ms: int) -> None:
+        """Put changes on the trail; last in a transaction, because from then on nobody else can add to it."""
+        for was, now in deeds:
+            after: dict[str, Any] = {"colour": now.colour, "rule": now.rule, "rules": self.rules.digest[:16]}
+            after |= {"commitment": now.commitment, "until_ms": now.until_ms}
+            self._trail.record(JUDGE, "local", "codes.colour", now.event, {"colour": was}, after, now_ms=now_ms)
 
     def _is_same(self, before: Standing, after: Standing) -> bool:
         """Whether a colour stands as it did: for the same reason, and since the same time if it has a beginning."""
         kept = self.rules.otherwise.name == after.rule or before.since_ms == after.since_ms
         return (before.colour, before.rule) == (after.colour, after.rule) and kept
 
-    def _judged(self, connection: Connection, ring: Ring, person: str, now_ms: int) -> tuple[Standing, Sealed]:
-        """The standing as it follows from what is kept, without event and commitment, and what would open it."""
-        evidence = [it for it, void in self._evidence(connection, ring, person, now_ms) if not void]
-        found = judge(evidence, self.rules, now_ms)
-        change = self.change_in_force(connection, person, now_ms)
-        standing = _by_rule(found, now_ms) if change is None else _by_hand(change, now_ms)
-        sealed = Sealed(
-            salt=new_salt(),
-            opening=opening_of(evidence, now_ms, None if change is None else change.told()),
-            rests_on=found.rests_on if change is None else (),
-            since_ms=standing.since_ms,
-            until_ms=standing.until_ms,
-        )
-        return standing, sealed
+    def _judged(self, kept: dict[str, _Kept], change: Change | None, now_ms: int) -> tuple[Standing, tuple[str, ...]]:
+        """The standing as it follows from what is kept, without event and commitment, and what it rests on."""
+        found = judge([it.evidence for it in kept.values() if not it.void], self.rules, now_ms)
+        return (_by_rule(found, now_ms), found.rests_on) if change is None else (_by_hand(change, now_ms), ())
+
+    def _sealed(
+        self, ring: Ring, kept: dict[str, _Kept], rests_on: tuple[str, ...], standing: Standing, change: Change | None
+    ) -> Sealed:
+        items = []
+        for it in sorted(kept.values(), key=lambda it: (it.evidence.at_ms, it.evidence.id)):
+            if not it.void:
+                opened = OpenItem(new_salt(), it.evidence)
+                digest = item_digest(opened.salt, it.evidence)
+                sealed = ring.seal(it.day, msgspec.json.encode(opened), f"item:{digest}")
+                items.append(SealedItem(digest, it.day, sealed, it.evidence.id in rests_on))
+        opening = Opening(standing.as_of_ms, tuple(it.digest for it in items), change.told() if change else None)
+        return Sealed(new_salt(), opening, tuple(items), standing.since_ms, standing.until_ms)
 
     def change_in_force(self, connection: Connection, person: str, now_ms: int) -> Change | None:
         """The change by hand that prevails over the rules now."""
@@ -261,10 +321,12 @@ class Statuses:
             return None
         return Standing(**{name: getattr(row, name) for name in Standing.__struct_fields__})
 
-    def _put(self, connection: Connection, person: str, standing: Standing) -> None:
+    def _put(self, connection: Connection, person: str, before: Standing | None, standing: Standing) -> None:
         values = msgspec.structs.asdict(standing)
-        if connection.execute(sa.update(_COLOURS).where(_COLOURS.c.person == person).values(values)).rowcount == 0:
+        if before is None:
             connection.execute(sa.insert(_COLOURS).values(values | {"person": person}))
+        else:
+            connection.execute(sa.update(_COLOURS).where(_COLOURS.c.person == person).values(values))
 
     def _add_event(
         self, connection: Connection, ring: Ring, person: str, standing: Standing, sealed: Sealed, was: str
@@ -276,38 +338,39 @@ class Statuses:
         values |= {"sealed": ring.seal(day, msgspec.json.encode(sealed), f"event:{standing.event}")}
         connection.execute(sa.insert(_EVENTS).values(values))
 
-    def _evidence(self, connection: Connection, ring: Ring, person: str, now_ms: int) -> list[tuple[Evidence, str]]:
+    def _kept(self, connection: Connection, ring: Ring, person: str, now_ms: int) -> dict[str, _Kept]:
+        """What is kept of a person and can be read, by the names of the rows."""
         here = (_EVIDENCE.c.person == person, _EVIDENCE.c.day >= day_of(now_ms))
         rows = connection.execute(sa.select(_EVIDENCE).where(*here)).all()
-        found = [(_decode(ring.unseal(row.day, row.sealed, f"evidence:{row.item}")), row.void) for row in rows]
-        return sorted(found, key=lambda it: (it[0].at_ms, it[0].id))
+        return {
+            row.item: _Kept(_decode(ring.unseal(row.day, row.sealed, f"evidence:{row.item}")), row.day, row.void)
+            for row in rows
+        }
 
-    def _keep(self, connection: Connection, ring: Ring, person: str, it: Evidence, now_ms: int) -> None:
-        day = self._day_of(it)
-        if day < day_of(now_ms):
+    def _check(self, it: Evidence, now_ms: int) -> None:
+        check_evidence(it, now_ms)
+        if self._day_of(it) < day_of(now_ms):
             raise StatusRefused("evidence", f"It is older than {self._evidence_days} days.", where=it.id[:40])
-        item, plain = self.people.pseudonyms.item(person, it.id), msgspec.json.encode(it)
+
+    def _keep(self, connection: Connection, ring: Ring, person: str, it: Evidence, kept: dict[str, _Kept]) -> None:
+        item, day = self.people.pseudonyms.item(person, it.id), self._day_of(it)
+        known = kept.get(item)
+        if known is not None and known.evidence == it:
+            return
+        sealed = ring.seal(day, msgspec.json.encode(it), f"evidence:{item}")
+        values = {"person": person, "item": item, "day": day, "sealed": sealed, "void": ""}
         here = sa.and_(_EVIDENCE.c.person == person, _EVIDENCE.c.item == item)
-        row = connection.execute(sa.select(_EVIDENCE).where(here)).one_or_none()
-        if row is not None and row.day >= day_of(now_ms):
-            if ring.unseal(row.day, row.sealed, f"evidence:{item}") == plain:
-                return
-        elif row is None:
-            self._check_room(connection, person)
-        values = {"day": day, "sealed": ring.seal(day, plain, f"evidence:{item}"), "void": ""}
-        if row is None:
-            connection.execute(sa.insert(_EVIDENCE).values(values | {"person": person, "item": item}))
-        else:
+        if known is not None:
             connection.execute(sa.update(_EVIDENCE).where(here).values(values))
+        else:
+            # A row of that name whose day is over, and which no job has removed yet, makes room.
+            connection.execute(sa.delete(_EVIDENCE).where(here))
+            connection.execute(sa.insert(_EVIDENCE).values(values))
+        kept[item] = _Kept(it, day, "")
 
     def _day_of(self, it: Evidence) -> int:
         """The day that evidence is kept until: so long after it happened, an order until it ends."""
         return day_of(it.until_ms) if isinstance(it, Order) else day_of(it.at_ms) + self._evidence_days
-
-    def _check_room(self, connection: Connection, person: str) -> None:
-        counted = sa.select(sa.func.count()).select_from(_EVIDENCE).where(_EVIDENCE.c.person == person)
-        if connection.execute(counted).scalar_one() >= _MOST_EVIDENCE:
-            raise StatusRefused("evidence", f"More than {_MOST_EVIDENCE} items are kept of this person.")
 
 
 def _is_over(standing: Standing, now_ms: int) -> bool:
@@ -326,15 +389,28 @@ def _by_hand(change: Change, now_ms: int) -> Standing:
 
 
 def _event(row: sa.Row[Any], ring: Ring) -> ColourEvent:
+    event = ColourEvent(row.id, row.at_ms, row.before, row.colour, row.rule, row.rules, row.commitment)
+    plain = _unsealed(ring, row.day, row.sealed, f"event:{row.id}")
+    if plain is None:
+        return event
+    sealed = msgspec.json.decode(plain, type=Sealed)
+    found = [_unsealed(ring, it.day, it.sealed, f"item:{it.digest}") for it in sealed.items if it.rests]
+    items = tuple(msgspec.json.decode(it, type=OpenItem) for it in found if it is not None)
+    return msgspec.structs.replace(event, sealed=sealed, items=items, gone=len(found) - len(items))
+
+
+def _unsealed(ring: Ring, day: int, sealed: bytes, what: str) -> bytes | None:
+    """What was sealed; None once its time is over."""
     try:
-        plain = ring.unseal(row.day, row.sealed, f"event:{row.id}")
+        return ring.unseal(day, sealed, what)
     except KeyGoneError as error:
         if not error.destroyed:
             raise
-        sealed = None
-    else:
-        sealed = msgspec.json.decode(plain, type=Sealed)
-    return ColourEvent(row.id, row.at_ms, row.before, row.colour, row.rule, row.rules, row.commitment, sealed)
+        return None
+
+
+def _batches(people: list[str]) -> Iterator[list[str]]:
+    yield from (people[at : at + BATCH] for at in range(0, len(people), BATCH))
 
 
 def change_of(row: sa.Row[Any]) -> Change:

@@ -100,9 +100,8 @@ def _because(reason: Reason, lang: Language) -> Sequence[str]:
 def _evidence(reason: Reason, lang: Language) -> tuple[str, ...]:
     if reason.event is None or reason.change is not None:
         return ()
-    if reason.event.sealed is None:
-        return (_say("line.gone", lang),)
-    return tuple(tell_evidence(it, lang) for it in reason.event.evidence())
+    gone = (_say("line.gone", lang),) if reason.event.sealed is None or reason.event.gone else ()
+    return (*(tell_evidence(it.evidence, lang) for it in reason.event.items), *gone)
 
 
 def tell_evidence(it: Evidence, lang: Language) -> str:
