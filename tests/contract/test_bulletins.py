@@ -180,12 +180,11 @@ def test_losses_right_rows_go_in_wrong_ones_are_told_and_the_last_word_counts(
 def test_figures_of_cases_go_by_an_index(database: Database) -> None:
     if not database.is_sqlite:
         pytest.skip("PostgreSQL chooses by what is in the tables")
-    values = asked("node1", DAY, ZONE, END)
     queries = [it.query for it in DEFINITIONS.figure if it.source == "cases" and it.query]
     assert len(queries) == 6
     with database.read() as connection:
         for query in queries:
-            named = {name: value for name, value in values.items() if f":{name}" in query}
+            named = asked(query, "node1", DAY, ZONE, END)
             first = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {query}"), named).all()[0][3]
             if "case_events" in query:
                 assert "ix_case_events_time_ms_action (time_ms>? AND time_ms<?)" in first, query

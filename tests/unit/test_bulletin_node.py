@@ -61,6 +61,37 @@ def test_work_counts_days_and_makes_a_draft_of_each_period_once(data: Path) -> N
     assert (figures.value(DAYS), figures.value(MADE), figures.value(WAITING)) == (1, 4, 4)
 
 
+def test_what_a_node_that_was_away_missed_is_made_once_the_oldest_first(data: Path) -> None:
+    reporter = Reporter("work", stream=io.StringIO())
+    work = BulletinWork(load_config(None, data=data), reporter)
+    work.count(AFTER_MS)
+    assert work.draft(AFTER_MS) == 3
+    back_ms = AFTER_MS + 40 * 86_400_000  # 2026-04-12
+    again = BulletinWork(load_config(None, data=data), reporter)
+    done = [again.count(back_ms) + 10 * again.draft(back_ms) for _ in range(16)]
+    # Days that can be counted are counted first, three in a turn; a bulletin that says that they lack would stay.
+    assert done == [3] * 10 + [3 + 10 * 31, 3, 3, 1 + 10 * 6, 0, 0]
+    database = Database(database_url("", data))
+    database.open()
+    desk = bulletin_desk(load_config(None, data=data), database)
+    made = desk.store.all()
+    days = [it for it in made if it.kind == "day"]
+    assert [it.period for it in days] == [(DAY + timedelta(days=at)).isoformat() for at in (*range(40, 9, -1), 0)], (
+        "a month of days at most"
+    )
+    assert [it.period for it in made if it.kind == "week"] == [
+        "2026-W14",
+        "2026-W13",
+        "2026-W12",
+        "2026-W11",
+        "2026-W10",
+        "2026-W09",
+    ]
+    assert [it.period for it in made if it.kind == "month"] == ["2026-03", "2026-02"]
+    assert all(not it.provisional and not desk.store.get(it.id)[1].missing for it in days)
+    database.close()
+
+
 def test_a_bulletin_of_the_running_day_has_its_calls_and_says_how_far(data: Path) -> None:
     now_ms = NOON_MS + 3_600_000
     config = load_config(None, data=data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from hutong.app.bulletin_desk import bulletin_desk, daily_calls
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from hutong.app.config import Config
     from hutong.bulletins.desk import Desk
-    from hutong.bulletins.periods import Period
+    from hutong.bulletins.periods import Kind, Period
     from hutong.calls.daily import DailyCalls
     from hutong.kernel.reporter import Reporter
 
@@ -28,6 +27,10 @@ _MINUTE: Final = 60_000_000_000
 _DAYS_AT_ONCE: Final = 3
 #: Where calls of a period cannot be counted, its bulletin says so rather than never being made.
 _PATIENCE_MS: Final = 6 * 3_600_000
+#: Who makes drafts here.
+_WORK: Final = Doer("work")
+#: Periods of a kind that are looked back at: what a node that was away has missed is made, the oldest first.
+MISSED: Final[dict[Kind, int]] = {"day": 31, "week": 9, "month": 6}
 
 
 class BulletinWork:
@@ -44,6 +47,7 @@ class BulletinWork:
         self._desk: Desk | None = None
         self._days: DailyCalls | None = None
         self._turn: _Turn | None = None
+        self._since_ms: int | None = None
 
     def jobs(self) -> list[Job]:
         """The job. It works beside the others: a day of ten million calls takes longer than an order may wait."""
@@ -64,27 +68,42 @@ class BulletinWork:
 
     def count(self, now_ms: int) -> int:
         """Count days that ended; returns how many."""
-        if self._days is None:
-            self._database.open()
-            self._days = daily_calls(self._config, self._database)
-        done = self._days.run(now_ms, _DAYS_AT_ONCE)
+        done = self._counted().run(now_ms, _DAYS_AT_ONCE)
         self._reporter.metrics.add(DAYS, done)
         return done
 
+    def _counted(self) -> DailyCalls:
+        if self._days is None:
+            self._database.open()
+            self._days = daily_calls(self._config, self._database)
+        return self._days
+
     def draft(self, now_ms: int) -> int:
-        """Make drafts of the periods that ended last; returns how many."""
+        """Make drafts of the periods that ended, those that were missed among them; returns how many."""
         if self._desk is None:
             self._database.open()
             self._desk = bulletin_desk(self._config, self._database)
         desk, done = self._desk, 0
+        waits: set[Kind] = set()  # a bulletin is compared with the one before, which is made first
         for period in desk.due(ended(desk, now_ms)):
-            if desk.counted(period) or now_ms >= period.bounds(desk.zone)[1] + _PATIENCE_MS:
-                desk.make(period, Doer("work"), now_ms)
+            if period.kind in waits:
+                continue
+            if desk.counted(period) or self._waited(period.bounds(desk.zone)[1], now_ms):
+                desk.make(period, _WORK, now_ms)
                 done += 1
+            else:
+                waits.add(period.kind)
         self._reporter.metrics.add(MADE, done)
         waiting = sum(it.signed_ms is None and not it.provisional for it in desk.store.all())
         self._reporter.metrics.set(WAITING, waiting)
         return done
+
+    def _waited(self, end_ms: int, now_ms: int) -> bool:
+        """Whether calls until then were waited for long enough, by this process too while it catches up."""
+        self._since_ms = now_ms if self._since_ms is None else self._since_ms
+        if now_ms < end_ms + _PATIENCE_MS:
+            return False
+        return self._counted().settled(end_ms, now_ms) or now_ms >= self._since_ms + _PATIENCE_MS
 
 
 class _Turn:
@@ -104,6 +123,13 @@ class _Turn:
 
 
 def ended(desk: Desk, now_ms: int) -> list[Period]:
-    """The day, the week and the month that ended last."""
-    today = day_at(now_ms, desk.zone)
-    return [period_of(kind, period_of(kind, today).first - timedelta(days=1)) for kind in KINDS]
+    """The day, the week and the month that ended last; and those before, since `work` makes any, the oldest first."""
+    today, first = day_at(now_ms, desk.zone), desk.store.first_made(_WORK.name)
+    found: list[Period] = []
+    for kind in KINDS:
+        periods = [period_of(kind, today).previous]
+        while len(periods) < MISSED[kind]:
+            periods.append(periods[-1].previous)
+        begun_ms = first.get(kind, now_ms)
+        found += [it for it in reversed(periods) if it == periods[0] or it.bounds(desk.zone)[0] > begun_ms]
+    return found

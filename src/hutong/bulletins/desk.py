@@ -141,11 +141,8 @@ class Desk:
 
     def due(self, periods: list[Period]) -> list[Period]:
         """Those of these periods that nobody has made whole yet."""
-        with self.database.read() as connection:
-            found = {it.key: self.store.latest(connection, it.key) for it in periods}
-        return [
-            it for it in periods if (of := found[it.key]) is None or (of[0].provisional and of[0].signed_ms is None)
-        ]
+        found = self.store.issues([it.key for it in periods])
+        return [it for it in periods if (of := found.get(it.key)) is None or (of.provisional and of.signed_ms is None)]
 
     def uncounted(self, period: Period) -> list[date]:
         """Days of a period whose calls were not counted to their end."""

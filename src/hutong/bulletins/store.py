@@ -17,7 +17,7 @@ from hutong.kernel.archive.files import write_whole
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from hutong.bulletins.model import Bulletin
@@ -94,6 +94,20 @@ class BulletinStore:
         chosen = sa.select(_TABLE).where(*where).order_by(_TABLE.c.issue.desc()).limit(1)
         row = connection.execute(chosen).one_or_none()
         return None if row is None else (_kept(row), decoded(row.body))
+
+    def issues(self, periods: Sequence[str]) -> dict[str, Kept]:
+        """The latest issue of each of these periods that has one."""
+        where = (_TABLE.c.node == self._node, _TABLE.c.period.in_(periods))
+        chosen = sa.select(*_facts()).where(*where).order_by(_TABLE.c.issue)
+        with self.database.read() as connection:
+            return {row.period: _kept(row) for row in connection.execute(chosen)}
+
+    def first_made(self, made_by: str) -> dict[str, int]:
+        """When the first period begins that somebody made a bulletin of, ms since 1970 UTC, by kind."""
+        where = (_TABLE.c.node == self._node, _TABLE.c.made_by == made_by)
+        chosen = sa.select(_TABLE.c.kind, sa.func.min(_TABLE.c.start_ms)).where(*where).group_by(_TABLE.c.kind)
+        with self.database.read() as connection:
+            return {kind: int(start_ms) for kind, start_ms in connection.execute(chosen)}
 
     # Writing
 

@@ -91,6 +91,14 @@ class DailyCalls:
             done += 1
         return done
 
+    def settled(self, end_ms: int, now_ms: int) -> bool:
+        """Whether nothing before a moment waits to be archived, and no day to be counted: more will not be known soon.
+
+        Raises:
+            ArchiveError: the archive cannot be asked. RecordsError: the records fail.
+        """
+        return self._reached(end_ms, now_ms) == end_ms and next(self._waiting(now_ms), None) is None
+
     def count(self, day: date, now_ms: int) -> DayCounts | None:
         """Count a day, as far as it is over and archived, in place of what was counted.
 
