@@ -125,5 +125,5 @@ def edge_problems(edge: EdgeConfig) -> Iterator[Problem]:
         own = addresses.parse_host_port(getattr(edge, name))
         if any(own.collides_with(other) for other in taken):
             fix = "Give each listener of the edge and each application a port of its own."
-            yield Problem(("edge", name), f"{own} is taken.", fix)
+            yield Problem(("edge", name), f"edge.{name}: {own} is taken.", fix)
         taken.add(own)
