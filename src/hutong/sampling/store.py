@@ -19,7 +19,7 @@ from hutong.sampling import machine
 from hutong.sampling.clocks import offset_of
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.fold import Story, fold
-from hutong.sampling.model import Batch, Event, Kept, MergeAnswer, Refusal, Register, Terms
+from hutong.sampling.model import Action, Batch, Event, Kept, MergeAnswer, Refusal, Register, Terms
 from hutong.sampling.projection import Changes, put
 from hutong.sampling.query import EVENTS, SamplingReader, events_of, kept_of
 
@@ -47,11 +47,12 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Taking(msgspec.Struct, frozen=True):
-    """An event that is to be taken; `judged`: only if the rules allow it."""
+    """An event that is to be taken; `judged`: only if the rules allow it. `sender`: the station that merges it."""
 
     event: Event
     offset_ms: int = 0
     judged: bool = True
+    sender: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -60,6 +61,14 @@ class Outcome(msgspec.Struct, frozen=True):
     id: str
     again: bool = False
     refusal: Refusal | None = None
+
+
+class Grouped(msgspec.Struct, frozen=True):
+    """What became of a group: of events, of batches, and of every event with what it was."""
+
+    outcomes: list[Outcome]
+    answers: list[MergeAnswer]
+    counted: list[tuple[Action, Outcome]]
 
 
 class Sampling(SamplingReader):
@@ -80,22 +89,8 @@ class Sampling(SamplingReader):
         Raises:
             SamplingRefused: the batch is too large. RecordsError: nothing was taken; send it again.
         """
-        if len(batch.events) > MOST_EVENTS:
-            raise SamplingRefused("field", f"A batch has at most {MOST_EVENTS} events.", where="events")
-        offset = offset_of(batch.clock_ms, now_ms, self.bounds.clock_ms, live=batch.live)
-        own = [it for it in batch.events if it.station == batch.station]
-        refused = [
-            Refusal(it.id, "not-yours", "The event is another station's.")
-            for it in batch.events
-            if it.station != batch.station
-        ]
-        with self._database.write() as connection:
-            outcomes = self._take(connection, [Taking(it, offset, judged=False) for it in own], now_ms)
-            self._heard(connection, batch, offset, now_ms)
-        refused += [it.refusal for it in outcomes if it.refusal]
-        taken = tuple(it.id for it in outcomes if not it.refusal)
-        again = sum(it.again for it in outcomes)
-        return MergeAnswer(taken, again, tuple(refused), offset, self.terms(batch.district, now_ms))
+        check_batch(batch)
+        return self.group([], [batch], now_ms).answers[0]
 
     def take(self, wanted: Sequence[Taking], now_ms: int) -> list[Outcome]:
         """Take events in one transaction; each that is refused is so by itself, and the others are durable.
@@ -103,8 +98,29 @@ class Sampling(SamplingReader):
         Raises:
             RecordsError: nothing was taken.
         """
+        return self.group(wanted, [], now_ms).outcomes
+
+    def group(self, wanted: Sequence[Taking], batches: Sequence[Batch], now_ms: int) -> Grouped:
+        """Take events and batches in one transaction, durable once this returns. Raises RecordsError as above."""
+        offsets = [offset_of(it.clock_ms, now_ms, self.bounds.clock_ms, live=it.live) for it in batches]
+        merged = [
+            Taking(event, offset, judged=False, sender=batch.station)
+            for batch, offset in zip(batches, offsets, strict=True)
+            for event in batch.events
+        ]
         with self._database.write() as connection:
-            return self._take(connection, wanted, now_ms)
+            outcomes = self._take(connection, [*wanted, *merged], now_ms)
+            self._heard(connection, batches, offsets, now_ms)
+        rest = outcomes[len(wanted) :]
+        answers = []
+        for batch, offset in zip(batches, offsets, strict=True):
+            own, rest = rest[: len(batch.events)], rest[len(batch.events) :]
+            taken = tuple(it.id for it in own if it.refusal is None)
+            refused = tuple(it.refusal for it in own if it.refusal is not None)
+            terms = self.terms(batch.district, now_ms)
+            answers.append(MergeAnswer(taken, sum(it.again for it in own), refused, offset, terms))
+        counted = [(it.event.action, outcome) for it, outcome in zip([*wanted, *merged], outcomes, strict=True)]
+        return Grouped(outcomes[: len(wanted)], answers, counted)
 
     def do(self, event: Event, now_ms: int) -> Story:
         """Take one event and return what is known of its tube then.
@@ -123,6 +139,8 @@ class Sampling(SamplingReader):
         for at, it in enumerate(wanted):
             try:
                 machine.check_form(it.event)
+                if it.sender and it.event.station != it.sender:
+                    raise _NOT_YOURS  # caught here, told there
                 self._check_age(it, now_ms)
             except SamplingRefused as refused:
                 outcomes[at] = _refused(it.event, refused)
@@ -196,10 +214,16 @@ class Sampling(SamplingReader):
         chosen = sa.select(EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.id.in_([it.id for it in events]))
         return {row.id: row.body for row in connection.execute(chosen)}
 
-    def _heard(self, connection: Connection, batch: Batch, offset: int, now_ms: int) -> None:
-        row: dict[str, object] = {"station": batch.station, "contact_ms": now_ms, "offset_ms": offset}
-        row["sequence"] = max((it.sequence for it in batch.events if it.station == batch.station), default=0)
-        put(connection, tables.sampling_stations, [row], ("station",), larger=("sequence", "contact_ms"))
+    def _heard(self, connection: Connection, batches: Sequence[Batch], offsets: Sequence[int], now_ms: int) -> None:
+        rows: dict[str, dict[str, Any]] = {}
+        for batch, offset in zip(batches, offsets, strict=True):
+            numbers = [it.sequence for it in batch.events if it.station == batch.station]
+            before = rows.get(batch.station, {"sequence": 0})["sequence"]
+            row: dict[str, Any] = {"station": batch.station, "contact_ms": now_ms, "offset_ms": offset}
+            rows[batch.station] = row | {"sequence": max(*numbers, before, 0)}
+        # In one order, so that those who write the same stations do not wait for each other in a circle.
+        ordered = [rows[name] for name in sorted(rows)]
+        put(connection, tables.sampling_stations, ordered, ("station",), larger=("sequence", "contact_ms"))
 
     # Forgetting, and proof that rows follow from events
 
@@ -219,6 +243,8 @@ class Sampling(SamplingReader):
                 gone += barcodes
         with self._database.write() as connection:
             connection.execute(sa.delete(tables.sampling_told).where(tables.sampling_told.c.at_ms < before))
+            stations = tables.sampling_stations
+            connection.execute(sa.delete(stations).where(stations.c.contact_ms < before))
             connection.execute(sa.delete(tables.sampling_batches).where(tables.sampling_batches.c.handed_ms < before))
         return gone
 
@@ -250,7 +276,14 @@ class Sampling(SamplingReader):
         return [] if Changes.matches(connection, story) else [story.barcode]
 
 
+_NOT_YOURS: Final = SamplingRefused("not-yours", "The event is another station's.")
 _ID_TWICE: Final = SamplingRefused("id-twice", "This id stands for another event.")
+
+
+def check_batch(batch: Batch) -> None:
+    """Whether a batch may be taken at once. Raises SamplingRefused."""
+    if len(batch.events) > MOST_EVENTS:
+        raise SamplingRefused("field", f"A batch has at most {MOST_EVENTS} events.", where="events")
 
 
 def _refused(event: Event, refused: SamplingRefused) -> Outcome:
