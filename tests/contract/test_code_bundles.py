@@ -63,6 +63,10 @@ def test_a_wallet_with_a_family(database: Database, ring: KeyRing) -> None:
         issuer.wallet(WANG, [msgspec.structs.replace(CHILD, kind="own")], NOW)
     with pytest.raises(BundleError):
         store.bundle("0" * 16)
+    with pytest.raises(BundleError):
+        store.bundle("\0")
+    assert store.of_person("\0", NOW) == []
+    assert store.revoke(["\0", "x"], NOW) == 0
     assert (masked_name(" 欧阳修"), masked_name("")) == ("欧*", "*")
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codes_samples import DAY, HOUR, ISSUER, KEY, NOW, PACE, bundle, key_set
+from codes_samples import DAY, HOUR, ISSUER, KEY, NOW, PACE, bundle, claims, key_set
+from hutong.codes.claims import COLOURS, checked
+from hutong.codes.minting import Pace, mint, mint_one
 from hutong.codes.revocation import KEPT_MS, Revocations, Revoked, no_revocations, read_news, write_news
 from hutong.codes.rotation import AHEAD_MS, KeyRecord, follower_begins, terms
 from hutong.codes.signed import SignedError
 from hutong.codes.verification import Trust, verify
+from hutong.protocols.cose import read_sign1
+from hutong.protocols.cwt import read_claims
 
 if TYPE_CHECKING:
+    from hutong.codes.claims import Claims
     from hutong.codes.minting import Bundle
 
 # The set is old enough for every clock below, so that only the list can tell that one is behind.
@@ -88,6 +94,31 @@ def test_a_list_in_parts_is_the_whole_list(numbers: list[int], data: st.DataObje
 
 def _taken(held: Revocations, entries: list[Revoked], since: int) -> Revocations:
     return held.applied(read_news(write_news(ISSUER, since, since + len(entries), entries, KEY, NOW), TRUST.key_sets))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.builds(
+        claims,
+        issuer=st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=30),
+        who=st.binary(min_size=12, max_size=12),
+        handle=st.binary(min_size=8, max_size=8) | st.just(b"\xff" * 8),
+        name=st.text(st.characters(categories=["L", "N", "P"]), max_size=40),
+        tail=st.text(st.characters(categories=["L", "N"]), max_size=4),
+        colour=st.sampled_from(COLOURS),
+        kind=st.sampled_from(["own", "child", "elder"]),
+        issued_ms=st.integers(KEY.not_before_ms // 1000, NOW // 1000).map(lambda it: it * 1000),
+    ),
+    st.integers(0, 3),
+)
+def test_whatever_a_template_is_made_of_every_code_says_it(said: Claims, number: int) -> None:
+    made = mint(said, Pace(60, 30, 30, 4), KEY, bytes(range(32)))
+    read = checked(read_claims(read_sign1(made.message(number)).payload))
+    begins_ms = NOW + number * 60_000
+    varied = {"not_before_ms": begins_ms - 30_000, "expires_ms": begins_ms + 90_000}
+    assert read == msgspec.structs.replace(said, id=bytes(range(8 * number, 8 * number + 8)), **varied)
+    alone = mint_one(read, KEY)
+    assert alone == made.text(number), "Ed25519 signs the same bytes alike"
 
 
 def test_news_that_are_old_leave_something_out_or_were_changed_are_refused() -> None:

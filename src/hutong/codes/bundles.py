@@ -6,6 +6,7 @@ last of their codes has expired.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -26,6 +27,7 @@ _ROWS: Final = tables.code_bundles
 _REVOKED: Final = tables.code_revocations
 #: Rows that one transaction deletes, so that nobody waits long for it; the rest goes next time.
 AT_ONCE: Final = 5_000
+_HANDLE: Final = re.compile(rf"[0-9a-f]{{{2 * HANDLE_BYTES}}}")
 #: Handles in one statement.
 _BATCH: Final = 500
 
@@ -72,7 +74,8 @@ class BundleStore:
 
     def of_person(self, person: str, now_ms: int) -> list[BundleRow]:
         """A person's bundles that have not expired, the newest first."""
-        chosen = sa.select(_ROWS).where(_ROWS.c.person == person, _ROWS.c.expires_ms > now_ms)
+        # PostgreSQL takes no NUL in a text.
+        chosen = sa.select(_ROWS).where(_ROWS.c.person == person.replace("\0", ""), _ROWS.c.expires_ms > now_ms)
         with self._database.read() as connection:
             rows = [_row_of(it) for it in connection.execute(chosen)]
         return sorted(rows, key=lambda it: (it.issued_ms, it.handle), reverse=True)
@@ -83,8 +86,9 @@ class BundleStore:
         Raises:
             BundleError: there is none, or it is over.
         """
+        known = sa.select(_ROWS).where(_ROWS.c.handle == (handle if _HANDLE.fullmatch(handle) else ""))
         with self._database.read() as connection:
-            row = connection.execute(sa.select(_ROWS).where(_ROWS.c.handle == handle)).one_or_none()
+            row = connection.execute(known).one_or_none()
         if row is None:
             what = f"There is no bundle {handle[:40]!r}, or its codes are over."
             raise BundleError(what, fix=f"A handle has {2 * HANDLE_BYTES} hex letters.")
@@ -104,7 +108,7 @@ class BundleStore:
             self._database.hold(connection, "code-revocations")
             version = max(_version(connection), now_ms)
             for at in range(0, len(handles), _BATCH):
-                part = sorted(set(handles[at : at + _BATCH]))
+                part = sorted({it for it in handles[at : at + _BATCH] if _HANDLE.fullmatch(it)})
                 found = sa.select(_ROWS.c.handle, _ROWS.c.expires_ms).where(
                     _ROWS.c.handle.in_(part),
                     _ROWS.c.expires_ms > now_ms,
