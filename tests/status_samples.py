@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from case_samples import CALENDAR, EVERYTHING, HOUR, MONDAY, TYPES
 from hutong.codes.people.day_keys import DayKeys
 from hutong.codes.people.documents import read_document
+from hutong.codes.people.errors import PersonRefused
 from hutong.codes.people.pseudonyms import Pseudonyms
 from hutong.codes.people.store import People
 from hutong.codes.status.appeals import Appeals
 from hutong.codes.status.changes import Actor, Bounds, Wish
 from hutong.codes.status.desk import StatusDesk
+from hutong.codes.status.errors import StatusRefused
 from hutong.codes.status.evidence import Order, Result, Visit
 from hutong.codes.status.guard import Limits
 from hutong.codes.status.hand import Changes
@@ -55,6 +57,21 @@ def isolation(at_ms: int, until_ms: int, id_: str = "order-1") -> Order:
     return Order(id=id_, at_ms=at_ms, until_ms=until_ms, order="isolation", document="卫隔〔2026〕1号")
 
 
+def refused(work: Any) -> str:  # noqa: ANN401
+    """Why something was refused."""
+    try:
+        work()
+    except (StatusRefused, PersonRefused) as error:
+        return error.reason
+    return "not refused"
+
+
+def wish(person: str, **given: Any) -> Wish:  # noqa: ANN401
+    """A red code that an agency may ask for."""
+    said = {"colour": "red", "reason": "密切接触者", "basis": "epidemic-act", "document": "卫2号", "term_s": 86_400}
+    return Wish(person=person, **(said | given))  # type: ignore[arg-type]
+
+
 class Desk:
     """Everything about colours of one node, over records that are open."""
 
@@ -81,7 +98,5 @@ class Desk:
 
     def by_hand(self, person: str, colour: Colour = "red", now_ms: int = MONDAY, reason: str = "密切接触者") -> Change:
         """A colour that two agencies have given."""
-        wish = Wish(
-            person=person, colour=colour, reason=reason, basis="epidemic-act", document="卫2号", term_s=3 * 86_400
-        )
-        return self.changes.do(self.changes.request(wish, HEALTH, now_ms).id, "approve", POLICE, now_ms)
+        asked = wish(person, colour=colour, reason=reason, term_s=3 * 86_400)
+        return self.changes.do(self.changes.request(asked, HEALTH, now_ms).id, "approve", POLICE, now_ms)

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from case_samples import DAY, HOUR, MONDAY
+from fresh_records import lay_out
 from hutong.codes.people.errors import PersonRefused
 from hutong.codes.people.family import MOST_GUARDIANS, MOST_WARDS, Family, Wish
 from hutong.kernel.access.trail import Trail, TrailQuery
+from hutong.kernel.records import Database, database_url
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hutong.codes.people.family import Link
-    from hutong.kernel.records import Database
 
 MOTHER, CHILD, GRANDFATHER = (letter * 32 for letter in "abc")
 
@@ -58,7 +61,11 @@ def test_a_link_holds_for_its_term_and_either_side_ends_it(family: Family, datab
     assert family.wards(MOTHER, MONDAY + DAY) == []
 
 
-def test_nobody_collects_people(family: Family) -> None:
+def test_nobody_collects_people(tmp_path: Path) -> None:
+    lay_out(tmp_path / "records.db")
+    database = Database(database_url("", tmp_path))
+    database.open()
+    family = Family(database, "node1", os.urandom)
     for n in range(MOST_WARDS):
         link(family, ward=f"{n:032x}")
     assert refused(lambda: link(family)) == "too-many"
@@ -68,3 +75,4 @@ def test_nobody_collects_people(family: Family) -> None:
         other = f"{n + 100:032x}"
         link(family, guardian=other, consent_of=other, ward=GRANDFATHER)
     assert refused(lambda: link(family, MONDAY, guardian=CHILD, consent_of=CHILD, ward=GRANDFATHER)) == "too-many"
+    database.close()
