@@ -11,7 +11,10 @@ COMMANDS = (
     ("revoke", "hutong.app.codes_issue_cli:revoke", "注销 / Revoke"),
     ("revocations", "hutong.app.codes_issue_cli:revocations", "导出注销表 / Export the revocation list"),
     ("verify", "hutong.app.codes_verify_cli:verify_command", "离线核验 / Verify codes offline"),
+    ("serve", "hutong.app.codes_serve:serve", "公众服务进程 / The process of the public pages"),
     ("status", "hutong.app.codes_status_cli:app", "码色:查看、解释、改码、申诉 / Colours: explain, change, appeal"),
+    ("venues", "hutong.app.venues_cli:app", "场所:登记、换码、停用、印码 / Venues and their codes"),
+    ("scans", "hutong.app.scans_cli:app", "扫码登记:设备、合并、依令查询、告知 / Scans: devices, merging, look-ups"),
     (
         "conformance",
         "hutong.app.codes_conformance:conformance",

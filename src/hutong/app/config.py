@@ -17,6 +17,7 @@ from hutong.app.orders_config import OrdersConfig
 from hutong.app.overload_config import EdgeConfig, OverloadConfig, edge_problems
 from hutong.app.reports_config import ReportsConfig
 from hutong.app.sampling_config import SamplingConfig
+from hutong.app.scans_config import ScansConfig
 from hutong.kernel import addresses, settings
 from hutong.kernel.access.permissions import Role  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.settings import Doc, Problem
@@ -481,6 +482,7 @@ class Config(msgspec.Struct, frozen=True):
     handoff: HandoffConfig = HandoffConfig()
     reports: ReportsConfig = ReportsConfig()
     codes: CodesConfig = CodesConfig()
+    scans: ScansConfig = ScansConfig()
     sampling: SamplingConfig = SamplingConfig()
     risk: RiskConfig = RiskConfig()
     overload: OverloadConfig = OverloadConfig()

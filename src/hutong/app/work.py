@@ -32,6 +32,7 @@ from hutong.app.retention import (
 from hutong.app.risk_work import ScoringWork
 from hutong.app.rule_drift import rule_drift
 from hutong.app.sampling_work import SamplingWork
+from hutong.app.scans_work import ScanWork
 from hutong.app.schedule import Job, due, next_slot
 from hutong.app.signals import signal_pipe
 from hutong.calls.archiving import Archiver, stop_holding
@@ -168,6 +169,7 @@ def work(
         jobs += [*AppealWork(settings, SystemClock(), reporter).jobs(), *handoffs.jobs()]
         jobs += ReportWork(settings, reporter).jobs()
         jobs += [*CodeWork(settings, reporter).jobs(), *StatusWork(settings, reporter).jobs()]
+        jobs += ScanWork(settings, reporter).jobs()
         jobs += SamplingWork(settings, reporter).jobs()
         jobs += BulletinWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()

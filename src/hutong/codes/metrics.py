@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from hutong.codes.scans.metrics import (  # noqa: F401  # likewise
+    AGAIN,
+    CLOCKS,
+    COPIES,
+    EMPTIED,
+    KEPT,
+    LOOKUPS,
+    MERGED,
+    ORDERS,
+    OVER,
+    REFUSED,
+    VENUES,
+    WRONG_CLOCK,
+)
 from hutong.codes.status.metrics import (  # noqa: F401  # declared for the whole system here
     APPEALS,
     APPEALS_LATE,

@@ -229,3 +229,14 @@ def state_diagram() -> str:
     ]
     lines += [f"    {state} --> [*]" for state in STATES if state not in OPEN_STATES]
     return "\n".join(lines) + "\n"
+
+
+def moves_table() -> str:
+    """The table of actions as Markdown for docs/scans.md."""
+    lines = ["| action | | from | to | permission | by | reason |", "|---|---|---|---|---|---|:-:|"]
+    for action, move in MOVES.items():
+        who = f"`{move.who}`" if move.who else "the node 系统"
+        by = "another person 另一人" if move.other else "the requester 申请人" if move.own else ""
+        sources, mark = ", ".join(move.sources) or "—", "●" if move.reason else ""
+        lines.append(f"| `{action}` | {move.zh} | {sources} | {move.to} | {who} | {by} | {mark} |")
+    return "\n".join(lines) + "\n"

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hutong.codes.people.day_keys import day_of
+from hutong.codes.scans import metrics
 from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.scans.lookup_model import LookupAnswer
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +31,7 @@ class DayNames(Protocol):
     """What a person's codes show: given by whoever issues codes."""
 
     def names(self, person: str, day: int) -> Iterable[bytes]:
-        """The pseudonyms (12 bytes) that the person's codes showed on a day; several where paper is among them."""
+        """The pseudonyms (12 bytes) that the person's codes may have shown on a day: that of the day itself first."""
 
 
 class LookupDesk:
@@ -37,13 +39,20 @@ class LookupDesk:
 
     Args:
         database: opened by whoever made it. scans, notices: the records. ground: where orders are kept.
-        people: from a person to the pseudonyms of days.
+        people: from a person to the pseudonyms of days. figures: counts look-ups.
     """
 
     def __init__(
-        self, database: Database, scans: Scans, ground: LookupGround, notices: Notices, people: DayNames
+        self,
+        database: Database,
+        scans: Scans,
+        ground: LookupGround,
+        notices: Notices,
+        people: DayNames,
+        figures: Metrics | None = None,
     ) -> None:
         self._database, self._scans, self._ground = database, scans, ground
+        self._figures = figures or Metrics()
         self._notices, self._people = notices, people
         self._trail = Trail(database)
 
@@ -62,12 +71,14 @@ class LookupDesk:
                 self._tell(_DEED, ground.order, seeker, wanted, purpose, now_ms)
         except ScanRefused as refused:
             self._tell(f"{_DEED}_refused", order, seeker, wanted, purpose, now_ms, reason=refused.reason)
+            self._figures.add(metrics.LOOKUPS, outcome="refused")
             raise
         found = self._carried_out(wanted, now_ms)
         with self._database.write() as connection:
             self._notices.leave(connection, self._concerned(wanted, found), ground, self._scans.rule(now_ms), now_ms)
             self._ground.answered(connection, ground.order, len(found))
             self._tell(f"{_DEED}_answer", ground.order, seeker, wanted, "", now_ms, found=len(found))
+        self._figures.add(metrics.LOOKUPS, outcome="answered")
         return LookupAnswer(ground.order, wanted, tuple(found), self._scans.rule(now_ms).since_ms(now_ms))
 
     def _carried_out(self, wanted: Scope, now_ms: int) -> list[Found]:
@@ -81,7 +92,7 @@ class LookupDesk:
         if wanted.kind == "venue":
             return {(day_of(it.kept.at_ms), bytes.fromhex(it.kept.who)) for it in found if it.kept.who}
         days = range(day_of(wanted.since_ms), day_of(wanted.until_ms - 1) + 1)
-        return {(day, name) for day in days for name in self._people.names(wanted.about, day)}
+        return {(day, next(iter(self._people.names(wanted.about, day)))) for day in days}
 
     def _tell(
         self, deed: str, order: str, seeker: Seeker, wanted: Scope, purpose: str, now_ms: int, **more: object

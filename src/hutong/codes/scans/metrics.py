@@ -50,6 +50,9 @@ LOOKUPS: Final = Metric(
     "Look-ups under orders, answered or refused",
     ("outcome",),
 )
+ORDERS: Final = Metric(
+    "hutong_codes_lookup_orders", "gauge", "orders", "各状态的查询令", "Orders of look-up by state", ("state",)
+)
 KEPT: Final = Metric("hutong_codes_scans", "gauge", "scans", "在库的扫码登记数", "Scans that are kept")
 VENUES: Final = Metric("hutong_codes_venues", "gauge", "venues", "各状态的场所数", "Venues by state", ("state",))
 CLOCKS: Final = Metric(
@@ -66,4 +69,4 @@ EMPTIED: Final = Metric(
     "到期整日删除的天数",
     "Days of scans that went as a whole",
 )
-ALL: Final = (MERGED, AGAIN, OVER, WRONG_CLOCK, REFUSED, COPIES, LOOKUPS, KEPT, VENUES, CLOCKS, EMPTIED)
+ALL: Final = (MERGED, AGAIN, OVER, WRONG_CLOCK, REFUSED, COPIES, LOOKUPS, ORDERS, KEPT, VENUES, CLOCKS, EMPTIED)

@@ -126,3 +126,8 @@ def _derived(who: bytes, what: bytes, size: int) -> bytes:
 @cache
 def _texts() -> Texts:
     return Texts([TEXTS])
+
+
+def nothing_told(language: str) -> str:
+    """What a person is told whom nobody looked up, as far as may be said by now."""
+    return _texts().say("scans.notice.none", language)

@@ -139,11 +139,15 @@ class Scans:
         return self._found(asked, since_ms, until_ms, now_ms)
 
     def count(self) -> int:
-        """How many scans are kept."""
+        """How many scans are kept, by the numbers of rows; what was undone leaves gaps on PostgreSQL."""
+        held = 0
         with self._database.read() as connection:
-            return sum(
-                connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in code_scans
-            )
+            for table in code_scans:
+                # One statement for each end: SQLite goes through the whole table for both at once.
+                first = connection.execute(sa.select(sa.func.min(table.c.number))).scalar()
+                last = connection.execute(sa.select(sa.func.max(table.c.number))).scalar()
+                held += 0 if first is None or last is None else last - first + 1
+        return held
 
     def clocks(self, now_ms: int) -> list[tuple[Source, int, bool, int]]:
         """Devices whose clock is off, the latest contact first: source, ms ahead, whether times were lost, contact."""

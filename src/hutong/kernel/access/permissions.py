@@ -102,6 +102,17 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         _of("codes.issue", "代人领取码、打印纸质码", "issue codes for people, print paper codes", "operator"),
         _of("codes.revoke", "注销码", "revoke codes", "operator"),
         _of("codes.keys", "看码的签名密钥的状态", "see the state of codes' signing keys", "auditor", "administrator"),
+        _of("codes.venues_change", "登记场所、换码、停用", "register venues, replace and withdraw codes", "operator"),
+        _of("codes.merge", "合并设备的扫码登记", "merge scans from devices' files", "operator"),
+        _of("codes.lookup_request", "申请扫码登记的查询令", "ask for an order to look scans up", "partner"),
+        _of(
+            "codes.lookup_approve",
+            "批准、驳回、撤销查询令",
+            "decide and revoke orders of look-up",
+            "operator",
+            "partner",
+        ),
+        _of("codes.lookup", "依令查询扫码登记", "look scans up under an order", "partner"),
         _of("sampling.read", "看采样(人员已掩码)", "see sampling, people masked", "analyst", "operator", "auditor"),
         _of(
             "sampling.person", "说明用途后查某人结果", "look up a person's results for a purpose", "analyst", "operator"
