@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -154,6 +156,20 @@ class Edge:
 
     def _answers(self) -> bool:
         return (self.folder / "run" / f"{self._name}.sock").exists()
+
+    def workers(self) -> list[int]:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [int(it) for it in children.read_text().split()]
+
+    def kill_worker(self) -> None:
+        os.kill(self.workers()[0], signal.SIGKILL)
+
+    def reload(self, wait_until: Callable[..., object]) -> None:
+        assert self._process is not None
+        before = self.workers()
+        self._process.send_signal(signal.SIGHUP)
+        wait_until(lambda: set(self.workers()) - set(before), what="a new worker")
 
     def stop(self) -> None:
         if self._process is not None:

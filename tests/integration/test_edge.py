@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import socket
 import ssl
@@ -80,17 +81,29 @@ class Town:
         shown = {"Hutong-Ticket": ticket, "Hutong-Holder": holder} if ticket else {}
         return self.client.get(path, headers={**shown, **headers})
 
+    def answers(self, path: str) -> int:
+        """The status; 0 where the connection broke."""
+        try:
+            return self.ask(path).status_code
+        except httpx.TransportError:
+            return 0
+
     def hold(self, path: str) -> threading.Thread:
         """Ask, and have the application not answer until told."""
         before = len(self.application.reached)
         url = f"http://127.0.0.1:{self.edge.port}{path}"
-        thread = threading.Thread(target=httpx.get, args=(url,), kwargs={"timeout": 30})
+        thread = threading.Thread(target=_get, args=(url,))
         thread.start()
         self.wait_until(lambda: len(self.application.reached) > before, what=f"{path} reached the application")
         return thread
 
     def sign(self, kind: Kind, due_ms: int, holder: str = HOLDER, number: str = "00" * 8) -> str:
         return sign(Ticket(kind, due_ms, 60_000, number, holder_of(holder)), self.edge.keys.keys(), now_ms())
+
+
+def _get(url: str) -> None:
+    with contextlib.suppress(httpx.TransportError):
+        httpx.get(url, timeout=30)
 
 
 @pytest.fixture
@@ -193,6 +206,28 @@ def test_when_only_critical_requests_are_taken_stations_go_on_at_their_own_liste
     folder.mkdir()
     with Town(folder, free_port, wait_until, name="stations", stations_networks=("192.0.2.0/24",)) as other:
         assert other.ask("/v1/sampling/tubes").status_code == 403
+
+
+def test_a_killed_worker_and_a_reload_leave_the_count_of_requests_right(town: Town) -> None:
+    """With one place, a request counted twice would shut the edge, one forgotten would let two in."""
+    town.edge.say(now_ms() + 60_000, rooms=2)
+    held = town.hold("/scan/hold-1")
+    town.edge.kill_worker()
+    held.join()
+    town.edge.say(now_ms() + 60_000, rooms=1)
+    town.wait_until(lambda: town.answers("/scan/2") == 200, what="the place is free again")
+    held = town.hold("/scan/hold-3")
+    town.edge.reload(town.wait_until)
+    town.wait_until(lambda: town.answers("/scan/4") == 503, what="the new worker answers")
+    assert [town.answers("/scan/5") for _ in range(3)] == [503] * 3
+    town.application.held.set()
+    held.join()
+    town.application.held.clear()
+    town.wait_until(lambda: town.answers("/scan/6") == 200, what="the place is free again")
+    held = town.hold("/scan/hold-7")
+    assert [town.answers("/scan/8") for _ in range(3)] == [503] * 3
+    town.application.held.set()
+    held.join()
 
 
 def test_an_application_behind_its_gate_and_the_edge_before_it_agree(

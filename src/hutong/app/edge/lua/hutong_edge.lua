@@ -114,19 +114,37 @@ function M.init(given)
     board = unknown()
 end
 
--- In each worker. What a worker that died had under way is under way no more.
+-- What a worker that died had under way is under way no more. A worker that a reload has replaced lives on until its
+-- last request is answered.
+local function bury()
+    for _, key in ipairs(counts:get_keys(0)) do
+        local pid = key:match("^w(%d+)$")
+        if pid and not read("/proc/" .. pid .. "/stat") then
+            counts:incr("n", -(counts:get(key) or 0), 0)
+            counts:delete(key)
+        end
+    end
+end
+
+-- In each worker.
 function M.worker()
     counts, spent = ngx.shared.hutong_counts, ngx.shared.hutong_spent
-    own = "w" .. ngx.worker.id()
+    own = "w" .. ngx.worker.pid()
     math.randomseed(tonumber(tickets.random(6), 16))
-    counts:incr("n", -(counts:get(own) or 0), 0)
-    counts:set(own, 0)
-    local first = ngx.worker.id() == 0
+    bury()
     read_board()
-    ngx.timer.every(BOARD_S, function()
+    local first, ticks = ngx.worker.id() == 0, 0
+    ngx.timer.every(BOARD_S, function(ending)
+        if ending then
+            return
+        end
         read_board()
         if first then
             pass_time()
+            ticks = ticks + 1
+            if ticks % 10 == 0 then
+                bury()
+            end
         end
     end)
 end
