@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hutong.kernel import addresses
 from hutong.kernel.errors import ConfigError
-from hutong.kernel.key_files import make_folder
+from hutong.kernel.key_files import give_to_owner, make_folder
 from hutong.kernel.overload.answers import page
 from hutong.kernel.overload.classes import CLASSES, KINDS, Kind
 from hutong.kernel.overload.concurrency import FIRST
@@ -122,10 +121,10 @@ def write_edge(edge: EdgeConfig, overload: OverloadConfig, places: Places) -> li
     for part in (folder, folder / "run", folder / "lua", folder / "pages"):
         make_folder(part, _MODE)
     for file in sorted((HOME / "lua").glob("*.lua")):
-        shutil.copyfile(file, folder / "lua" / file.name)
+        _write(folder / "lua" / file.name, file.read_text(encoding="utf-8"))
     pages = {"busy": page("busy", place=True), "full": page("busy", place=False), "away": page("away", place=False)}
     for name, text in pages.items():
-        (folder / "pages" / f"{name}.html").write_text(text, encoding="utf-8")
+        _write(folder / "pages" / f"{name}.html", text)
     written = []
     for instance in (
         # Nice: where both have work, stations go first.
@@ -141,7 +140,7 @@ def write_edge(edge: EdgeConfig, overload: OverloadConfig, places: Places) -> li
         ),
     ):
         file = folder / f"{instance.name}.conf"
-        file.write_text(_configuration(instance, edge, overload, places), encoding="utf-8")
+        _write(file, _configuration(instance, edge, overload, places))
         written.append(file)
     return written
 
@@ -185,6 +184,15 @@ def _configuration(instance: _Instance, edge: EdgeConfig, overload: OverloadConf
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return "\n".join(line for line in text.splitlines() if line.strip()) + "\n"
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all: an nginx that reloads meanwhile must not read half of it."""
+    fresh = file.with_name(f"{file.name}.new")
+    with fresh.open("w", encoding="utf-8") as out:
+        give_to_owner(out.fileno(), file.parent)
+        out.write(text)
+    fresh.replace(file)
 
 
 def _class_line(kind: Kind) -> str:
