@@ -59,6 +59,11 @@ def test_a_wallet_with_a_family(database: Database, ring: KeyRing) -> None:
         kept = str(connection.execute(sa.select(tables.code_bundles)).all())
     assert "王" not in kept, "neither codes nor what they say"
     assert wallet.own.text(0)[4:40] not in kept
+    # Many at once: nothing is kept before it is asked for, and then in one transaction.
+    many = [issuer.prepare(msgspec.structs.replace(WANG, person=f"{at:032x}"), [], NOW) for at in range(3)]
+    assert store.of_person(f"{1:032x}", NOW) == []
+    issuer.keep([row for one in many for row in one.rows])
+    assert [it.handle for it in store.of_person(f"{1:032x}", NOW)] == [many[1].wallet.own.handle.hex()]
     with pytest.raises(MintError):
         issuer.wallet(WANG, [msgspec.structs.replace(CHILD, kind="own")], NOW)
     with pytest.raises(BundleError):

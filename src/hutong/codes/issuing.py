@@ -64,6 +64,13 @@ class Issue(msgspec.Struct, frozen=True):
         return max(self.pace.span_ms, self.paper_days * _DAY_MS)
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """A wallet that is signed but not kept yet: not to be given away before its rows are."""
+
+    wallet: Wallet
+    rows: tuple[BundleRow, ...]
+
+
 class PaperCode(msgspec.Struct, frozen=True):
     """A code to be printed.
 
@@ -94,6 +101,16 @@ class Issuer:
             MintError: a family code of another kind, or no key may sign for so long.
             StateError: there is no key. RecordsError: the records fail.
         """
+        made = self.prepare(own, family, now_ms)
+        self.keep(made.rows)
+        return made.wallet
+
+    def prepare(self, own: Bearer, family: Sequence[Bearer], now_ms: int) -> Prepared:
+        """The same, without the records: whoever issues for many at once keeps the rows of all in one transaction.
+
+        Raises:
+            MintError, StateError: as `wallet` does.
+        """
         if own.kind != "own" or any(it.kind not in {"child", "elder"} for it in family):
             raise MintError("A family code is a child's or an elder's.", where="kind")
         step_ms = self._issue.step_s * 1000
@@ -101,8 +118,19 @@ class Issuer:
         key = self._signing_key(now_ms)
         bundles = [self._bundle(it, key, first_ms, now_ms) for it in (own, *family)]
         people = zip((own, *family), bundles, strict=True)
-        self._keep([_row(it, bundle.handle, now_ms, bundle.expires_ms) for it, bundle in people])
-        return Wallet(bundles[0], tuple(bundles[1:]))
+        rows = tuple(_row(it, bundle.handle, now_ms, bundle.expires_ms) for it, bundle in people)
+        return Prepared(Wallet(bundles[0], tuple(bundles[1:])), rows)
+
+    def keep(self, rows: Sequence[BundleRow]) -> None:
+        """Keep what was prepared, and count it; on disk when this returns.
+
+        Raises:
+            RecordsError: the records fail, and what was prepared must not be given away.
+        """
+        self._store.add(rows)
+        if self._figures is not None:
+            for row in rows:
+                self._figures.add(metrics.ISSUED, kind=row.kind)
 
     def paper(self, bearer: Bearer, now_ms: int) -> PaperCode:
         """A single code that lasts for days, for sampling and check-in: it names the person and shows no colour.
@@ -116,7 +144,7 @@ class Issuer:
         claims = msgspec.structs.replace(claims, kind="paper", colour=None, as_of_ms=None)
         text = mint_one(claims, self._signing_key(now_ms))
         row = _row(bearer, handle, now_ms, expires_ms)
-        self._keep([msgspec.structs.replace(row, kind="paper")])
+        self.keep([msgspec.structs.replace(row, kind="paper")])
         return PaperCode(text, handle, claims)
 
     def news(self, since: int, now_ms: int) -> bytes:
@@ -127,12 +155,6 @@ class Issuer:
         """
         newest, entries = self._store.news(since, now_ms)
         return write_news(self._ring.issuer, since, newest, entries, self._signing_key(now_ms), now_ms)
-
-    def _keep(self, rows: list[BundleRow]) -> None:
-        self._store.add(rows)
-        if self._figures is not None:
-            for row in rows:
-                self._figures.add(metrics.ISSUED, kind=row.kind)
 
     def _bundle(self, it: Bearer, key: SigningKey, first_ms: int, now_ms: int) -> Bundle:
         pace = self._issue.pace
