@@ -104,10 +104,10 @@ def watch(data: Path) -> Iterator[Callable[[], tuple[int, Metrics]]]:
     database.close()
 
 
-def write(data: Path, blocked: int, passed: int = 200, caller: str = CLINIC) -> None:
+def write(data: Path, blocked: int, passed: int = 200, caller: str = CLINIC, rule: str = RULE) -> None:
     ruleset = in_force(data)
     ruleset.save(data / "rulesets")
-    digest, at = int(ruleset.digest[:16], 16), ruleset.index(RULE)
+    digest, at = int(ruleset.digest[:16], 16), ruleset.index(rule)
     assert at is not None
     values = [0.0] * len(ruleset.features_of(at))
     digest -= (1 << 64) if digest >= 1 << 63 else 0
@@ -159,6 +159,16 @@ def test_a_rule_that_blocked_a_rightful_number_again_and_again_is_demoted_by_its
     assert (demoted, metrics.value(RULES_DRIFTED)) == (0, 1), "once, and marked until somebody decides"
     put_stage(data, RULE, "warn")
     assert drifted(read_stages(data / STAGES_FILE), change.time_ms) == {}
+
+
+def test_whoever_shows_a_rightful_number_from_abroad_cannot_demote_the_rule_that_refuses_it(
+    data: Path, watch: Callable[[], tuple[int, Metrics]]
+) -> None:
+    forged = "calls.domestic-caller-from-abroad"
+    write(data, blocked=30, rule=forged)
+    allow(data)
+    assert watch()[0] == 0
+    assert find_rule(in_force(data), forged).stage == "block"
 
 
 def test_a_mark_fades_after_a_week(data: Path, watch: Callable[[], tuple[int, Metrics]]) -> None:
