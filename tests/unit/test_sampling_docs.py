@@ -9,6 +9,7 @@ import pytest
 
 from hutong.sampling.conflicts import conflict_rules, conflicts_table
 from hutong.sampling.emergency.model import emergency_diagram, presets_table
+from hutong.sampling.errors import REASON_TITLES, REASONS
 from hutong.sampling.table import batch_diagram, moves_table, tube_diagram
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +29,11 @@ def test_what_is_generated_is_current(place: str) -> None:
     found = re.search(rf"<!-- generated:{place} -->\n(.*?)<!-- end -->", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     assert found[1].strip() == GENERATED[place].strip()
+
+
+def test_every_refusal_has_its_name_in_both_languages() -> None:
+    assert set(REASON_TITLES) == set(REASONS)
+    assert all(set(it) == {"zh", "en"} for it in REASON_TITLES.values())
 
 
 def test_every_rule_of_conflicts_is_found_by_somebody_and_the_other_way_round() -> None:

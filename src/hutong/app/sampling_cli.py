@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path  # cyclopts reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -26,7 +26,7 @@ from hutong.app.sampling_work import open_sampling
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.reporter import rfc3339_ms
 from hutong.sampling.conflicts import conflict_rules
-from hutong.sampling.errors import SamplingError, SamplingRefused
+from hutong.sampling.errors import REASON_TITLES, SamplingError, SamplingRefused
 from hutong.sampling.identity import IdentityKind, KeyedIdentities, masked_person
 from hutong.sampling.model import (
     RESULT_TITLES,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from hutong.app.config import Config
     from hutong.kernel.records import Database
+    from hutong.sampling.errors import Reason
     from hutong.sampling.model import Tube
     from hutong.sampling.store import Sampling
 
@@ -168,7 +169,8 @@ def results(
         else:
             for it in done.notes:
                 kind = "收下而存疑 taken" if it.taken else "未收 refused"
-                sys.stderr.write(f"{file}:{it.row}: {it.column}: {it.what} ({kind})\n")
+                zh = conflict_rules()[it.reason].zh if it.taken else REASON_TITLES[cast("Reason", it.reason)]["zh"]
+                sys.stderr.write(f"{file}:{it.row}: {it.column}: {zh}; {it.what} ({kind})\n")
             _say(f"{done.taken} 收下 taken, {done.again} 重复 again, {done.refused} 未收 refused ({done.encoding})")
         return _SOME_WRONG if done.refused else 0
 

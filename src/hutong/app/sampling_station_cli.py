@@ -20,7 +20,7 @@ from hutong.app.sampling_work import open_emergencies, open_sampling
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import rfc3339_ms
-from hutong.sampling.errors import SamplingError, SamplingRefused
+from hutong.sampling.errors import REASON_TITLES, SamplingError, SamplingRefused
 from hutong.sampling.identity import IdentityKind, KeyedIdentities, give_key
 from hutong.sampling.model import Deed, HandOver, MergeAnswer, Register, Seal
 from hutong.sampling.station.exchange import Merged, export_lines, merge_all, merge_lines
@@ -122,7 +122,7 @@ def register(  # noqa: PLR0913  # a registration's own parts, one option each
                 _say(f"ok {event.id} {len(members)}/{size}")
             except SamplingRefused as refused:
                 wrong += 1
-                _say(f"refused {refused.reason}: {refused}")
+                _say(f"refused {refused.reason} {REASON_TITLES[refused.reason]['zh']}: {refused}")
     return _SOME_WRONG if wrong else 0
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from hutong.kernel.spreadsheet import SheetError, decode, rows_of
 from hutong.sampling import machine
+from hutong.sampling.conflicts import conflict_rules
 from hutong.sampling.errors import SamplingError, SamplingRefused
 from hutong.sampling.fold import fold
 from hutong.sampling.model import Event, Kept, Report, Result
@@ -66,10 +67,15 @@ _SHORT: Final = re.compile(r"(?<=\d)(?P<before>[- ])(?P<digit>\d)(?=[-: ]|$)")
 
 
 class RowNote(msgspec.Struct, frozen=True):
-    """What is to be said of a row (the header is 1); `taken`: it went in all the same, with this conflict."""
+    """What is to be said of a row (the header is 1).
+
+    Attributes:
+        reason: one of `errors.REASONS`; where the row went in all the same (`taken`) a rule of conflicts.
+    """
 
     row: int
     column: str
+    reason: str
     what: str
     taken: bool = False
 
@@ -114,7 +120,7 @@ def take_in(sampling: Sampling, content: bytes, laboratory: str, zone: ZoneInfo,
         try:
             waiting.append(_row(line, values, laboratory, zone))
         except SamplingRefused as wrong:
-            notes.append(RowNote(line, wrong.where, wrong.what))
+            notes.append(RowNote(line, wrong.where, wrong.reason, wrong.what))
         if len(waiting) >= _AT_ONCE:
             new, old = _take(sampling, waiting, notes, now_ms)
             taken, again, waiting = taken + new, again + old, []
@@ -135,7 +141,7 @@ def _take(sampling: Sampling, rows: Sequence[_Row], notes: list[RowNote], now_ms
         try:
             machine.check_tested(fold(deed.tube, held).tubes, it.begins_ms, it.event.at_ms, now_ms)
         except SamplingRefused as wrong:
-            notes.append(RowNote(it.line, wrong.where, wrong.what))
+            notes.append(RowNote(it.line, wrong.where, wrong.reason, wrong.what))
             continue
         sound.append(it)
         if all(other.event.id != it.event.id for other in held):
@@ -146,7 +152,7 @@ def _take(sampling: Sampling, rows: Sequence[_Row], notes: list[RowNote], now_ms
     outcomes = sampling.take([Taking(it.event, judged=False) for it in sound], now_ms)
     for it, outcome in zip(sound, outcomes, strict=True):
         if outcome.refusal is not None:
-            notes.append(RowNote(it.line, "", outcome.refusal.what))
+            notes.append(RowNote(it.line, "", outcome.refusal.reason, outcome.refusal.what))
     accepted = [it for it in outcomes if it.refusal is None]
     again = sum(it.again for it in accepted)
     return len(accepted) - again, again
@@ -156,15 +162,17 @@ def _doubts(it: _Row, held: Sequence[Kept]) -> Iterator[RowNote]:
     """What a row that goes in makes doubtful."""
     story = fold(it.event.deed.tube, held)
     if not story.tubes:
-        yield RowNote(it.line, "tube", "no station has merged this tube yet: the result waits for it", taken=True)
+        yield _doubt(it, "tube", "unknown-tube")
     latest = max((tube.round for tube in story.tubes), default=0)
     tubes = [tube for tube in story.tubes if tube.round == latest]
     if any(tube.result == "contradicting" for tube in tubes):
-        yield RowNote(
-            it.line, "result", "contradicts another result of this tube: held until it is settled", taken=True
-        )
+        yield _doubt(it, "result", "contradicting-results")
     elif any(tube.contested for tube in tubes):
-        yield RowNote(it.line, "tube", "two stations used this barcode: held until it is settled", taken=True)
+        yield _doubt(it, "tube", "tube-at-two-stations")
+
+
+def _doubt(it: _Row, column: str, rule: str) -> RowNote:
+    return RowNote(it.line, column, rule, conflict_rules()[rule].en, taken=True)
 
 
 def _row(line: int, given: dict[str, str], laboratory: str, zone: ZoneInfo) -> _Row:
@@ -203,7 +211,7 @@ def _cells(text: str, notes: list[RowNote]) -> Iterator[tuple[int, dict[str, str
     try:
         for line, values in rows_of(text, COLUMNS, _NEEDED, MOST_ROWS):
             if isinstance(values, str):
-                notes.append(RowNote(line, "", values))
+                notes.append(RowNote(line, "", "field", values))
             else:
                 yield line, values
     except SheetError as error:
