@@ -25,6 +25,7 @@ from hutong.codes.scans.times import timed
 from hutong.codes.signed import write_signed
 from hutong.codes.venues import PREFIX, Venue, VenueCodeError, read_poster, write_poster
 from hutong.codes.verification import verify
+from hutong.kernel.errors import StateError
 from hutong.protocols import base45
 from scan_worlds import ASKING, DAY, HOUR, LI, MINUTE, NOW, WANG, ZHAO, wish
 
@@ -205,7 +206,7 @@ def test_a_device_keeps_until_the_centre_has_it_and_a_file_loses_only_the_line_w
 ) -> None:
     device = Device(tmp_path / "gate")
     device.make("gate-1", b"\0" * 8)
-    with pytest.raises(ScanError, match="already"):
+    with pytest.raises(StateError, match="already"):
         Device(tmp_path / "gate").make("gate-1", b"\1" * 8)
 
     def made(sequence: int) -> Scan:
@@ -232,5 +233,5 @@ def test_a_device_keeps_until_the_centre_has_it_and_a_file_loses_only_the_line_w
     assert [it.sequence for it in device.keep([made])] == [6]  # numbers are never used again
     device.close()
     (tmp_path / "other").mkdir()
-    with pytest.raises(ScanError, match="No device"):
+    with pytest.raises(StateError, match="no store"):
         Device(tmp_path / "other").open()

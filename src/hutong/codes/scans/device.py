@@ -1,4 +1,4 @@
-"""The durable store of one device that scans, an SQLite file with `synchronous=FULL`: it needs no network.
+"""What one device that scans has in its durable store: it needs no network.
 
 A scan is numbered and kept before anybody is told that it is, many in one transaction where many come at once. It
 leaves when the centre says that it has it. What the centre refused stays, with its reason.
@@ -6,26 +6,22 @@ leaves when the centre says that it has it. What the centre refused stays, with 
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from hutong.codes.scans.errors import ScanError
 from hutong.codes.scans.model import MOST_IN_BATCH, Batch, Scan, Source
-from hutong.kernel.key_files import make_folder
+from hutong.kernel.device_store import DeviceStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hutong.codes.scans.model import Answer, Refusal
 
 FILE: Final = "scans.db"
 SERIES_BYTES: Final = 8
-_WAIT_S: Final = 10
 _VERSION: Final = 1
 _TABLES: Final = """
 CREATE TABLE about (device TEXT NOT NULL, series TEXT NOT NULL);
@@ -54,8 +50,7 @@ class Device:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        self._connection: sqlite3.Connection | None = None
+        self.store = DeviceStore(folder / FILE, _TABLES, _VERSION)
 
     def make(self, device: str, randomness: bytes) -> None:
         """Lay the store out.
@@ -64,57 +59,28 @@ class Device:
             device: its name. randomness: 8 bytes that nobody can predict.
 
         Raises:
-            ScanError: there is one already, the name will not do, or it cannot be made.
+            ScanError: the name will not do. StateError: there is a store already, or it cannot be made.
         """
         try:
             source = msgspec.convert({"device": device, "series": randomness.hex()}, Source)
         except msgspec.ValidationError as error:
             raise ScanError("A device has a short name in Latin letters and digits.", where=device[:80]) from error
-        try:
-            make_folder(self.path.parent, 0o700)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
-            raise ScanError("There is a device already.", where=str(self.path), fix="Choose another folder.") from None
-        except OSError as error:
-            raise ScanError(f"The device cannot be made: {error.strerror}.", where=str(self.path)) from error
-        with self._told():
-            self._connection = self._connect()
-            self._connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version={_VERSION};COMMIT;")
-            with self._write() as connection:
-                connection.execute("INSERT INTO about VALUES (?, ?)", (source.device, source.series))
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)  # the file's name, too, must survive a power cut
-        finally:
-            os.close(folder)
+        self.store.make()
+        with self.store.write() as connection:
+            connection.execute("INSERT INTO about VALUES (?, ?)", (source.device, source.series))
 
     def open(self) -> None:
-        """Open the store.
-
-        Raises:
-            ScanError: there is none, or this version does not know its form.
-        """
-        if self._connection is not None:
-            return
-        if not self.path.is_file():
-            raise ScanError("No device has its scans here.", where=str(self.path), fix="Prepare one first.")
-        with self._told():
-            self._connection = self._connect()
-            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if found != _VERSION:
-            self.close()
-            raise ScanError(f"The store has form {found}, not {_VERSION}.", where=str(self.path))
+        """Open the store. Raises StateError: there is none, or this version does not know its form."""
+        self.store.open()
 
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self.store.close()
 
     def source(self) -> Source:
         """Who the device is."""
-        with self._told():
-            device, series = self._opened().execute("SELECT device, series FROM about").fetchone()
+        with self.store.read() as connection:
+            device, series = connection.execute("SELECT device, series FROM about").fetchone()
         return Source(device, series)
 
     def keep(self, made: Sequence[Callable[[int], Scan]]) -> list[Scan]:
@@ -124,7 +90,7 @@ class Device:
             made: each makes a scan from the number that it gets.
         """
         kept = []
-        with self._told(), self._write() as connection:
+        with self.store.write() as connection:
             row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'scans'").fetchone()
             for number, make in enumerate(made, 1 + int(row[0] if row else 0)):
                 scan = make(number)
@@ -139,10 +105,8 @@ class Device:
         Args:
             clock_ms: the device's clock now. live: it is sent at once.
         """
-        with self._told():
-            rows = self._opened().execute(
-                "SELECT body FROM scans WHERE refused = '' ORDER BY sequence LIMIT ?", (limit,)
-            )
+        with self.store.read() as connection:
+            rows = connection.execute("SELECT body FROM scans WHERE refused = '' ORDER BY sequence LIMIT ?", (limit,))
             scans = tuple(_scan.decode(body) for (body,) in rows)
         return Batch(self.source(), clock_ms, scans, live=live)
 
@@ -154,7 +118,7 @@ class Device:
         """
         if answer.source != self.source():
             raise ScanError("This is the answer to another device.", where=answer.source.device)
-        with self._told(), self._write() as connection:
+        with self.store.write() as connection:
             connection.executemany("DELETE FROM scans WHERE sequence = ?", ((it,) for it in answer.taken))
             connection.executemany(
                 "UPDATE scans SET refused = ? WHERE sequence = ?", ((_why(it), it.place) for it in answer.refused)
@@ -162,49 +126,15 @@ class Device:
 
     def again(self) -> int:
         """Let scans that were refused wait again: what was wrong was put right; gives how many."""
-        with self._told(), self._write() as connection:
+        with self.store.write() as connection:
             return connection.execute("UPDATE scans SET refused = '' WHERE refused <> ''").rowcount
 
     def standing(self) -> Standing:
         """What the device has."""
-        with self._told():
-            connection = self._opened()
+        with self.store.read() as connection:
             (waiting,) = connection.execute("SELECT count(*) FROM scans WHERE refused = ''").fetchone()
             refused = connection.execute("SELECT sequence, refused FROM scans WHERE refused <> '' ORDER BY sequence")
             return Standing(waiting, tuple(refused.fetchall()))
-
-    # The file
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
-        # What left is overwritten: nobody who finds the device reads who was here last week.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise ScanError("The device is not open.", where=str(self.path))
-        return self._connection
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        connection = self._opened()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            what = f"The device's store fails: {error}."
-            raise ScanError(what, where=str(self.path), fix="Check disk space and permissions.") from error
 
 
 def _why(refusal: Refusal) -> str:
