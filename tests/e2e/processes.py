@@ -99,6 +99,21 @@ class Process:
             self.kill()
             raise AssertionError(f"{self.name} did not end in {seconds} s:\n{self.tail()}") from None
 
+    def start_until_ready(self) -> None:
+        """Start and wait for the READY that processes of `hutong` write."""
+        reader, writer = os.pipe()
+        try:
+            self.launch(pass_fds=(writer,), env={"HUTONG_READY_FD": str(writer)})
+            os.close(writer)
+            writer = -1
+            ready, _, _ = select.select([reader], [], [], STARTING)
+            said = os.read(reader, 16) if ready else b""
+            assert said == b"READY\n", f"{self.name} did not become ready:\n{self.tail()}"
+        finally:
+            os.close(reader)
+            if writer >= 0:
+                os.close(writer)
+
     def kill(self) -> None:
         """SIGKILL: as a power cut, or the kernel short of memory, would."""
         if self._child is not None:
@@ -138,19 +153,8 @@ class HutongNode(Process):
         return ["--data", str(self.data), "--config", str(config)]
 
     def start(self) -> None:
-        """Start and wait for the READY that it writes when it answers calls."""
-        reader, writer = os.pipe()
-        try:
-            self.launch(pass_fds=(writer,), env={"HUTONG_READY_FD": str(writer)})
-            os.close(writer)
-            writer = -1
-            ready, _, _ = select.select([reader], [], [], STARTING)
-            said = os.read(reader, 16) if ready else b""
-            assert said == b"READY\n", f"{self.name} did not become ready:\n{self.tail()}"
-        finally:
-            os.close(reader)
-            if writer >= 0:
-                os.close(writer)
+        """Start and wait until it answers calls."""
+        self.start_until_ready()
 
 
 HUTONG = [sys.executable, "-m", "hutong"]

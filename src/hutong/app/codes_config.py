@@ -14,6 +14,14 @@ from hutong.kernel.settings import Doc
 class CodesConfig(msgspec.Struct, frozen=True):
     """Personal codes."""
 
+    listen: Annotated[
+        str,
+        Doc(
+            zh="一码通公众页面的监听地址,如 127.0.0.1:8085;空为不提供",
+            en="address of the public pages of codes, such as 127.0.0.1:8085; empty = none",
+            check=checks.host_port_or_none,
+        ),
+    ] = ""
     algorithm: Annotated[
         Literal["EdDSA", "ES256"], Doc(zh="新密钥的签名算法", en="algorithm of keys that are made from now on")
     ] = "EdDSA"

@@ -28,7 +28,8 @@ PROCESSES = {"screen": ("calls", "screen"), "serve": ("serve",), "work": ("work"
 
 def processes_of(config: Config) -> dict[str, tuple[str, ...]]:
     """The processes of a node with these settings, and the words that start each."""
-    return PROCESSES | ({"feed": ("feed",)} if config.kafka.bootstrap_servers else {})
+    more = {"feed": (("feed",), config.kafka.bootstrap_servers), "codes": (("codes", "serve"), config.codes.listen)}
+    return PROCESSES | {name: words for name, (words, wanted) in more.items() if wanted}
 
 
 def up(

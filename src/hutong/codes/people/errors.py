@@ -7,8 +7,17 @@ from typing import Final, Literal, get_args
 from hutong.kernel.errors import HutongError, StateError
 
 Reason = Literal[
-    *("document", "name", "phone", "no-person", "family", "no-link", "term", "too-many", "consent"),
-    *("code", "device"),
+    "document",
+    "name",
+    "phone",
+    "no-person",
+    "family",
+    "no-link",
+    "term",
+    "too-many",
+    "consent",
+    "code",
+    "device",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 

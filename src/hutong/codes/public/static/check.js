@@ -7,7 +7,7 @@ import { install } from "./installed.js";
 import { Kept } from "./kept.js";
 import { Seen } from "./seen.js";
 import { verify } from "./verification.js";
-import { say, saySpan, showMoment } from "./words.js";
+import { say, saySpan } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const kept = new Kept();
@@ -65,8 +65,8 @@ async function updateQuietly() {
   }
 }
 
-const KIND = { valid: "pass", "not-yet-valid": "warn", expired: "warn", "clock-wrong": "warn", "unknown-key": "warn", malformed: "warn" };
-const COLOUR = { green: "pass", yellow: "warn", red: "block" };
+const KIND = { valid: "green", "not-yet-valid": "warn", expired: "warn", "clock-wrong": "warn", "unknown-key": "warn", malformed: "warn" };
+const COLOUR = { green: "green", yellow: "warn", red: "block" };
 
 async function judge(text) {
   const nowMs = Date.now();
@@ -90,8 +90,8 @@ function show({ verdict, claims, reasons, uses }) {
     ...reasons.map(({ word, values }) => Object.assign(document.createElement("li"), { textContent: say(`reason.${word}`, values) })),
   );
   byId("as-of").textContent = claims?.asOfMs ? say("as_of", { at: claims.asOfMs }) : "";
-  byId("judged").textContent = showMoment(Date.now());
-  navigator.vibrate?.(colour === "pass" ? 60 : [80, 60, 80]);
+  byId("judged").textContent = say("check.judged", { at: Date.now() });
+  navigator.vibrate?.(colour === "green" ? 60 : [80, 60, 80]);
 }
 
 // The camera. Where the browser reads codes itself, it does; else the library.
@@ -125,6 +125,7 @@ async function openCamera() {
   }
   reader ??= await readerOf();
   const video = byId("video");
+  byId("viewfinder").hidden = false;
   video.srcObject = stream;
   await video.play();
   byId("camera").setAttribute("aria-pressed", "true");
@@ -134,6 +135,7 @@ async function openCamera() {
 function closeCamera() {
   for (const track of stream?.getTracks() ?? []) track.stop();
   stream = null;
+  byId("viewfinder").hidden = true;
   byId("camera").setAttribute("aria-pressed", "false");
 }
 

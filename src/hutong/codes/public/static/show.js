@@ -27,7 +27,7 @@ let drawn = "";
 let fetchedMs = 0;
 let keysMadeMs = 0;
 
-const COLOUR = { green: "pass", yellow: "warn", red: "block" };
+const COLOUR = { green: "green", yellow: "warn", red: "block" };
 
 function personOf(said) {
   const bundle = new Bundle(said);

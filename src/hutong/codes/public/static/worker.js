@@ -20,7 +20,8 @@ async function clean() {
 // What is kept is shown at once: the service may be busy with what matters more.
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  return (await cache.match(request)) ?? (await cache.match(new URL(request.url).pathname)) ?? fetch(request);
+  const found = (wanted) => cache.match(wanted, { ignoreVary: true }); // a page says its language in its address
+  return (await found(request)) ?? (await found(new URL(request.url).pathname)) ?? fetch(request);
 }
 
 addEventListener("install", (event) => event.waitUntil(keep("show").then(() => skipWaiting())));

@@ -1,0 +1,59 @@
+"""The `codes` process: the public service of codes on its own listener. What it serves is wired in `codes_site`."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from hutong.app.codes_site import CodesSite
+from hutong.app.config import load_config
+from hutong.app.web_server import WebServer, bound
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.errors import ConfigError
+from hutong.kernel.reporter import Reporter
+
+if TYPE_CHECKING:
+    from hutong.app.config import Config
+    from hutong.kernel.clock import Clock
+
+#: A crowd keeps its connections open; those that wait cost little.
+_CONNECTIONS = 4096
+
+
+def serve(
+    *,
+    config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
+    data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
+) -> int:
+    """提供一码通的公众服务,直到收到停止信号 / Serve the public pages of codes until told to stop."""
+    settings = load_config(config, data=data)
+    return run(settings, SystemClock(), Reporter("codes", level=settings.log.level, form=settings.log.format))
+
+
+def run(config: Config, clock: Clock, reporter: Reporter) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after a clean stop.
+
+    Raises:
+        ConfigError: no address is set. HutongError: it cannot be listened on, or the records cannot be opened.
+    """
+    address = config.codes.listen
+    if not address:
+        raise ConfigError("No address is set for codes.", where="codes.listen", fix='Set it, such as "127.0.0.1:8085".')
+    site = CodesSite(config, clock, reporter)
+    site.open()
+    try:
+        with bound(address, "codes.listen") as listener:
+            page = f"http://{address}/codes/"
+            server = WebServer(
+                site.application(),
+                config.serve.proxies,
+                reporter.metrics,
+                lambda: reporter.log.info("serving codes", page=page),
+                connections=_CONNECTIONS,
+            )
+            server.run([listener])
+    finally:
+        site.close()
+    return 0

@@ -1,0 +1,126 @@
+"""The public service of codes, wired: what phones ask, behind admission. Nothing is decided here."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from hutong.app.appeals_work import code_port
+from hutong.app.cases_work import open_cases
+from hutong.app.codes_status_work import people_of, status_desk
+from hutong.app.codes_work import code_issuer, issue_of, key_ring
+from hutong.app.edge.writing import board_file, route_table, ticket_keys
+from hutong.codes.devices import Devices
+from hutong.codes.people.family import Family
+from hutong.codes.public.app import PublicApp
+from hutong.codes.public.desk import PublicDesk
+from hutong.codes.public.files import HOME, TEXTS, PublicFiles
+from hutong.codes.scans.day_names import PersonNames
+from hutong.kernel.access.refs import Refs
+from hutong.kernel.key_files import kept_secret
+from hutong.kernel.letters import Postbox
+from hutong.kernel.numbering import Numbering
+from hutong.kernel.one_time import OneTimeCodes
+from hutong.kernel.overload.admission import Admission
+from hutong.kernel.overload.desk import Desk
+from hutong.kernel.overload.gate import Gate
+from hutong.kernel.overload.keys import KeyFile
+from hutong.kernel.overload.places import Places, Spent
+from hutong.kernel.overload.routes import Routes
+from hutong.kernel.records import Database, database_url, device_tables
+from hutong.kernel.web.frame import Frame
+
+if TYPE_CHECKING:
+    from hutong.app.config import Config
+    from hutong.kernel.clock import Clock
+    from hutong.kernel.reporter import Reporter
+
+_DAY_MS: Final = 86_400_000
+_SECRET_BYTES: Final = 32
+#: Files in the data folder's `keys`: of the hashes of one-time codes, and of sealed arrivals.
+_ONE_TIME: Final = "code-arrivals.key"
+_ARRIVALS: Final = "code-arrivals-seal.key"
+
+
+class CodesSite:
+    """The public service of codes of one process.
+
+    Args:
+        config: the node's settings. clock: the time. reporter: logs and figures.
+        at_once: requests that wait for the records at the same time.
+    """
+
+    def __init__(self, config: Config, clock: Clock, reporter: Reporter) -> None:
+        self._config, self._clock, self._reporter = config, clock, reporter
+        self.database = Database(database_url(config.records.url, config.data))
+        self._threads = ThreadPoolExecutor(config.overload.at_once, "codes")
+        self._frame = Frame([HOME], [TEXTS])
+        self._postbox = Postbox(code_port(config, clock), self._note)
+
+    def open(self) -> None:
+        """Open the records.
+
+        Raises:
+            RecordsError: they cannot be opened.
+        """
+        self.database.open()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._threads.shutdown(cancel_futures=True)
+        self._postbox.close()
+        self.database.close()
+
+    def application(self) -> Gate:
+        """The application, behind admission."""
+        config, clock = self._config, self._clock
+        ring, issuer = key_ring(config), code_issuer(config, self.database, self._reporter.metrics)
+        public = PublicApp(
+            PublicFiles(self._frame, config.node.name),
+            self._desk(),
+            lambda now_ms: ring.key_set(now_ms).document,
+            issuer.news,
+            clock,
+            self._threads,
+            self._reporter,
+        )
+        it, rules = config.overload, Routes(route_table().routes)
+        return Gate(
+            public,
+            Admission(it.target_ms * 1_000_000, it.at_once),
+            Desk(KeyFile(ticket_keys(config.data)).keys, Places(it.window_s * 1000, it.horizon_s * 1000), Spent()),
+            rules.kind,
+            clock,
+            self._reporter.metrics,
+            board=board_file(config.data, "public"),
+            https=bool(config.edge.tls_certificate),
+            draw=random.SystemRandom().random,
+        )
+
+    def _desk(self) -> PublicDesk:
+        config, database = self._config, self.database
+        people = people_of(config, database)
+        keys = config.data / "keys"
+        lasting = -(-issue_of(config).longest_ms // _DAY_MS)
+        return PublicDesk(
+            people=people,
+            family=Family(database, config.node.name, secrets.token_bytes),
+            status=status_desk(config, database, lambda: open_cases(config, database)),
+            issuer=code_issuer(config, database, self._reporter.metrics),
+            devices=Devices(database, config.codes.person_days),
+            names=PersonNames(people.pseudonyms, lasting),
+            codes=OneTimeCodes(
+                database, device_tables.code_arrivals, Refs(keys / "refs.key"), keys / _ONE_TIME, self._postbox
+            ),
+            numbering=Numbering(config.calls.home_area),
+            words=lambda language, code, minutes: self._frame.texts.say(
+                "codes_pages.letter", language, code=code, minutes=minutes
+            ),
+            secret=lambda: kept_secret(keys / _ARRIVALS, lambda: secrets.token_bytes(_SECRET_BYTES)),
+        )
+
+    def _note(self, result: str, why: str) -> None:
+        if why:
+            self._reporter.log.warning("a one-time code was not sent", trouble=why, result=result)

@@ -1,0 +1,91 @@
+"""Phones that may fetch somebody's codes: a long random token each, kept as its hash.
+
+A look-up is one read by the primary key, however many people there are; a phone is written about once a day at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+from hutong.codes.people.day_keys import day_of
+from hutong.kernel.records import device_tables as tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hutong.kernel.records import Connection, Database
+
+#: Phones of one person; with one more the one that was longest unheard of goes.
+MOST: Final = 5
+_TOKEN_BYTES: Final = 32
+_LONGEST: Final = 64
+_ROWS: Final = tables.code_devices
+_BATCH: Final = 1000
+
+
+class Devices:
+    """The phones of a node.
+
+    Args:
+        database: opened by whoever made it. keep_days: how long a phone is kept that is not heard of.
+    """
+
+    def __init__(self, database: Database, keep_days: int) -> None:
+        self._database, self._keep_days = database, keep_days
+
+    def add(self, person: str, now_ms: int) -> str:
+        """Let one more phone fetch a person's codes; gives its token, which is kept nowhere else.
+
+        Raises:
+            RecordsError: the records fail.
+        """
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        with self._database.write() as connection:
+            self._database.hold(connection, f"code-devices:{person}")
+            known = sa.select(_ROWS.c.token).where(_ROWS.c.person == person)
+            known = known.order_by(_ROWS.c.day.desc(), _ROWS.c.made_ms.desc())
+            gone = list(connection.execute(known).scalars())[MOST - 1 :]
+            if gone:
+                connection.execute(sa.delete(_ROWS).where(_ROWS.c.token.in_(gone)))
+            row = {"token": _hashed(token), "person": person, "made_ms": now_ms, "day": day_of(now_ms)}
+            connection.execute(sa.insert(_ROWS).values(row))
+        return token
+
+    def person(self, token: str, now_ms: int) -> str | None:
+        """Whose codes a phone may fetch; None for a token that is none, or of a phone that was let go."""
+        if not 0 < len(token) <= _LONGEST:
+            return None
+        here, today = _ROWS.c.token == _hashed(token), day_of(now_ms)
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(_ROWS.c.person, _ROWS.c.day).where(here)).one_or_none()
+        if row is None or row.day < today - self._keep_days:
+            return None
+        if row.day != today:
+            with self._database.write() as connection:
+                connection.execute(sa.update(_ROWS).where(here).values(day=today))
+        return str(row.person)
+
+    def drop(self, token: str) -> bool:
+        """Let a phone go; False where it was none."""
+        with self._database.write() as connection:
+            return connection.execute(sa.delete(_ROWS).where(_ROWS.c.token == _hashed(token))).rowcount == 1
+
+    def let_go(self, connection: Connection, people: Sequence[str]) -> None:
+        """Let every phone of these people go, within the caller's transaction."""
+        for at in range(0, len(people), _BATCH):
+            connection.execute(sa.delete(_ROWS).where(_ROWS.c.person.in_(people[at : at + _BATCH])))
+
+    def forget(self, now_ms: int) -> int:
+        """Delete phones that were not heard of for long; gives how many."""
+        with self._database.write() as connection:
+            over = _ROWS.c.day < day_of(now_ms) - self._keep_days
+            some = sa.select(_ROWS.c.token).where(over).limit(_BATCH)
+            return connection.execute(sa.delete(_ROWS).where(_ROWS.c.token.in_(some))).rowcount
+
+
+def _hashed(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

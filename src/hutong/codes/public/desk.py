@@ -1,0 +1,170 @@
+"""What a phone asks for: a first bundle, by a one-time code; every further one, by its token; why a colour is so.
+
+No page and no route. Between the two steps of an arrival nothing of the person is kept: the phone holds it, sealed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from hutong.codes.issuing import Bearer
+from hutong.codes.people.day_keys import day_of
+from hutong.codes.people.documents import DocumentKind, read_document  # msgspec reads the annotation
+from hutong.codes.people.errors import PersonRefused
+from hutong.codes.people.sealing import seal, unseal
+from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hutong.codes.claims import Kind
+    from hutong.codes.devices import Devices
+    from hutong.codes.issuing import Issuer
+    from hutong.codes.minting import Wallet
+    from hutong.codes.people.family import Family
+    from hutong.codes.people.store import People
+    from hutong.codes.scans.day_names import PersonNames
+    from hutong.codes.status.desk import StatusDesk
+    from hutong.codes.status.words import Language, Told
+    from hutong.kernel.numbering import Numbering
+    from hutong.kernel.one_time import OneTimeCodes
+
+_LONGEST_ARRIVAL: Final = 2_000
+_ABOUT: Final = "arrival"
+_CALLED: Final = frozenset({"mobile"})
+
+
+class Arrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who wants a code."""
+
+    kind: DocumentKind
+    document: str
+    name: str
+    phone: str
+
+
+class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the phone was given at its arrival, and the digits of the message."""
+
+    arrival: str
+    code: str
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    who: Arrival
+    ticket: str
+
+
+class PublicDesk:
+    """Where phones are served.
+
+    Args:
+        people, family, status, issuer, devices: of the node. names: what codes show of a person. codes: one-time codes.
+        numbering: reads telephone numbers. words: the message, by language, code and minutes.
+        secret: 32 bytes that arrivals are sealed with; asked for at the first one.
+    """
+
+    def __init__(  # noqa: PLR0913  # everything that it is wired to
+        self,
+        *,
+        people: People,
+        family: Family,
+        status: StatusDesk,
+        issuer: Issuer,
+        devices: Devices,
+        names: PersonNames,
+        codes: OneTimeCodes,
+        numbering: Numbering,
+        words: Callable[[str, str, int], str],
+        secret: Callable[[], bytes],
+    ) -> None:
+        self._people, self._family, self._status, self._issuer = people, family, status, issuer
+        self._devices, self._names, self._codes, self._numbering = devices, names, codes, numbering
+        self._words, self._secret = words, secret
+
+    def arrive(self, who: Arrival, language: str, now_ms: int) -> str:
+        """Send a one-time code to the number; gives what the phone brings with it.
+
+        Raises:
+            PersonRefused: document, name or number will not do. TooManyCodes: for that number, or all together.
+        """
+        read_document(who.kind, who.document)
+        number = self._numbering.read(who.phone)
+        if key_kind(number.key) != KIND_NUMBER or number.klass not in _CALLED:
+            raise PersonRefused("phone", "This is no mobile number.", where="phone")
+        ticket = self._codes.issue(
+            number.key,
+            self._numbering.show(number.key),
+            lambda code, minutes: self._words(language, code, minutes),
+            language,
+            now_ms,
+        )
+        sealed = seal(self._secret(), msgspec.json.encode(_Sealed(who, ticket)), _ABOUT)
+        return base64.urlsafe_b64encode(sealed).decode()
+
+    def confirm(self, said: Confirmation, now_ms: int) -> str:
+        """Register who proved the number; gives the phone's token.
+
+        Raises:
+            CodeRefused: "code": the digits are wrong, or too late. PersonRefused: as for `arrive`.
+        """
+        sealed = self._opened(said.arrival)
+        if sealed is None or self._codes.prove(sealed.ticket, said.code, now_ms) is None:
+            raise PersonRefused("code", "The digits are not right, or their time is over.", where="code")
+        who = sealed.who
+        person = self._people.register(read_document(who.kind, who.document), who.name, who.phone, now_ms)
+        return self._devices.add(person, now_ms)
+
+    def wallet(self, token: str, now_ms: int) -> Wallet:
+        """Codes for the next hours: the person's own, and of the family in their care.
+
+        Raises:
+            PersonRefused: "device": this phone may not fetch. StateError: keys are not here.
+        """
+        person = self._person(token, now_ms)
+        family = [
+            self._bearer(link.ward, link.kind, now_ms)
+            for link in self._family.wards(person, now_ms)
+            if self._people.knows(link.ward, now_ms)
+        ]
+        return self._issuer.wallet(self._bearer(person, "own", now_ms), family, now_ms)
+
+    def why(self, token: str, language: Language, now_ms: int) -> Told:
+        """Why the person's colour is what it is. Raises PersonRefused as above."""
+        return self._status.why(self._person(token, now_ms), language, now_ms)[1]
+
+    def leave(self, token: str) -> bool:
+        """Let a phone go; False where it was none."""
+        return self._devices.drop(token)
+
+    def _person(self, token: str, now_ms: int) -> str:
+        person = self._devices.person(token, now_ms)
+        if person is None or not self._people.knows(person, now_ms):
+            raise PersonRefused("device", "This phone may not fetch codes.", fix="Get a code again, with a message.")
+        self._people.renew(person, now_ms)
+        return person
+
+    def _bearer(self, person: str, kind: Kind, now_ms: int) -> Bearer:
+        profile, standing = self._people.profile(person, now_ms), self._status.statuses.standing(person, now_ms)
+        return Bearer(
+            person=person,
+            who=self._names.name(person, day_of(now_ms)),
+            kind=kind,
+            name=profile.masked_name,
+            tail=profile.tail,
+            colour=standing.colour,
+            as_of_ms=standing.as_of_ms,
+        )
+
+    def _opened(self, arrival: str) -> _Sealed | None:
+        if len(arrival) > _LONGEST_ARRIVAL:
+            return None
+        try:
+            plain = unseal(self._secret(), base64.urlsafe_b64decode(arrival), _ABOUT)
+        except (binascii.Error, ValueError):
+            return None
+        return None if plain is None else msgspec.json.decode(plain, type=_Sealed)

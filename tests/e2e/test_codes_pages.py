@@ -1,0 +1,225 @@
+"""Codes in a real browser, from `hutong codes serve`: fetched once, shown for a day and verified with no network."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import zxingcpp
+from axe_playwright_python.base import AXE_SCRIPT
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+from ask_servers import until
+from e2e.browser import ARGUMENTS, CHROMIUM
+from e2e.processes import HUTONG, Process, free_port
+from hutong.app.codes_status_work import people_of
+from hutong.app.codes_work import code_issuer, key_ring
+from hutong.app.config import load_config
+from hutong.codes.bundles import BundleStore
+from hutong.codes.people.documents import read_document
+from hutong.codes.revocation import no_revocations, read_news
+from hutong.codes.verification import Trust, verify
+from hutong.kernel.records import Database, database_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = [pytest.mark.peer("chromium"), pytest.mark.enable_socket]
+
+#: Of GB 11643-1999's own example.
+DOCUMENT: Final = "11010519491231002X"
+_PHONES = itertools.count(13_800_138_000)
+_SETTINGS = """\
+[node]
+name = "e2e"
+
+[codes]
+listen = "127.0.0.1:{port}"
+
+[appeals]
+code_file = "{sent}"
+"""
+
+
+class Service:
+    """`hutong codes serve` on a folder of its own, and what it knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base = f"http://127.0.0.1:{(port := free_port())}"
+        self._sent, data, settings = folder / "sent.jsonl", folder / "data", folder / "hutong.toml"
+        data.mkdir()
+        settings.write_text(_SETTINGS.format(port=port, sent=self._sent), encoding="utf-8")
+        self.config = load_config(settings, data=data)
+        self.database = Database(database_url("", data))
+        self.database.open()
+        key_ring(self.config).rotate(now_ms())
+        command = [*HUTONG, "codes", "serve", "--config", str(settings), "--data", str(data)]
+        self.process = Process("codes", command, folder)
+
+    def last_code(self) -> str:
+        """The digits of the newest message."""
+        return str(json.loads(self._sent.read_text(encoding="utf-8").splitlines()[-1])["code"])
+
+    def messages(self) -> int:
+        """How many were sent."""
+        return len(self._sent.read_text(encoding="utf-8").splitlines()) if self._sent.exists() else 0
+
+    def person(self) -> str:
+        """The pseudonym of whoever arrived."""
+        people = people_of(self.config, self.database)
+        return people.pseudonyms.of(read_document("id", DOCUMENT))
+
+    def verdict(self, text: str, at_ms: int) -> str:
+        """What the library says of a code."""
+        issuer, keys = code_issuer(self.config, self.database), key_ring(self.config).key_set(now_ms())
+        revoked = no_revocations("e2e").applied(read_news(issuer.news(0, now_ms()), [keys]))
+        return verify(text, Trust([keys]), {"e2e": revoked}, None, at_ms).verdict
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    served = Service(tmp_path_factory.mktemp("codes"))
+    served.process.start_until_ready()
+    yield served
+    served.process.stop()
+    served.database.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai", viewport={"width": 390, "height": 844})
+    yield context
+    context.close()
+
+
+def now_ms() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def arrived(phone: BrowserContext, service: Service) -> Page:
+    """The page of somebody who has fetched a first bundle, and which the phone keeps."""
+    page = phone.new_page()
+    page.goto(f"{service.base}/codes/")
+    page.fill("#f-document", DOCUMENT)
+    page.fill("#f-name", "王小明")
+    page.fill("#f-phone", str(next(_PHONES)))
+    before = service.messages()
+    page.click("#arrive button")
+    expect(page.locator("#otp")).to_be_visible()
+    until(lambda: service.messages() > before)
+    page.fill("#otp", service.last_code())
+    page.click("#confirm button")
+    expect(page.locator("#card")).to_be_visible()
+    expect(page.locator("#installed")).to_be_visible()
+    return page
+
+
+def shown(page: Page) -> str:
+    """The text of the code on the screen, as another reader reads it."""
+    picture = Image.open(io.BytesIO(page.locator("#code").screenshot()))
+    return zxingcpp.read_barcodes(picture)[0].text
+
+
+def test_a_code_is_shown_for_a_day_with_no_network(phone: BrowserContext, service: Service) -> None:
+    page = arrived(phone, service)
+    expect(page.locator("#name")).to_have_text("王*")
+    expect(page.locator("#colour")).to_have_text("绿码")
+    began = now_ms()
+    assert service.verdict(shown(page), began) == "valid"
+    phone.set_offline(True)
+    texts = set()
+    for hours in (0, 1, 6, 12, 23):
+        at = datetime.fromtimestamp(began / 1000, UTC) + timedelta(hours=hours)
+        page.clock.set_fixed_time(at)
+        page.reload()
+        expect(page.locator("#card")).to_be_visible()
+        text = shown(page)
+        assert service.verdict(text, int(at.timestamp() * 1000)) == "valid"
+        texts.add(text)
+    assert len(texts) == 5
+    page.clock.set_fixed_time(datetime.fromtimestamp(began / 1000, UTC) + timedelta(hours=26))
+    page.reload()
+    expect(page.locator("#over")).to_contain_text("用完")
+    expect(page.locator("#card")).to_be_hidden()
+
+
+def test_codes_are_verified_with_no_network(phone: BrowserContext, service: Service) -> None:
+    code = shown(arrived(phone, service))
+    page = phone.new_page()
+    page.goto(f"{service.base}/codes/check?lang=en")
+    expect(page.locator("#installed")).to_be_visible()
+    expect(page.locator("#fresh")).to_contain_text("Keys")
+    phone.set_offline(True)
+    page.reload()
+    expect(page.locator("#network")).to_be_visible()
+    told = []
+    for text in (code, code[:-4] + "0000", "HT1:", code):
+        page.fill("#text", text)
+        page.click("#typed button")
+        expect(page.locator("#text")).to_have_value("")
+        told.append(page.locator("#verdict").inner_text())
+    assert told[0] == "Green"
+    assert told[1] == "Forged: the signature does not fit"
+    assert told[2] == "Not a code of this system"
+    assert told[3] == "Green"
+    phone.set_offline(False)
+    assert BundleStore(service.database).revoke_person(service.person(), now_ms()) > 0
+    page.wait_for_function("() => navigator.onLine")
+    until(lambda: _after_update(page, code) == "Revoked")
+
+
+def _after_update(page: Page, code: str) -> str:
+    page.click("#update")
+    page.fill("#text", code)
+    page.click("#typed button")
+    expect(page.locator("#text")).to_have_value("")
+    return page.locator("#verdict").inner_text()
+
+
+def test_wrong_digits_and_documents_are_told_and_nothing_is_lost(phone: BrowserContext, service: Service) -> None:
+    page = phone.new_page()
+    page.goto(f"{service.base}/codes/?lang=en")
+    page.fill("#f-document", "110105194912310021")
+    page.fill("#f-name", "王小明")
+    page.fill("#f-phone", str(next(_PHONES)))
+    page.click("#arrive button")
+    expect(page.locator("#told")).to_contain_text("check every digit")
+    page.fill("#f-document", DOCUMENT)
+    page.click("#arrive button")
+    expect(page.locator("#otp")).to_be_visible()
+    page.fill("#otp", "000000x")
+    page.click("#confirm button")
+    expect(page.locator("#told")).to_contain_text("digits are not right")
+
+
+@pytest.mark.parametrize("path", ["/codes/", "/codes/check"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_first_view_is_small_and_axe_finds_nothing_serious(
+    browser: Browser, service: Service, path: str, lang: str
+) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, service_workers="block")
+    page = context.new_page()
+    sizes: list[int] = []
+    page.on("response", lambda answer: sizes.append(len(answer.body())))
+    page.goto(f"{service.base}{path}?lang={lang}", wait_until="networkidle")
+    assert 0 < sum(sizes) < 100_000
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("() => axe.run().then((it) => it.violations)")
+    assert [it["id"] for it in found if it["impact"] in {"serious", "critical"}] == []
+    context.close()
