@@ -141,7 +141,8 @@ class Edge:
             self.folder, folder / "keys" / "tickets.key", {it: folder / "run" / f"{it}.board" for it in NAMES}
         )
         write_edge(EdgeConfig(workers=1, **settings), OverloadConfig(), places)
-        self._errors = (folder / "nginx.err").open("wb")
+        self.log = folder / "nginx.err"
+        self._errors = self.log.open("wb")
         self._process: subprocess.Popen[bytes] | None = None
 
     def say(self, made_ms: int, level: Level = Level.NORMAL, rooms: int = 1, queues: int = 0) -> None:

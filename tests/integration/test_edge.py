@@ -184,6 +184,7 @@ def test_the_application_gone_the_edge_serves_what_it_has_and_says_so_honestly(t
         assert "服务暂时中断" in gone.text
         assert "The service is away" in gone.text
     assert town.ask("/codes/bundle/unknown").json()["why"] == "away"
+    assert town.edge.log.read_text() == "", "a path may be a person's secret"
 
     town.application = Application(town.edge.application_port)
     assert [town.ask("/scan/2").status_code for _ in range(5)] == [200] * 5, "no failed request is still counted"

@@ -256,8 +256,7 @@ local function tell_refused()
     return any and table.concat(told, ",") or ""
 end
 
--- Access phase: pass on, or refuse.
-function M.admit()
+local function admit()
     local class = options.classes[ngx.var.hutong_class]
     if not class then
         return
@@ -290,6 +289,14 @@ function M.admit()
     -- Variables, for ngx.ctx does not outlast the redirect to the page that says the application is away.
     ngx.var.hutong_passed = due and shown.id or "-"
     ngx.var.hutong_refused = tell_refused()
+end
+
+-- Access phase: pass on, or refuse. If this fails, the application's own gate is still there.
+function M.admit()
+    local done, trouble = pcall(admit)
+    if not done then
+        ngx.log(ngx.CRIT, "the edge cannot decide: ", trouble)
+    end
 end
 
 -- Log phase, which every request comes to.
