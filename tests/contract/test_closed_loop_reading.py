@@ -17,7 +17,7 @@ from hutong.kernel.cases.purview import WHOLE, Purview
 from hutong.kernel.cases.query import COUNTED, CaseQuery
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.numbering import Numbering
-from hutong.kernel.records import tables
+from hutong.kernel.records import report_tables, tables
 from hutong.orders.query import OrderQuery, OrderReader
 from hutong.reports.model import Origin, Told
 from hutong.reports.query import ReportQuery, ReportReader
@@ -56,7 +56,7 @@ def test_every_report_hand_off_and_appeal_is_read_once_the_newest_first(database
     reports, _ = reports_on(database, tmp_path)
     reports.take(Told(kind="call", number=FRAUD), Origin(source="api"), MONDAY)
     more = {"id": of, "receipt": of, "received_ms": lambda n: MONDAY - n // 700}
-    fill(database, tables.reports, row_of(database, tables.reports) | {"request": None}, MANY, **more)
+    fill(database, report_tables.reports, row_of(database, report_tables.reports) | {"request": None}, MANY, **more)
     read = [(-report.received_ms, report.id) for report, _ in ReportReader(database).every(ReportQuery(kind="call"))]
     assert len(set(read)) == len(read) == MANY + 1
     assert read == sorted(read)

@@ -15,7 +15,7 @@ from hutong.kernel.marks import MARKS, MarkFile, find_row
 from hutong.kernel.marks.table import reporters_24h
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.records import Database
-from hutong.kernel.records.tables import report_matters
+from hutong.kernel.records.report_tables import report_matters
 from hutong.reports.model import Origin, Told
 from report_nodes import reports_on
 

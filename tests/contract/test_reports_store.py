@@ -17,7 +17,8 @@ from hutong.kernel.figures import Count
 from hutong.kernel.marks import MARKS, MarkFile, Marks, find_row, reporters_24h
 from hutong.kernel.numbering.codes import KLASSES
 from hutong.kernel.numbering.keys import key_of_digits
-from hutong.kernel.records.tables import marks, report_matters, report_subjects, reports
+from hutong.kernel.records.report_tables import report_matters, report_subjects, reports
+from hutong.kernel.records.tables import marks
 from hutong.reports.csv_batch import take_in
 from hutong.reports.errors import ReportError
 from hutong.reports.figures import figures

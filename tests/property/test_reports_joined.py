@@ -16,7 +16,7 @@ from hutong.kernel.marks.file import MARKS, MarkFile
 from hutong.kernel.marks.table import reporters_24h
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.records import Database, database_url
-from hutong.kernel.records.tables import report_matters, report_subjects
+from hutong.kernel.records.report_tables import report_matters, report_subjects
 from hutong.reports.model import Origin, Told
 from hutong.reports.names import names_in, read_name, show_name
 from hutong.reports.receipts import BYTES, new_receipt, read_receipt, show_receipt

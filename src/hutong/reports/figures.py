@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from hutong.kernel.figures import Count
-from hutong.kernel.records.tables import report_matters, reports
+from hutong.kernel.records.report_tables import report_matters, reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hutong.kernel.records.reading import begins, newest_first
-from hutong.kernel.records.tables import report_matters, reports
+from hutong.kernel.records.report_tables import report_matters, reports
 from hutong.reports.store import KEPT, each_of
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from hutong.kernel.cases.model import Actor, Finding, Request, case_id
 from hutong.kernel.marks import REPORT, Mark
-from hutong.kernel.records.tables import cases, report_matters, report_subjects
-from hutong.kernel.records.tables import reports as table
+from hutong.kernel.records.report_tables import report_matters, report_subjects
+from hutong.kernel.records.report_tables import reports as table
+from hutong.kernel.records.tables import cases
 from hutong.reports.errors import ReportError
 from hutong.reports.model import CLEARING, Matter, Origin, Report, Taken, Told
 from hutong.reports.opening import VOCABULARY, case_row
