@@ -13,6 +13,7 @@ from fresh_records import lay_out
 from hutong.app.cli import run
 from hutong.app.codes_status_work import StatusWork
 from hutong.app.config import load_config
+from hutong.codes.bundles import BundleRow, BundleStore
 from hutong.codes.status import metrics
 from hutong.kernel.access.agencies import Agencies, Agency
 from hutong.kernel.access.people import People as Accounts
@@ -69,7 +70,7 @@ def shell(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     return Shell(data, capsys, monkeypatch)
 
 
-def test_a_person_is_registered_judged_and_told_why(shell: Shell) -> None:
+def test_a_person_is_registered_judged_and_told_why(shell: Shell, data: Path) -> None:
     rows = "\n".join(
         json.dumps(it)
         for it in (
@@ -85,7 +86,13 @@ def test_a_person_is_registered_judged_and_told_why(shell: Shell) -> None:
     assert "绿码 green" in shell("show", person)
     item = {"type": "result", "id": "tube-1", "at_ms": NOW - 3_600_000, "result": "positive"}
     items = "\n".join([json.dumps({"person": person, "evidence": item}), "{}"])
+    database = Database(database_url("", data))
+    database.open()
+    bundles = BundleStore(database)
+    bundles.add([BundleRow(kind * 8, person, name, NOW, NOW + DAY) for kind, name in (("aa", "own"), ("bb", "paper"))])
     assert shell("take", "-", said=items, status=1).startswith("1 人 people, 1 变码 changed, 1 有误 wrong")
+    assert [it.handle.hex() for it in bundles.news(0, NOW)[1]] == ["aa" * 8], "what shows the old colour is revoked with it"
+    database.close()
     shown = shell("show", "-", said=f"{NUMBER}\n")
     assert "codes.positive-result@1" in shown
     told = shell("explain", person, "--purpose", "流调", "--by", "zhao", "--lang", "zh")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutong.app.cases_work import open_cases
 from hutong.app.schedule import Job
+from hutong.codes.bundles import BundleStore
 from hutong.codes.people.day_keys import DayKeys, day_of
 from hutong.codes.people.pseudonyms import Pseudonyms
 from hutong.codes.people.store import People
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: The folder of keys in the data folder; `codes.key_folder` may name another.
 KEYS: Final = "code-keys"
+#: What revoking holds (`BundleStore.revoke`).
+REVOCATIONS: Final = "code-revocations"
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 _MINUTE: Final = 60 * _SECOND
@@ -51,24 +54,24 @@ def people_of(config: Config, database: Database) -> People:
     return People(database, days, Pseudonyms(folder), config.codes.person_days)
 
 
-def status_desk(
-    config: Config,
-    database: Database,
-    cases: Callable[[], Cases],
-    told: Callable[[Connection, ColourChanged], None] = lambda _connection, _changed: None,
-) -> StatusDesk:
-    """The colours of a node.
+def status_desk(config: Config, database: Database, cases: Callable[[], Cases]) -> StatusDesk:
+    """The colours of a node; codes that show a colour which changed are revoked with it.
 
     Args:
         database: opened by whoever made it. cases: gives where cases are, once it is asked.
-        told: is told of every change of a colour within its transaction.
 
     Raises:
         RuleError: a colour rule is refused.
     """
     it = config.codes
     people, rules = people_of(config, database), rules_of(config.data / OWN)
-    statuses = Statuses(database, people, rules, config.node.name, it.evidence_days, told)
+    bundles = BundleStore(database)
+
+    def told(_connection: Connection, changed: ColourChanged) -> None:
+        # In the transaction of the change: a code never outlives what it says. Paper shows no colour.
+        bundles.revoke_person(changed.person, changed.at_ms, paper=False)
+
+    statuses = Statuses(database, people, rules, config.node.name, it.evidence_days, told, (REVOCATIONS,))
     limits = Limits(it.suspect_person, it.suspect_agency, it.suspect_reason)
     changes = Changes(statuses, cases, Bounds(it.change_days, it.change_wait_days), limits)
     return StatusDesk(statuses, changes, Appeals(statuses, changes, cases))

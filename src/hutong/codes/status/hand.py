@@ -155,9 +155,9 @@ class Changes:
         return self.do(id_, "overrule", KEEPER, now_ms, f"appeal {case}")
 
     def hold(self, connection: Connection, person: str) -> None:
-        """Person and count of changes, before anything goes on the trail: who holds that waits for nobody."""
+        """Person, counts and what listeners hold, before anything is on the trail: who has that waits no more."""
         self._statuses.people.hold(connection, [person])
-        self._database.hold(connection, "code-misuse")
+        self._database.hold(connection, "code-misuse", *self._statuses.holds)
 
     def _replace_others(self, connection: Connection, change: Change, now_ms: int) -> None:
         here = (_CHANGES.c.person == change.person, _CHANGES.c.state == "in-force")

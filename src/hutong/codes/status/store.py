@@ -67,10 +67,11 @@ class _Kept(NamedTuple):
 
 
 class _Deed(NamedTuple):
-    """A change for the trail: the colour before, and the standing after it."""
+    """A change for the trail: the colour before, the standing after it, and what others are told."""
 
     was: str
     now: Standing
+    changed: ColourChanged | None
 
 
 class Statuses:
@@ -80,6 +81,7 @@ class Statuses:
         database: opened by whoever made it. people: whose pseudonyms and keys these are. rules: in force.
         node: this node's name, the beginning of new ids. evidence_days: how long evidence is kept.
         told: is told of every change of a colour, within the transaction that makes it.
+        holds: names that `told` holds; whoever puts something on the trail before a judgement holds them first.
     """
 
     def __init__(
@@ -90,9 +92,10 @@ class Statuses:
         node: str,
         evidence_days: int,
         told: Callable[[Connection, ColourChanged], None] = lambda _connection, _changed: None,
+        holds: tuple[str, ...] = (),
     ) -> None:
         self.database, self.people, self.rules, self.node = database, people, rules, node
-        self._evidence_days, self._told = evidence_days, told
+        self._evidence_days, self._told, self.holds = evidence_days, told, holds
         self._trail = Trail(database)
 
     # Reading
@@ -144,7 +147,7 @@ class Statuses:
             self.people.hold(connection, [person])
             deeds: list[_Deed] = []
             moved = self._take(connection, person, items, now_ms, deeds)
-            self._record(deeds, now_ms)
+            self._record(connection, deeds, now_ms)
         return moved
 
     def take_all(self, found: Mapping[str, Sequence[Evidence]], now_ms: int) -> list[Outcome]:
@@ -161,7 +164,7 @@ class Statuses:
                         outcomes.append(Outcome(person, refused=str(refused)))
                     else:
                         outcomes.append(Outcome(person, moved.changed))
-                self._record(deeds, now_ms)
+                self._record(connection, deeds, now_ms)
         return outcomes
 
     def void(self, connection: Connection, person: str, ids: Sequence[str], case: str) -> None:
@@ -200,7 +203,7 @@ class Statuses:
                     troubles.append(error)
                     here = sa.update(_COLOURS).where(_COLOURS.c.person == person)
                     connection.execute(here.values(again_ms=now_ms + _AGAIN_MS))
-            self._record(deeds, now_ms)
+            self._record(connection, deeds, now_ms)
         if troubles:
             raise troubles[0]
         return len(people)
@@ -271,15 +274,17 @@ class Statuses:
             changed = ColourChanged(
                 person, was, fresh.colour, fresh.rule, fresh.commitment, fresh.event, now_ms, fresh.until_ms
             )
-            self._told(connection, changed)
         # A first green is what everybody has. A graver colour for another reason, or for longer, is a change too.
         if changed is not None or fresh.colour != self.rules.otherwise.colour:
-            deeds.append(_Deed(was, fresh))
+            deeds.append(_Deed(was, fresh, changed))
         return Moved(fresh, changed)
 
-    def _record(self, deeds: list[_Deed], now_ms: int) -> None:
-        """Put changes on the trail; last in a transaction, because from then on nobody else can add to it."""
-        for was, now in deeds:
+    def _record(self, connection: Connection, deeds: list[_Deed], now_ms: int) -> None:
+        """Tell of changes, then put them on the trail: last, because from then on nobody else can add to it."""
+        for deed in deeds:
+            if deed.changed is not None:
+                self._told(connection, deed.changed)
+        for was, now, _ in deeds:
             after: dict[str, Any] = {"colour": now.colour, "rule": now.rule, "rules": self.rules.digest[:16]}
             after |= {"commitment": now.commitment, "until_ms": now.until_ms}
             self._trail.record(JUDGE, "local", "codes.colour", now.event, {"colour": was}, after, now_ms=now_ms)
