@@ -60,7 +60,6 @@ class Service:
         self.config = load_config(settings, data=data)
         self.database = Database(database_url("", data))
         self.database.open()
-        key_ring(self.config).rotate(now_ms())
         command = [*HUTONG, "codes", "serve", "--config", str(settings), "--data", str(data)]
         self.process = Process("codes", command, folder)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hutong.kernel.reporter import Reporter
 
 _DAY_MS: Final = 86_400_000
+_NS_IN_MS: Final = 1_000_000
 _SECRET_BYTES: Final = 32
 #: Files in the data folder's `keys`: of the hashes of one-time codes, and of sealed arrivals.
 _ONE_TIME: Final = "code-arrivals.key"
@@ -60,12 +61,15 @@ class CodesSite:
         self._postbox = Postbox(code_port(config, clock), self._note)
 
     def open(self) -> None:
-        """Open the records.
+        """Open the records, and make the first key where there is none.
 
         Raises:
-            RecordsError: they cannot be opened.
+            RecordsError: they cannot be opened. StateError: keys cannot be read or written.
         """
         self.database.open()
+        ring, now_ms = key_ring(self._config), self._clock.wall() // _NS_IN_MS
+        if not ring.terms(now_ms):
+            ring.rotate(now_ms)
 
     def close(self) -> None:
         """Let go of everything."""

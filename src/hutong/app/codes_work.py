@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 from hutong.app.schedule import Job
 from hutong.codes import metrics
 from hutong.codes.bundles import AT_ONCE, BundleStore
+from hutong.codes.devices import Devices
 from hutong.codes.issuing import Issue, Issuer
 from hutong.codes.key_ring import KeyRing
-from hutong.kernel.records import Database, database_url
+from hutong.kernel import one_time
+from hutong.kernel.records import Database, database_url, device_tables
 
 if TYPE_CHECKING:
     from hutong.app.config import Config
@@ -52,6 +54,7 @@ class CodeWork:
         self._ring, self._figures = key_ring(config), reporter.metrics
         self._database = Database(database_url(config.records.url, config.data))
         self._store = BundleStore(self._database)
+        self._devices = Devices(self._database, config.codes.person_days)
 
     def jobs(self) -> list[Job]:
         """The jobs."""
@@ -88,5 +91,6 @@ class CodeWork:
             if some < AT_ONCE:
                 break
         self._figures.add(metrics.PURGED, gone)
+        gone += self._devices.forget(now_ms) + one_time.forget(self._database, device_tables.code_arrivals, now_ms)
         self._figures.set(metrics.REVOKED, self._store.count_revoked())
         return gone

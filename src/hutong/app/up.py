@@ -37,7 +37,7 @@ def up(
     config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
     data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
 ) -> int:
-    """启动并看护 screen、serve、work(及 feed),Ctrl-C 停止 / Supervise screen, serve, work (and feed)."""
+    """启动并看护 screen、serve、work(及 feed、codes),Ctrl-C 停止 / Supervise screen, serve, work (and feed, codes)."""
     settings = load_config(config, data=data)
     common = ("--data", str(settings.data)) + (("--config", str(config)) if config else ())
     programs = [Program(name, (*_HUTONG, *words, *common)) for name, words in processes_of(settings).items()]

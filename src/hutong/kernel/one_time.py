@@ -126,8 +126,7 @@ class OneTimeCodes:
 
     def forget(self, now_ms: int) -> int:
         """Delete codes of yesterday; returns how many."""
-        with self._database.write() as connection:
-            return connection.execute(sa.delete(self._table).where(self._column.made_ms < now_ms - KEPT_MS)).rowcount
+        return forget(self._database, self._table, now_ms)
 
     def _digest(self, ticket: str, code: str) -> str:
         if not self._key:
@@ -138,6 +137,12 @@ class OneTimeCodes:
                 fix = "Check that this user may read and write there."
                 raise StateError(what, where=str(self._file), fix=fix) from error
         return hmac.new(self._key, f"{ticket}.{code}".encode(), hashlib.sha256).hexdigest()
+
+
+def forget(database: Database, table: sa.Table, now_ms: int) -> int:
+    """Delete a system's codes of yesterday; returns how many."""
+    with database.write() as connection:
+        return connection.execute(sa.delete(table).where(table.c.made_ms < now_ms - KEPT_MS)).rowcount
 
 
 def hashed(secret: str) -> str:
