@@ -125,6 +125,17 @@ def test_gate_and_edge_agree_on_the_class_of_every_path(written: Path, path: str
         assert _as_nginx((written / "edge" / f"{name}.conf").read_text(), path) == expected
 
 
+def test_the_page_says_what_the_classes_are() -> None:
+    page = (DEPLOY.parents[1] / "docs" / "overload.md").read_text()
+    rows = {
+        name: cells
+        for name, *cells in re.findall(r"^\| `(\w+)` \|.*\| (\d+) \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+    }
+    for one in CLASSES:
+        within = f"{one.deadline_ms} ms" if one.deadline_ms < 1000 else f"{one.deadline_ms // 1000} s"
+        assert rows[one.name] == [str(one.queue), within, "all" if one.share == 1 else f"{one.share * 100:.0f} %"]
+
+
 # --- units ---
 
 

@@ -31,7 +31,6 @@ class Class(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: which one. name: in tickets, metrics and configurations.
-        title: for people.
         queue: how many of it may wait.
         deadline_ms: from its arrival until it must have been served; what cannot be is refused before work is done.
         share: of the places at work, as far as which it may fill them; the rest is kept free for better classes.
@@ -41,7 +40,6 @@ class Class(msgspec.Struct, frozen=True):
 
     kind: Kind
     name: str
-    title: dict[str, str]
     queue: int
     deadline_ms: int
     share: float
@@ -49,48 +47,17 @@ class Class(msgspec.Struct, frozen=True):
     enters: Level
 
 
-#: In the order of `Kind`. Queues are short: who waits longer than a deadline has been served for nothing.
+#: In the order of `Kind`: name, queue, deadline, share, waits, enters. Queues are short: who waits longer than a
+#: deadline has been served for nothing.
 CLASSES: Final = (
-    Class(
-        Kind.CRITICAL,
-        "critical",
-        {"zh": "采样登记与采样点验码", "en": "sampling writes and verification at stations"},
-        queue=64,
-        deadline_ms=150,
-        share=1.0,
-        waits=Level.CRITICAL_ONLY,
-        enters=Level.CRITICAL_ONLY,
-    ),
-    Class(
-        Kind.SCAN,
-        "scan",
-        {"zh": "扫码", "en": "scans at venues"},
-        queue=32,
-        deadline_ms=500,
-        share=0.9,
-        waits=Level.CROWDED,
-        enters=Level.CROWDED,
-    ),
-    Class(
-        Kind.ISSUE,
-        "issue",
-        {"zh": "首次领码", "en": "first issue of codes"},
-        queue=16,
-        deadline_ms=1000,
-        share=0.9,
-        waits=Level.BUSY,
-        enters=Level.CROWDED,
-    ),
-    Class(
-        Kind.HISTORY,
-        "history",
-        {"zh": "历史记录等页面", "en": "history and other dear pages"},
-        queue=8,
-        deadline_ms=1000,
-        share=0.5,
-        waits=Level.NORMAL,
-        enters=Level.CROWDED,
-    ),
+    # sampling writes, and verification at stations
+    Class(Kind.CRITICAL, "critical", 64, 150, 1.0, Level.CRITICAL_ONLY, Level.CRITICAL_ONLY),
+    # scans at venues
+    Class(Kind.SCAN, "scan", 32, 500, 0.9, Level.CROWDED, Level.CROWDED),
+    # first issue of codes
+    Class(Kind.ISSUE, "issue", 16, 1000, 0.9, Level.BUSY, Level.CROWDED),
+    # history, and other pages that are dear
+    Class(Kind.HISTORY, "history", 8, 1000, 0.5, Level.NORMAL, Level.CROWDED),
 )
 
 KINDS: Final = {one.name: one.kind for one in CLASSES}
