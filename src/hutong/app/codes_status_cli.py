@@ -27,7 +27,7 @@ from hutong.codes.status.changes import HOUSE, STATE_TITLES, Action, Actor, Stat
 from hutong.codes.status.colour_rules import COLOUR_TITLES, Colour, check_rules
 from hutong.codes.status.errors import StatusRefused
 from hutong.codes.status.evidence import Evidence, read_evidence
-from hutong.codes.status.loading import OWN, rule_sources
+from hutong.codes.status.loading import OWN, rule_sources, rules_of
 from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.people import People as Accounts
 from hutong.kernel.access.permissions import permissions_of
@@ -338,8 +338,8 @@ def decide(  # a decision's own parts, one option each
 def list_(*, config: ConfigFile = None, data: DataFolder = None) -> None:
     """列出生效的规则,按判定次序 / The rules in force, in the order in which they decide."""
     settings = load_config(config, data=data)
-    rules, _ = check_rules(rule_sources(settings.data / OWN))
-    for rule in (*rules.rules, rules.otherwise) if rules is not None else ():
+    rules = rules_of(settings.data / OWN)
+    for rule in (*rules.rules, rules.otherwise):
         when = rule.when or "otherwise"
         sys.stdout.write(f"{rule.name:<28} {rule.colour:<7} {rule.term_h:>4} h  {rule.title['zh']}  {when}\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ from hutong.app.cases_work import open_cases
 from hutong.app.schedule import Job
 from hutong.codes.bundles import BundleStore
 from hutong.codes.people.day_keys import DayKeys, day_of
+from hutong.codes.people.family import Family
 from hutong.codes.people.pseudonyms import Pseudonyms
 from hutong.codes.people.store import People
 from hutong.codes.status import metrics
@@ -37,6 +39,7 @@ KEYS: Final = "code-keys"
 REVOCATIONS: Final = "code-revocations"
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
+_DAY_MS: Final = 86_400_000
 _MINUTE: Final = 60 * _SECOND
 #: Transactions of one run of judging: 200,000 people an hour and more, and no other job waits long.
 _BATCHES: Final = 10
@@ -52,6 +55,11 @@ def people_of(config: Config, database: Database) -> People:
     folder, node_key = key_folder(config), config.codes.node_key_file
     days = DayKeys(folder, Path(node_key) if node_key else None)
     return People(database, days, Pseudonyms(folder), config.codes.person_days)
+
+
+def family_of(config: Config, database: Database) -> Family:
+    """Who may show whose code; `database` is opened by whoever made it."""
+    return Family(database, config.node.name, os.urandom)
 
 
 def status_desk(config: Config, database: Database, cases: Callable[[], Cases]) -> StatusDesk:
@@ -119,11 +127,12 @@ class StatusWork:
         return done
 
     def expire(self, now_ms: int) -> int:
-        """Destroy keys and remove rows whose day is over; forget appeals and changes; gives how many people's."""
+        """Destroy keys and remove rows whose day is over; forget appeals, changes, links; gives how many people's."""
         gone = self.desk.statuses.expire(now_ms)
         days = self._config.codes.person_days
         self.desk.appeals.forget(now_ms, days)
         self.desk.changes.forget(now_ms, days)
+        family_of(self._config, self._database).forget(now_ms - days * _DAY_MS)
         self._reporter.metrics.add(metrics.EXPIRED, gone)
         return gone
 

@@ -19,6 +19,8 @@ from hutong.kernel.cases.model import case_id
 from hutong.kernel.records import code_tables as tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hutong.kernel.records import Connection, Database
 
 LinkKind = Literal["child", "elder"]
@@ -107,7 +109,7 @@ class Family:
         draw: gives so many bytes that nobody can predict.
     """
 
-    def __init__(self, database: Database, node: str, draw: Any) -> None:  # noqa: ANN401  # os.urandom
+    def __init__(self, database: Database, node: str, draw: Callable[[int], bytes]) -> None:
         self._database, self._node, self._draw = database, node, draw
         self._trail = Trail(database)
 

@@ -192,6 +192,8 @@ class Statuses:
         due = sa.select(_COLOURS.c.person).where(_COLOURS.c.again_ms <= now_ms).order_by(_COLOURS.c.again_ms)
         with self.database.read() as connection:
             people = sorted(connection.execute(due.limit(limit)).scalars())
+        if not people:
+            return 0
         troubles = []
         deeds: list[_Deed] = []
         with self.database.write() as connection:
