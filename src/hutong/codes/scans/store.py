@@ -306,9 +306,13 @@ class Scans:
             (fresh if state.is_new else changed).append(values)
         if fresh:
             connection.execute(sa.insert(_SOURCES), fresh)
-        for values in changed:
-            same = (_SOURCES.c.device == values.pop("device"), _SOURCES.c.series == values.pop("series"))
-            connection.execute(sa.update(_SOURCES).where(*same).values(values))
+        if changed:
+            # One statement for all: each of its own would cost more than everything else about a lone scan.
+            same = (_SOURCES.c.device == sa.bindparam("of_device"), _SOURCES.c.series == sa.bindparam("of_series"))
+            named = [
+                values | {"of_device": values.pop("device"), "of_series": values.pop("series")} for values in changed
+            ]
+            connection.execute(sa.update(_SOURCES).where(*same), named)
 
 
 class _Seals:
