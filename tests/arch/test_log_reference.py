@@ -29,7 +29,7 @@ def test_an_explanation_has_two_languages_and_a_known_process() -> None:
     for event, meaning in reference.log_meanings().items():
         assert re.search(r"[\u4e00-\u9fff]", meaning["zh"]), event
         assert meaning["en"], event
-        assert set(meaning["process"].split(", ")) <= {"up", "screen", "serve", "work", "feed"}, event
+        assert set(meaning["process"].split(", ")) <= {"up", "screen", "serve", "work", "feed", "codes"}, event
         assert "|" not in meaning["zh"] + meaning["en"], event
 
 
