@@ -90,7 +90,7 @@ class Application:
 
 
 class GatedApplication:
-    """uvicorn with a gate before an application that takes 20 ms for each request."""
+    """uvicorn with a gate before an application that takes 150 ms for each request."""
 
     def __init__(self, data: Path, port: int) -> None:
         self.count = 0
@@ -104,7 +104,7 @@ class GatedApplication:
 
     async def _answer(self, _scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401
         self.count += 1
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.15)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 

@@ -114,6 +114,7 @@ def town(tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[...,
 
 def test_who_finds_no_place_is_refused_at_the_edge_with_a_ticket_that_the_application_knows(town: Town) -> None:
     held = town.hold("/codes/issue/hold")
+    before = now_ms()
     refused = town.ask("/codes/issue/2", accept="text/html", **{"hutong-edge-refused": "9,9,9,9"})
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == refused.headers["refresh"]
@@ -127,12 +128,12 @@ def test_who_finds_no_place_is_refused_at_the_edge_with_a_ticket_that_the_applic
     assert standing is Standing.EARLY
     assert read is not None
     assert verify(ticket, holder, Kind.ISSUE, keys, read.due_ms)[0] is Standing.DUE
-    assert now_ms() - 100 < read.due_ms <= now_ms() + 1000 + 100
-    assert now_ms() + 1000 * int(refused.headers["retry-after"]) in range(read.due_ms, read.due_ms + 22_000)
+    assert before <= read.due_ms <= now_ms() + 1100
+    assert now_ms() + 1000 * int(refused.headers["retry-after"]) in range(read.due_ms, read.due_ms + 40_000)
 
     early = town.ask("/codes/issue/2", town.sign(Kind.ISSUE, now_ms() + 30_000))
     assert early.status_code == 429
-    assert early.json()["retry_after"] == int(early.headers["retry-after"]) >= 30
+    assert early.json()["retry_after"] == int(early.headers["retry-after"]) >= 20
 
     assert town.application.paths() == ["/codes/issue/hold"]
     town.application.held.set()
