@@ -8,19 +8,16 @@ this machine it was.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from cyclopts import App, Parameter
 
-from hutong.app.cli_records import machine_user, open_records
 from hutong.app.cli_terms import Lang, language_of
 from hutong.app.codes_status_work import key_folder
-from hutong.app.config import load_config
 from hutong.app.scan_device_cli import app as device
-from hutong.app.scans_work import ScanParts, scan_parts
+from hutong.app.scan_sitting import By, ConfigFile, DataFolder, Json, Sitting, Why, opened
 from hutong.codes.people.day_keys import day_of, day_text
 from hutong.codes.people.documents import DocumentKind, read_document
 from hutong.codes.people.pseudonyms import Pseudonyms, is_pseudonym
@@ -28,28 +25,23 @@ from hutong.codes.scans.errors import ScanError, ScanRefused
 from hutong.codes.scans.files import read_batches
 from hutong.codes.scans.group import MOST_AT_ONCE
 from hutong.codes.scans.lookup_model import STATE_TITLES, OrderWish, Scope, ScopeKind, State
-from hutong.codes.scans.lookup_orders import seeker_of
 from hutong.codes.scans.notices import nothing_told
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.calendar import show_moment
-from hutong.kernel.clock import SystemClock
 from hutong.kernel.lists.csv_file import read_time
 from hutong.kernel.reporter import rfc3339_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hutong.app.config import Config
-    from hutong.codes.scans.lookup_model import LookupOrder, Seeker
+    from hutong.codes.scans.lookup_model import LookupOrder
     from hutong.codes.scans.model import Answer, Refusal
-    from hutong.kernel.records import Database
 
 app = App(name="scans", help="扫码登记:合并、依令查询、告知 / Scans: merge, look up under an order, tell people")
 orders = App(name="order", help="查询令:申请、审批、撤销 / Orders of look-up: ask, decide, revoke")
 app.command(orders)
 app.command(device)
 
-_NS_IN_MS: Final = 1_000_000
 _DAY_S: Final = 86_400
 MERGE: Final = "codes.merge"
 
@@ -65,41 +57,17 @@ About = Annotated[
 ]
 Since = Annotated[str, Parameter(help="从何时起,如 2026-11-20T08:00:00+08:00 / from when on")]
 Until = Annotated[str, Parameter(help="到何时前 / to before when")]
-By = Annotated[str, Parameter(help="以此账号办理 / account whose deed it is")]
-Why = Annotated[str, Parameter(help="原因 / why")]
 Document = Annotated[DocumentKind, Parameter(help="证件种类 / kind of the document")]
-Json = Annotated[bool, Parameter(negative="", help="每行一个 JSON / one JSON object a line")]
-ConfigFile = Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")]
-DataFolder = Annotated[Path | None, Parameter(help="数据目录 / data folder")]
 
 
-class _Sitting(msgspec.Struct, frozen=True):
-    """Settings, open records, what belongs to scanning, the time."""
-
-    config: Config
-    database: Database
-    parts: ScanParts
-    now_ms: int
-
-    def seeker(self, by: str) -> Seeker:
-        """The person with this account; who has none may do nothing."""
-        return seeker_of(self.database, by, machine_user())
-
-    def about(self, kind: ScopeKind, said: str, document: DocumentKind) -> str:
-        """The venue or the person that a command is about."""
-        if kind == "venue" or is_pseudonym(said):
-            return said
-        if said != "-":
-            fix = "Give 32 hex letters, or - and the number of the document on standard input."
-            raise ScanRefused("scope", "This is no pseudonym of a person.", where="ABOUT", fix=fix)
-        return Pseudonyms(key_folder(self.config)).of(read_document(document, sys.stdin.readline().strip()))
-
-
-@contextmanager
-def _opened(config: Path | None, data: Path | None) -> Iterator[_Sitting]:
-    settings = load_config(config, data=data)
-    with open_records(settings, existing=False) as database:
-        yield _Sitting(settings, database, scan_parts(settings, database), SystemClock().wall() // _NS_IN_MS)
+def _about(it: Sitting, kind: ScopeKind, said: str, document: DocumentKind) -> str:
+    """The venue or the person that a command is about."""
+    if kind == "venue" or is_pseudonym(said):
+        return said
+    if said != "-":
+        fix = "Give 32 hex letters, or - and the number of the document on standard input."
+        raise ScanRefused("scope", "This is no pseudonym of a person.", where="ABOUT", fix=fix)
+    return Pseudonyms(key_folder(it.config)).of(read_document(document, sys.stdin.readline().strip()))
 
 
 def _write(values: list[object]) -> None:
@@ -116,7 +84,7 @@ def merge(
 ) -> int:
     """合并设备的登记,重复无妨;回答写到标准输出 / Merge devices' scans, as often as you like; writes the answers."""
     wrong = 0
-    with _opened(config, data) as it:
+    with opened(config, data) as it:
         seeker = it.seeker(by)
         if MERGE not in seeker.permissions:
             raise ScanRefused("not-allowed", f"This needs the permission {MERGE}.", where="--by")
@@ -135,7 +103,7 @@ def merge(
     return 1 if wrong else 0
 
 
-def _merged(it: _Sitting, file: Path) -> Iterator[tuple[Answer, tuple[Refusal, ...]]]:
+def _merged(it: Sitting, file: Path) -> Iterator[tuple[Answer, tuple[Refusal, ...]]]:
     try:
         with file.open(encoding="utf-8", errors="replace") as lines:
             for batch, bad in read_batches(lines, MOST_AT_ONCE):
@@ -154,7 +122,7 @@ def _clock(answer: Answer) -> str:
 @app.command
 def clocks(*, config: ConfigFile = None, data: DataFolder = None) -> None:
     """一天内时钟不准的设备 / Devices heard of within a day whose clock is off."""
-    with _opened(config, data) as it:
+    with opened(config, data) as it:
         for source, ahead_ms, lost, contact_ms in it.parts.scans.clocks(it.now_ms):
             note = " 时间不可知 times unknown" if lost else ""
             sys.stdout.write(f"{source.device} {round(ahead_ms / 1000):+} s {show_moment(contact_ms)}{note}\n")
@@ -176,7 +144,7 @@ def lookup(  # noqa: PLR0913  # a look-up's own parts, one option each
     data: DataFolder = None,
 ) -> None:
     """依令查询;先入操作记录,后答复 / Look up under an order; on the trail before anything is answered."""
-    with _opened(config, data) as it:
+    with opened(config, data) as it:
         scope = _scope(it, kind, about, since, until, document)
         answer = it.parts.desk.look_up(order, scope, it.seeker(by), purpose, it.now_ms)
     for found in answer.found:
@@ -200,8 +168,8 @@ def told(
 ) -> None:
     """本人被查询过的告知 / What a person is told of look-ups."""
     language = language_of(lang)
-    with _opened(config, data) as it:
-        who = it.about("person", person, document)
+    with opened(config, data) as it:
+        who = _about(it, "person", person, document)
         today, rule = day_of(it.now_ms), it.parts.scans.rule(it.now_ms)
         days = range(today - rule.notice_days - it.config.scans.quiet_days - rule.days, today + 1)
         found = it.parts.notices.of((it.parts.names.name(who, day) for day in days), it.now_ms)
@@ -233,7 +201,7 @@ def request(  # noqa: PLR0913  # an order's own parts, one option each
     data: DataFolder = None,
 ) -> None:
     """申请查询令;须由另一人批准 / Ask for an order; another person must approve it."""
-    with _opened(config, data) as it:
+    with opened(config, data) as it:
         wish = OrderWish(
             scope=_scope(it, kind, about, since, until, document),
             document=number,
@@ -263,7 +231,7 @@ def decide(
     data: DataFolder = None,
 ) -> None:
     """审批或终止查询令 / Decide an order, or end it."""
-    with _opened(config, data) as it:
+    with opened(config, data) as it:
         after = it.parts.orders.do(order, action, it.seeker(by), it.now_ms, reason=reason)
     sys.stdout.write(_line(after))
 
@@ -279,7 +247,7 @@ def list_(
     data: DataFolder = None,
 ) -> None:
     """列出查询令,最近变动者在前 / Orders, what changed last stands first."""
-    with _opened(config, data) as it:
+    with opened(config, data) as it:
         found = it.parts.orders.listing(it.seeker(by), limit, state or "")
     if json:
         _write(list(found))
@@ -290,15 +258,15 @@ def list_(
 @orders.command
 def show(order: OrderId, /, *, by: By, config: ConfigFile = None, data: DataFolder = None) -> None:
     """一件查询令及其使用情况 / One order, and how it was used."""
-    with _opened(config, data) as it:
+    with opened(config, data) as it:
         found = it.parts.orders.order(order, it.seeker(by))
         used = it.parts.orders.used(order)
     _write([msgspec.to_builtins(found) | {"lookups": used.lookups, "rows": used.rows}])
 
 
-def _scope(it: _Sitting, kind: ScopeKind, about: str, since: str, until: str, document: DocumentKind) -> Scope:
+def _scope(it: Sitting, kind: ScopeKind, about: str, since: str, until: str, document: DocumentKind) -> Scope:
     since_ms, until_ms = read_time(since, "--since") * 1000, read_time(until, "--until") * 1000
-    return Scope(kind=kind, about=it.about(kind, about, document), since_ms=since_ms, until_ms=until_ms)
+    return Scope(kind=kind, about=_about(it, kind, about, document), since_ms=since_ms, until_ms=until_ms)
 
 
 def _line(order: LookupOrder) -> str:

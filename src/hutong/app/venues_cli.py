@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
+from typing import Annotated, Final
 
 import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
-from hutong.app.scans_work import scan_parts, venue_key
+from hutong.app.scan_sitting import By, ConfigFile, DataFolder, Json, Sitting, Why, opened
+from hutong.app.scans_work import venue_key
 from hutong.codes import qr
 from hutong.codes.keys import ALGORITHMS, Algorithm, PublicKey
 from hutong.codes.scans.errors import ScanError
-from hutong.codes.scans.lookup_orders import seeker_of
 from hutong.codes.scans.venue_book import VenueAction, VenueQuery
 from hutong.codes.venues import KIND_TITLES, STATE_TITLES, VenueKind, VenueState, VenueWish, read_poster, write_poster
 from hutong.kernel.cases.calendar import show_moment
 from hutong.kernel.cases.model import Actor
 from hutong.kernel.clock import SystemClock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from hutong.app.config import Config
-    from hutong.codes.scans.venue_book import VenueBook
-    from hutong.kernel.records import Database
 
 app = App(name="venues", help="场所:登记、换码、停用、印码 / Venues: register, replace codes, withdraw, print")
 _NS_IN_MS: Final = 1_000_000
@@ -38,33 +29,11 @@ _PIPE_WIDTH: Final = 1000
 _FOREVER_MS: Final = 1 << 52
 
 VenueId = Annotated[str, Parameter(name="VENUE", help="场所编号 / id of the venue")]
-By = Annotated[str, Parameter(help="以此账号办理 / account whose deed it is")]
-Why = Annotated[str, Parameter(help="原因 / why")]
-Json = Annotated[bool, Parameter(negative="", help="每行一个 JSON / one JSON object a line")]
-ConfigFile = Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")]
-DataFolder = Annotated[Path | None, Parameter(help="数据目录 / data folder")]
 
 
-class _Sitting(msgspec.Struct, frozen=True):
-    """Settings, open records, the venues, the time."""
-
-    config: Config
-    database: Database
-    book: VenueBook
-    now_ms: int
-
-    def actor(self, by: str) -> Actor:
-        """The person with this account; who has none may do nothing."""
-        seeker = seeker_of(self.database, by, machine_user())
-        return Actor(seeker.name, seeker.permissions, seeker.address)
-
-
-@contextmanager
-def _opened(config: Path | None, data: Path | None) -> Iterator[_Sitting]:
-    settings = load_config(config, data=data)
-    with open_records(settings, existing=False) as database:
-        now_ms = SystemClock().wall() // _NS_IN_MS
-        yield _Sitting(settings, database, scan_parts(settings, database).venues, now_ms)
+def _actor(it: Sitting, by: str) -> Actor:
+    seeker = it.seeker(by)
+    return Actor(seeker.name, seeker.permissions, seeker.address)
 
 
 @app.command
@@ -82,8 +51,8 @@ def issue(
 ) -> None:
     """登记场所并发码;输出编号 / Register a venue; writes its id."""
     wish = VenueWish(title=title, kind=kind, district=district, capacity=capacity, unit=unit)
-    with _opened(config, data) as it:
-        venue = it.book.issue(wish, it.actor(by), it.now_ms)
+    with opened(config, data) as it:
+        venue = it.parts.venues.issue(wish, _actor(it, by), it.now_ms)
     sys.stdout.write(f"{venue.id}\n")
 
 
@@ -106,8 +75,8 @@ def reissue(venue: VenueId, /, *, reason: Why, by: By, config: ConfigFile = None
 
 
 def _do(of: str, action: VenueAction, reason: str, by: str, config: Path | None, data: Path | None) -> None:
-    with _opened(config, data) as it:
-        venue = it.book.do(of, action, reason, it.actor(by), it.now_ms)
+    with opened(config, data) as it:
+        venue = it.parts.venues.do(of, action, reason, _actor(it, by), it.now_ms)
     sys.stdout.write(f"{venue.id} {STATE_TITLES[venue.state]['zh']} {venue.state} #{venue.serial}\n")
 
 
@@ -125,8 +94,8 @@ def list_(  # noqa: PLR0913  # what a list may be about, one option each
     data: DataFolder = None,
 ) -> None:
     """列出场所 / List venues."""
-    with _opened(config, data) as it:
-        found = it.book.listing(VenueQuery(district, unit, kind or "", state or "", after), limit)
+    with opened(config, data) as it:
+        found = it.parts.venues.listing(VenueQuery(district, unit, kind or "", state or "", after), limit)
     if json:
         for venue in found:
             sys.stdout.write(msgspec.json.encode(venue).decode() + "\n")
@@ -152,8 +121,8 @@ def code(
     data: DataFolder = None,
 ) -> None:
     """场所的码:文字,可另存二维码 / A venue's code as text, and as a QR code in a file."""
-    with _opened(config, data) as it:
-        found = it.book.venue(venue)
+    with opened(config, data) as it:
+        found = it.parts.venues.venue(venue)
         if found.state != "issued":
             raise ScanError("Its code is withdrawn.", where=venue, fix="`hutong codes venues reissue` brings it back.")
         text = write_poster(found, it.config.node.name, venue_key(it.config.data))
