@@ -73,6 +73,10 @@ def test_a_tube_from_the_station_to_the_person(database: Database) -> None:
     merge(it, [event(Register(tube=OTHER, size=1, person=who, retest=True), 9, LATER)], LATER + HOUR)
     (called,) = it.calls()
     assert set(called.open) == {person((TUBE, 0)), person((TUBE, 2))}, "who was tested singly is not called any more"
+    for n in (0, 2):
+        retest = Register(tube=f"{OTHER}-{n}", size=1, person=person((TUBE, n)), retest=True)
+        merge(it, [event(retest, 10 + n, LATER)], LATER + HOUR)
+    assert it.calls() == []
     assert not it.conflicts(rule="person-in-two-tubes"), "the single test of a recall is no second tube"
     assert it.turnaround_ms(NOW) == 2 * HOUR - MINUTE
     assert it.recount() == []

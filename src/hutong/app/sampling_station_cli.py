@@ -168,7 +168,8 @@ def status(*, store: Folder, json: Json = False) -> None:
         return
     _say(f"采样点 station: {about.name} {about.district}")
     sizes = ", ".join(map(str, about.terms.sizes))
-    _say(f"规格 sizes: {sizes}; 询问 asked: {', '.join(about.terms.fields) or '—'}")
+    first = "; 离线优先 offline first" if about.terms.offline_first else ""
+    _say(f"规格 sizes: {sizes}; 询问 asked: {', '.join(about.terms.fields) or '—'}{first}")
     if about.terms.order:
         _say(f"应急 emergency: {about.terms.order} → {rfc3339_ms(about.terms.until_ms)}")
     _say(f"事件 events: {found.events}; 未合并 waiting: {found.waiting}; 被拒 refused: {len(found.refused)}")

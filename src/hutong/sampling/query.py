@@ -12,7 +12,7 @@ from hutong.sampling.fold import Story, fold
 from hutong.sampling.model import Event, Kept, ResultReported, Told, Tube, told_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from hutong.kernel.records import Connection, Database
 
@@ -21,6 +21,7 @@ _TUBES, _PEOPLE, _CONFLICTS = tables.sampling_tubes, tables.sampling_people, tab
 _TOLD, _BATCHES, _STATIONS = tables.sampling_told, tables.sampling_batches, tables.sampling_stations
 _CALLS: Final = _TUBES.c.calls == sa.literal_column("1")
 _REPORTED: Final = _TUBES.c.reported_ms > sa.literal_column("0")
+_PAGE: Final = 200
 #: States of tubes that wait for something.
 _WAITING: Final = ("open", "sealed", "in-transit", "received")
 _Row = TypeVar("_Row", bound=msgspec.Struct)
@@ -138,21 +139,26 @@ class SamplingReader:
         return (rows[-1].number if rows else number), found
 
     def calls(self, limit: int = 50) -> list[Called]:
-        """Tubes whose people are to be tested singly, the earliest first, with those who were not yet."""
-        chosen = sa.select(_TUBES.c.body).where(_CALLS).order_by(_TUBES.c.opened_ms, _TUBES.c.id).limit(limit)
+        """Tubes of which somebody is still to be tested singly, the earliest first."""
+        chosen = sa.select(_TUBES.c.body).where(_CALLS).order_by(_TUBES.c.opened_ms, _TUBES.c.id)
+        found: list[Called] = []
         with self._database.read() as connection:
-            tubes = [_tube.decode(body) for body in connection.execute(chosen).scalars()]
-            people = {it.person for tube in tubes for it in tube.members}
-            single = sa.select(_PEOPLE.c.person, _PEOPLE.c.at_ms).where(
-                _PEOPLE.c.person.in_(people), _PEOPLE.c.retest == 1
-            )
-            tested: dict[str, int] = {}
-            for person, at_ms in connection.execute(single):
-                tested[person] = max(at_ms, tested.get(person, 0))
-        return [
-            Called(tube, tuple(it.person for it in tube.members if tested.get(it.person, -1) < tube.opened_ms))
-            for tube in tubes
-        ]
+            for bodies in connection.execute(chosen.execution_options(yield_per=_PAGE)).scalars().partitions():
+                found += self._open_calls(connection, [_tube.decode(body) for body in bodies])
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    def _open_calls(self, connection: Connection, tubes: list[Tube]) -> Iterator[Called]:
+        people = {it.person for tube in tubes for it in tube.members}
+        single = sa.select(_PEOPLE.c.person, _PEOPLE.c.at_ms).where(_PEOPLE.c.person.in_(people), _PEOPLE.c.retest == 1)
+        tested: dict[str, int] = {}
+        for person, at_ms in connection.execute(single):
+            tested[person] = max(at_ms, tested.get(person, 0))
+        for tube in tubes:
+            still = tuple(it.person for it in tube.members if tested.get(it.person, -1) < tube.opened_ms)
+            if still:
+                yield Called(tube, still)
 
     def batch(self, of: str) -> BatchRow | None:
         """A batch; None where there is none."""
