@@ -258,7 +258,6 @@ def test_after_retention_nothing_is_found_the_keys_are_gone_and_a_backup_brings_
     backup.mkdir()
     rows = export_records(world.database, backup, lambda _rows: None)
     (tmp_path / "again").mkdir()
-    (tmp_path / "early").mkdir()
     for again in restored(tmp_path, backup, rows):  # within the term a backup is good for something
         assert len(again.scans.at_venue(venue.id, NOW - 2 * DAY, NOW + 1, NOW)) == 3
 
@@ -304,6 +303,28 @@ def test_a_days_table_is_given_to_the_next_day_in_turn_only_when_it_is_over(worl
         world.scans.merge(
             [batch(scan(99, venue, NOW - DAY), clock_ms=NOW, source=Source("b", "1" * 16))], NOW - 9 * DAY
         )
+
+
+@SQLITE
+def test_when_the_rule_becomes_seven_days_the_other_seven_go_at_once(world: World) -> None:
+    begins = 1_657_209_600_000  # 2022-07-08 in China
+    venue = world.venue()
+    sent = [scan(day + 1, venue, begins - 1 - day * DAY) for day in range(14)]
+    world.scans.merge([batch(*sent, clock_ms=begins - 1)], begins - 1)
+    assert world.scans.forget(begins - 1).days == 0
+    assert (world.scans.forget(begins).days, len(world.keys.days())) == (7, 7)
+    assert len(world.scans.at_venue(venue.id, 0, begins, begins)) == 7
+
+
+@SQLITE
+def test_look_ups_and_copies_go_by_indexes(world: World) -> None:
+    with world.database.read() as connection:
+        for column in ("who", "place", "code"):
+            asked = f"EXPLAIN QUERY PLAN SELECT sealed FROM code_scans_00 WHERE {column} IN (x'00', x'01')"  # noqa: S608  # our own words
+            plan = connection.execute(sa.text(asked))
+            assert f"USING INDEX ix_code_scans_00_{column}" in str(plan.all())
+        ends = connection.execute(sa.text("EXPLAIN QUERY PLAN SELECT max(number) FROM code_scans_00"))
+        assert "SEARCH" in str(ends.all())
 
 
 @SQLITE
