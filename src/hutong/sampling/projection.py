@@ -124,14 +124,17 @@ class Changes:
         if not rows:
             return
         events = tables.sampling_events
-        chosen = sa.select(events.c.id, events.c.station, events.c.sequence, events.c.barcode).where(
-            sa.tuple_(events.c.station, events.c.sequence).in_({(it["station"], it["sequence"]) for it in rows})
-        )
+        pairs = sorted({(it["station"], it["sequence"]) for it in rows})
+        # As a table of its own: SQLite would look at every event for a pair IN a list.
+        columns = (sa.column("station", sa.Text), sa.column("sequence", sa.BigInteger))
+        wanted = sa.values(*columns, name="wanted").data(pairs).cte("wanted")
+        same = sa.and_(events.c.station == wanted.c.station, events.c.sequence == wanted.c.sequence)
+        chosen = sa.select(events.c.id, events.c.station, events.c.sequence, events.c.barcode).join(wanted, same)
         kept: dict[tuple[str, int], list[Any]] = {}
         for it in connection.execute(chosen):
             kept.setdefault((it.station, it.sequence), []).append(it)
         common = {"rule": "sequence-twice", "tube": "", "found_ms": self._now_ms}
-        twice = [it for same in kept.values() if len(same) > 1 for it in same]
+        twice = [it for held in kept.values() if len(held) > 1 for it in held]
         add_conflicts(connection, [{"barcode": it.barcode, "about": it.id} | common for it in twice])
 
     @staticmethod

@@ -234,12 +234,12 @@ class Sampling(SamplingReader):
         """
         before, gone = now_ms - self.bounds.keep_ms, 0
         tubes = tables.sampling_tubes
-        waiting = sa.and_(EVENTS.c.merged_ms < before, EVENTS.c.barcode.not_in(sa.select(tubes.c.barcode)))
+        waiting = sa.and_(EVENTS.c.merged_ms < before, ~sa.exists().where(tubes.c.barcode == EVENTS.c.barcode))
         for chosen in (
-            sa.select(tubes.c.barcode).where(tubes.c.last_ms < before),
-            sa.select(EVENTS.c.barcode).where(waiting),
+            sa.select(tubes.c.barcode).where(tubes.c.last_ms < before).order_by(tubes.c.last_ms),
+            sa.select(EVENTS.c.barcode).where(waiting).order_by(EVENTS.c.merged_ms),
         ):
-            while barcodes := self._forget(chosen.distinct().limit(_FORGOTTEN_AT_ONCE)):
+            while barcodes := self._forget(chosen.limit(_FORGOTTEN_AT_ONCE)):
                 gone += barcodes
         with self._database.write() as connection:
             connection.execute(sa.delete(tables.sampling_told).where(tables.sampling_told.c.at_ms < before))
@@ -250,7 +250,7 @@ class Sampling(SamplingReader):
 
     def _forget(self, chosen: sa.Select[tuple[str]]) -> int:
         with self._database.write() as connection:
-            barcodes = list(connection.execute(chosen).scalars())
+            barcodes = set(connection.execute(chosen).scalars())
             of = (tables.sampling_people, tables.sampling_conflicts, tables.sampling_tubes, EVENTS)
             for table in of if barcodes else ():
                 connection.execute(sa.delete(table).where(table.c.barcode.in_(barcodes)))
