@@ -124,6 +124,15 @@ def test_evidence_lasts_no_longer_for_having_been_judged(desk: Desk) -> None:
     assert commitment(after.sealed.salt, after.sealed.opening) == after.commitment, "what is left still opens it"
 
 
+def test_who_brings_evidence_stands_on_the_trail_with_how_much(desk: Desk) -> None:
+    people = [desk.person(), desk.person(OTHER, "李四")]
+    found = {people[0]: [positive(), stay()], people[1]: [stay(MONDAY + DAY)]}
+    assert [bool(it.refused) for it in desk.desk.take(found, "wang", "10.0.0.1", MONDAY)].count(True) == 1
+    (entry,) = Trail(desk.database).page(TrailQuery(deed="codes.take"))
+    assert entry.who == "wang"
+    assert entry.after == {"people": 2, "sources": ["市一医院"], "result": 1, "visit": 2}
+
+
 def test_who_asks_to_be_forgotten_is(desk: Desk) -> None:
     person, other = desk.person(), desk.person(OTHER, "李四")
     desk.statuses.take_all({person: [positive()], other: [positive()]}, MONDAY)

@@ -158,7 +158,7 @@ def take(rows: Rows, /, *, config: ConfigFile = None, data: DataFolder = None) -
             except (msgspec.DecodeError, PersonRefused, StatusRefused) as error:
                 wrong += 1
                 sys.stderr.write(f"{rows}:{at}: {error}\n")
-        outcomes = it.desk.statuses.take_all(found, it.now_ms)
+        outcomes = it.desk.take(found, machine_user(), "local", it.now_ms)
     for outcome in outcomes:
         if outcome.refused:
             wrong += 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from hutong.codes.people.errors import KeyGoneError
 from hutong.codes.people.sealing import new_key, seal, unseal
 from hutong.kernel.errors import StateError
-from hutong.kernel.key_files import kept_secret
+from hutong.kernel.key_files import kept_secret, make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +89,7 @@ class DayKeys:
             fresh = new_key()
             try:
                 if not self._file(day).exists():
+                    make_folder(self._days.parent, 0o700)
                     kept_secret(self._file(day), lambda: seal(self._node(), fresh, _about(day)))
                     # Rows that need it are committed next: its name must be on disk before they are.
                     for kept_in in (self._days, self._days.parent, self._node_file.parent):

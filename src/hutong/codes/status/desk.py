@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 from hutong.codes.status.appeals import DECIDE
 from hutong.codes.status.errors import StatusRefused
@@ -11,15 +12,20 @@ from hutong.kernel.access.agencies import Agencies
 from hutong.kernel.access.trail import Trail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from hutong.codes.status.appeals import Appeals
     from hutong.codes.status.changes import Actor
+    from hutong.codes.status.evidence import Evidence
     from hutong.codes.status.hand import Changes
-    from hutong.codes.status.model import Standing
+    from hutong.codes.status.model import Outcome, Standing
     from hutong.codes.status.store import Statuses
     from hutong.codes.status.words import Language, Told
 
 EXPLAIN: Final = "codes.explain"
 _LONGEST: Final = 200
+#: Senders that the trail names of one batch.
+_SOURCES: Final = 20
 
 
 class StatusDesk:
@@ -64,6 +70,22 @@ class StatusDesk:
         # Named by the event: the trail outlasts what is kept of the person.
         self._trail.record(actor.name, actor.address, EXPLAIN, found[0].event, purpose=purpose, now_ms=now_ms)
         return found
+
+    def take(self, found: Mapping[str, Sequence[Evidence]], who: str, address: str, now_ms: int) -> list[Outcome]:
+        """Take evidence that somebody brings; the trail says first who brought how much of what.
+
+        Args:
+            found: by pseudonym. who, address: whose deed it is.
+
+        Raises:
+            StateError: keys of people are not here.
+        """
+        brought = [it for items in found.values() for it in items]
+        sources = sorted({it.source for it in brought if it.source})[:_SOURCES]
+        after: dict[str, Any] = {"people": len(found), "sources": sources}
+        after |= Counter(type(it).__name__.lower() for it in brought)
+        self._trail.record(who, address, "codes.take", after=after, now_ms=now_ms)
+        return self.statuses.take_all(found, now_ms)
 
     def forget(self, person: str, actor: Actor, purpose: str, now_ms: int) -> None:
         """Remove all that is kept of a person here; copies in backups stay unread until their days are over.
