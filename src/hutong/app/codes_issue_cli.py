@@ -13,13 +13,15 @@ from cyclopts import Parameter
 
 from hutong.app.cli_records import machine_user, open_records
 from hutong.app.codes_keys_cli import ConfigFile, DataFolder, Out, write_out
-from hutong.app.codes_work import code_issuer
+from hutong.app.codes_status_work import people_of
+from hutong.app.codes_work import code_issuer, day_names
 from hutong.app.config import load_config
 from hutong.codes import paper as paper_page
 from hutong.codes import qr
 from hutong.codes.bundles import BundleStore
 from hutong.codes.claims import WHO_BYTES, Colour
 from hutong.codes.issuing import Bearer, masked_name
+from hutong.codes.people.day_keys import day_of
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
@@ -47,6 +49,11 @@ class _Sitting(msgspec.Struct, frozen=True):
     def issuer(self) -> Issuer:
         """What issues codes."""
         return code_issuer(self.config, self.database)
+
+    def name(self, person: str) -> bytes:
+        """What codes show of a person today."""
+        names = day_names(self.config, people_of(self.config, self.database))
+        return names.name(person, day_of(self.now_ms))
 
     def record(self, deed: str, target: str, after: object = None, why: str = "") -> None:
         """Put a deed on the trail."""
@@ -83,7 +90,7 @@ def issue(
     with _opened(config, data) as desk:
         bearer = Bearer(
             person=person or os.urandom(_PERSON_BYTES).hex(),
-            who=os.urandom(WHO_BYTES),
+            who=desk.name(person) if person else os.urandom(WHO_BYTES),
             kind="own",
             name=masked_name(name),
             tail=tail,

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 from hutong.app.appeals_work import code_port
 from hutong.app.cases_work import open_cases
 from hutong.app.codes_status_work import people_of, status_desk
-from hutong.app.codes_work import code_issuer, issue_of, key_ring
+from hutong.app.codes_work import code_issuer, day_names, key_ring
 from hutong.app.edge.writing import board_file, route_table, ticket_keys
 from hutong.codes.devices import Devices
 from hutong.codes.people.family import Family
 from hutong.codes.public.app import PublicApp
 from hutong.codes.public.desk import PublicDesk
 from hutong.codes.public.files import HOME, TEXTS, PublicFiles
-from hutong.codes.scans.day_names import PersonNames
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.key_files import kept_secret
 from hutong.kernel.letters import Postbox
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from hutong.kernel.clock import Clock
     from hutong.kernel.reporter import Reporter
 
-_DAY_MS: Final = 86_400_000
 _NS_IN_MS: Final = 1_000_000
 _SECRET_BYTES: Final = 32
 #: Files in the data folder's `keys`: of the hashes of one-time codes, and of sealed arrivals.
@@ -107,14 +105,13 @@ class CodesSite:
         config, database = self._config, self.database
         people = people_of(config, database)
         keys = config.data / "keys"
-        lasting = -(-issue_of(config).longest_ms // _DAY_MS)
         return PublicDesk(
             people=people,
             family=Family(database, config.node.name, secrets.token_bytes),
             status=status_desk(config, database, lambda: open_cases(config, database)),
             issuer=code_issuer(config, database, self._reporter.metrics),
             devices=Devices(database, config.codes.person_days),
-            names=PersonNames(people.pseudonyms, lasting),
+            names=day_names(config, people),
             codes=OneTimeCodes(
                 database, device_tables.code_arrivals, Refs(keys / "refs.key"), keys / _ONE_TIME, self._postbox
             ),

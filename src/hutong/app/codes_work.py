@@ -10,11 +10,13 @@ from hutong.codes.bundles import AT_ONCE, BundleStore
 from hutong.codes.devices import Devices
 from hutong.codes.issuing import Issue, Issuer
 from hutong.codes.key_ring import KeyRing
+from hutong.codes.scans.day_names import PersonNames
 from hutong.kernel import one_time
 from hutong.kernel.records import Database, database_url, device_tables
 
 if TYPE_CHECKING:
     from hutong.app.config import Config
+    from hutong.codes.people.store import People
     from hutong.kernel.metrics import Metrics
     from hutong.kernel.reporter import Reporter
 
@@ -41,6 +43,11 @@ def key_ring(config: Config) -> KeyRing:
 def code_issuer(config: Config, database: Database, figures: Metrics | None = None) -> Issuer:
     """What issues this node's codes; `database` is opened by whoever made it."""
     return Issuer(key_ring(config), BundleStore(database), issue_of(config), figures)
+
+
+def day_names(config: Config, people: People) -> PersonNames:
+    """What codes of this node show of people."""
+    return PersonNames(people.pseudonyms, -(-issue_of(config).longest_ms // _DAY_MS))
 
 
 class CodeWork:
