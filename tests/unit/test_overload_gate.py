@@ -62,12 +62,14 @@ class House:
             board=board, https=True, draw=lambda: 0.5,
         )  # fmt: skip
         self.reached: list[str] = []
+        self.never_waits = False
         self._open: dict[str, asyncio.Event] = {}
 
     async def _application(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401, ARG002
         self.reached.append(scope["path"])
-        self._open[scope["path"]] = asyncio.Event()
-        await self._open[scope["path"]].wait()
+        if not self.never_waits:
+            self._open[scope["path"]] = asyncio.Event()
+            await self._open[scope["path"]].wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
@@ -199,13 +201,26 @@ def test_who_gives_up_while_waiting_or_at_work_leaves_no_trace() -> None:
     _run(story)
 
 
+def test_work_that_never_waits_is_seen_to_take_places_too() -> None:
+    """Of 60 scans that come at the same moment one is at work and 32 wait; the rest is refused."""
+    house = House()
+    house.never_waits = True
+
+    async def story() -> None:
+        answers = await asyncio.gather(*house.begin(*(f"/scan/{at}" for at in range(60))))
+        statuses = [it.status for it in answers]
+        assert statuses == [200] * 33 + [503] * 27
+
+    _run(story)
+
+
 def test_what_is_never_refused_passes_and_nothing_is_critical_outside_stations() -> None:
     house = House(best=Kind.SCAN)
 
     async def story() -> None:
         held = house.begin("//v1//sampling/1", "/v1/sampling/2", "/health", "/healthy")
         await _settled()
-        assert house.reached == ["//v1//sampling/1", "/health"]
+        assert house.reached == ["/health", "//v1//sampling/1"]
         assert (house.admission.waiting(Kind.SCAN), house.admission.waiting(Kind.HISTORY)) == (1, 1)
         for task in held:
             task.cancel()

@@ -119,6 +119,10 @@ class Gate:
             await self._refuse(send, kind, told, "" if asked.holder else holder, place.why or "", html=asked.html)
             return
         try:
+            # Requests that came in the same turn of the event loop are asked in first. Else work that never waits would
+            # end one by one before the next is seen, nobody would ever find a place taken, and the queue would be the
+            # loop's own, without classes or end.
+            await asyncio.sleep(0)
             await self._application(scope, receive, self._with_level(send))
         finally:
             self._wake(self._admission.finish(place, self._clock.monotonic()))
