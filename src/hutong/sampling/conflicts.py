@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from hutong.sampling.errors import SamplingError
+from hutong.kernel.shipped import shipped
 
 FILE: Final = Path(__file__).with_name("conflicts.toml")
 Effect = Literal["keep", "hold", "part", "refuse"]
@@ -32,24 +31,10 @@ class ConflictRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     what_en: str
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    rule: tuple[ConflictRule, ...]
-
-
 @cache
 def conflict_rules() -> dict[str, ConflictRule]:
-    """Every rule by its id, in the order of the file.
-
-    Raises:
-        SamplingError: the file is not as it must be.
-    """
-    try:
-        found = msgspec.convert(tomllib.loads(FILE.read_text(encoding="utf-8")), _File).rule
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise SamplingError(
-            f"The rules of conflicts cannot be read: {error}.", where=str(FILE), fix="Install Hutong again."
-        ) from error
-    return {it.id: it for it in found}
+    """Every rule by its id, in the order of the file. Raises StateError: the file is not as it must be."""
+    return {it.id: it for it in shipped(FILE, "rule", ConflictRule)}
 
 
 def conflicts_table() -> str:

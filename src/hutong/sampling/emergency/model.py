@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 import msgspec
 
+from hutong.kernel.shipped import shipped
 from hutong.sampling.errors import SamplingError
 from hutong.sampling.model import FIELDS, SIZES, Terms
 
@@ -106,23 +106,14 @@ EMERGENCY_MOVES: Final[dict[EmergencyAction, EmergencyMove]] = {
 }
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    preset: tuple[Preset, ...]
-
-
 @cache
 def presets() -> dict[str, Preset]:
     """Every preset by its id.
 
     Raises:
-        SamplingError: the file is not as it must be.
+        StateError: the file is not as it must be. SamplingError: a preset names sizes or fields that there are not.
     """
-    try:
-        found = msgspec.convert(tomllib.loads(FILE.read_text(encoding="utf-8")), _File).preset
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise SamplingError(
-            f"The presets cannot be read: {error}.", where=str(FILE), fix="Install Hutong again."
-        ) from error
+    found = shipped(FILE, "preset", Preset)
     for it in found:
         if not it.sizes or set(it.sizes) - set(SIZES) or set(it.fields) - set(FIELDS):
             raise SamplingError(f"The preset {it.id!r} has sizes or fields that there are not.", where=str(FILE))
