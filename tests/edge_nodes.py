@@ -36,7 +36,7 @@ NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
 class Application:
-    """Answers every request, unless it holds the path; bundles may be kept for a second."""
+    """Answers every request, unless it holds the path; lists of revocations may be kept for a while."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -60,7 +60,7 @@ class Application:
                 body = f"answer to {self.path}".encode()
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(body)))
-                if "bundle" in self.path:
+                if "revocations" in self.path:
                     self.send_header("Cache-Control", "max-age=60" if "long" in self.path else "max-age=1")
                 self.end_headers()
                 self.wfile.write(body)

@@ -113,9 +113,9 @@ def town(tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[...,
 
 
 def test_who_finds_no_place_is_refused_at_the_edge_with_a_ticket_that_the_application_knows(town: Town) -> None:
-    held = town.hold("/codes/issue/hold")
+    held = town.hold("/codes/wallet/hold")
     before = now_ms()
-    refused = town.ask("/codes/issue/2", accept="text/html", **{"hutong-edge-refused": "9,9,9,9"})
+    refused = town.ask("/codes/wallet/2", accept="text/html", **{"hutong-edge-refused": "9,9,9,9"})
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == refused.headers["refresh"]
     assert refused.headers["hutong-level"] == "normal"
@@ -131,17 +131,17 @@ def test_who_finds_no_place_is_refused_at_the_edge_with_a_ticket_that_the_applic
     assert before <= read.due_ms <= now_ms() + 1100
     assert now_ms() + 1000 * int(refused.headers["retry-after"]) in range(read.due_ms, read.due_ms + 40_000)
 
-    early = town.ask("/codes/issue/2", town.sign(Kind.ISSUE, now_ms() + 30_000))
+    early = town.ask("/codes/wallet/2", town.sign(Kind.ISSUE, now_ms() + 30_000))
     assert early.status_code == 429
     assert early.json()["retry_after"] == int(early.headers["retry-after"]) >= 20
 
-    assert town.application.paths() == ["/codes/issue/hold"]
+    assert town.application.paths() == ["/codes/wallet/hold"]
     town.application.held.set()
     held.join()
-    assert town.ask("/codes/issue/3").text == "answer to /codes/issue/3"
+    assert town.ask("/codes/wallet/3").text == "answer to /codes/wallet/3"
     told = town.application.reached[-1][1]
     assert told["hutong-edge-refused"] == "0,0,2,0", "the application hears it from the edge, and from nobody else"
-    town.ask("/codes/issue/4", **{"hutong-edge-refused": "9,9,9,9"})
+    town.ask("/codes/wallet/4", **{"hutong-edge-refused": "9,9,9,9"})
     assert "hutong-edge-refused" not in town.application.reached[-1][1]
 
 
@@ -166,25 +166,26 @@ def test_a_due_ticket_goes_before_those_without_and_is_let_in_once(town: Town) -
 
 def test_the_application_gone_the_edge_serves_what_it_has_and_says_so_honestly(town: Town) -> None:
     town.edge.say(now_ms(), rooms=2)
-    for path in ("/codes/bundle/long", "/codes/bundle/short"):
+    for path in ("/codes/revocations/long", "/codes/revocations/short"):
         first = town.ask(path)
         assert (first.status_code, first.headers["hutong-copy"]) == (200, "MISS")
-    assert town.ask("/codes/bundle/long").headers["hutong-copy"] == "HIT"
-    assert town.application.paths() == ["/codes/bundle/long", "/codes/bundle/short"]
+    assert town.ask("/codes/revocations/long").headers["hutong-copy"] == "HIT"
+    assert town.application.paths() == ["/codes/revocations/long", "/codes/revocations/short"]
     town.application.stop()
 
     assert town.ask("/").text == "<p>first page"
     assert town.ask("/static/a.css").headers["content-type"] == "text/css; charset=utf-8"
-    assert town.ask("/codes/bundle/long").text == "answer to /codes/bundle/long"
-    town.wait_until(lambda: town.ask("/codes/bundle/short").headers["hutong-copy"] in {"STALE", "UPDATING"}, seconds=15)
-    assert town.ask("/codes/bundle/short").text == "answer to /codes/bundle/short"
+    assert town.ask("/codes/revocations/long").text == "answer to /codes/revocations/long"
+    short = "/codes/revocations/short"
+    town.wait_until(lambda: town.ask(short).headers["hutong-copy"] in {"STALE", "UPDATING"}, seconds=15)
+    assert town.ask(short).text == "answer to /codes/revocations/short"
     for _ in range(5):
         gone = town.ask("/scan/1", accept="text/html")
         assert gone.status_code == 503
         assert 5 <= int(gone.headers["retry-after"]) <= 15
         assert "服务暂时中断" in gone.text
         assert "The service is away" in gone.text
-    assert town.ask("/codes/bundle/unknown").json()["why"] == "away"
+    assert town.ask("/codes/revocations/unknown").json()["why"] == "away"
     assert town.edge.log.read_text() == "", "a path may be a person's secret"
 
     town.application = Application(town.edge.application_port)

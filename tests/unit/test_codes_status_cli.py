@@ -91,7 +91,8 @@ def test_a_person_is_registered_judged_and_told_why(shell: Shell, data: Path) ->
     bundles = BundleStore(database)
     bundles.add([BundleRow(kind * 8, person, name, NOW, NOW + DAY) for kind, name in (("aa", "own"), ("bb", "paper"))])
     assert shell("take", "-", said=items, status=1).startswith("1 人 people, 1 变码 changed, 1 有误 wrong")
-    assert [it.handle.hex() for it in bundles.news(0, NOW)[1]] == ["aa" * 8], "what shows the old colour is revoked with it"
+    revoked = [it.handle.hex() for it in bundles.news(0, NOW)[1]]
+    assert revoked == ["aa" * 8], "what shows the old colour is revoked with it"
     database.close()
     shown = shell("show", "-", said=f"{NUMBER}\n")
     assert "codes.positive-result@1" in shown

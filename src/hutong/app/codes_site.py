@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,7 @@ from hutong.app.appeals_work import code_port
 from hutong.app.cases_work import open_cases
 from hutong.app.codes_status_work import people_of, status_desk
 from hutong.app.codes_work import code_issuer, day_names, key_ring
-from hutong.app.edge.writing import board_file, route_table, ticket_keys
+from hutong.app.overload import gate_before
 from hutong.codes.devices import Devices
 from hutong.codes.people.family import Family
 from hutong.codes.public.app import PublicApp
@@ -22,18 +21,13 @@ from hutong.kernel.key_files import kept_secret
 from hutong.kernel.letters import Postbox
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.one_time import OneTimeCodes
-from hutong.kernel.overload.admission import Admission
-from hutong.kernel.overload.desk import Desk
-from hutong.kernel.overload.gate import Gate
-from hutong.kernel.overload.keys import KeyFile
-from hutong.kernel.overload.places import Places, Spent
-from hutong.kernel.overload.routes import Routes
 from hutong.kernel.records import Database, database_url, device_tables
 from hutong.kernel.web.frame import Frame
 
 if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.kernel.clock import Clock
+    from hutong.kernel.overload.gate import Gate
     from hutong.kernel.reporter import Reporter
 
 _NS_IN_MS: Final = 1_000_000
@@ -88,18 +82,7 @@ class CodesSite:
             self._threads,
             self._reporter,
         )
-        it, rules = config.overload, Routes(route_table().routes)
-        return Gate(
-            public,
-            Admission(it.target_ms * 1_000_000, it.at_once),
-            Desk(KeyFile(ticket_keys(config.data)).keys, Places(it.window_s * 1000, it.horizon_s * 1000), Spent()),
-            rules.kind,
-            clock,
-            self._reporter.metrics,
-            board=board_file(config.data, "public"),
-            https=bool(config.edge.tls_certificate),
-            draw=random.SystemRandom().random,
-        )
+        return gate_before(public, "public", config, clock, self._reporter.metrics)
 
     def _desk(self) -> PublicDesk:
         config, database = self._config, self.database

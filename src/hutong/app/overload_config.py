@@ -57,7 +57,7 @@ class EdgeConfig(msgspec.Struct, frozen=True):
     application: Annotated[
         str,
         Doc(zh="公众入口转往的应用地址", en="where it passes requests on to", check=addresses.parse_host_port),
-    ] = "127.0.0.1:8081"
+    ] = "127.0.0.1:8085"
     workers: Annotated[int, Meta(ge=1, le=64), Doc(zh="公众入口的工作进程数", en="worker processes for everybody")] = 2
     stations_listen: Annotated[
         str, Doc(zh="采样点入口的监听地址", en="address for stations", check=addresses.parse_host_port)
@@ -111,7 +111,7 @@ class EdgeConfig(msgspec.Struct, frozen=True):
         ),
     ] = 2000
     cache_mb: Annotated[
-        int, Meta(ge=1, le=1_048_576), Doc(zh="码包等副本所占磁盘上限", en="disk for copies of bundles", unit="MiB")
+        int, Meta(ge=1, le=1_048_576), Doc(zh="副本所占磁盘上限", en="disk for copies of answers", unit="MiB")
     ] = 1024
 
 
