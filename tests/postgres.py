@@ -20,18 +20,54 @@ if TYPE_CHECKING:
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
 USER, PASSWORD = "hutong", "not-for-messages"
 _PATIENCE = 60.0
+_LASTING = ("max_connections=60", "shared_buffers=16MB")
 _QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60", "shared_buffers=16MB")
 
 
 class Postgres:
     """A server; `url(name)` makes a database that is empty."""
 
-    def __init__(self, folder: Path, port: int, environment: dict[str, str], servant: list[str]) -> None:
+    def __init__(
+        self, folder: Path, port: int, environment: dict[str, str], servant: list[str], options: tuple[str, ...]
+    ) -> None:
         self._environment = environment
         self._servant = servant
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
         self.folder = folder
         self.port = port
         self._made = 0
+
+    def start(self) -> None:
+        """Start it, again if need be, and wait until it answers."""
+        assert PROGRAMS is not None
+        listening = ("listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={self.folder}")
+        settings = [part for option in (*listening, *self._options) for part in ("-c", option)]
+        command = [*self._servant, str(PROGRAMS / "postgres"), "-D", str(self.folder / "data"), *settings]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environment, cwd="/", stdout=log, stderr=log)
+        _await_ready(self, self._process)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it, as a power cut would."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """Whoever is connected is cut off."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
 
     def url(self) -> str:
         """The address of a new, empty database, by TCP and password."""
@@ -48,8 +84,11 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A server in a folder of its own. `initdb` refuses root, so root lets an ordinary user run it."""
+def running_postgres(*, lasting: bool = False) -> Iterator[Postgres]:
+    """A server in a folder of its own; what it commits is on disk if `lasting`.
+
+    `initdb` refuses root, so root lets an ordinary user run it.
+    """
     assert PROGRAMS is not None
     folder = Path(tempfile.mkdtemp(prefix="hutong-pg-"))  # short: a socket's path has 107 bytes
     servant: list[str] = []
@@ -62,11 +101,10 @@ def running_postgres() -> Iterator[Postgres]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {"PATH": os.defpath, "LC_ALL": "C", "PGPASSWORD": PASSWORD, "HOME": str(folder)}
-    server = Postgres(folder, port, environment, servant)
+    server = Postgres(folder, port, environment, servant, _LASTING if lasting else _QUICK)
     password_file = folder / "password"
     password_file.write_text(PASSWORD)
     password_file.chmod(0o644)
-    process = None
     try:
         server.run(
             "initdb",
@@ -77,26 +115,10 @@ def running_postgres() -> Iterator[Postgres]:
             "--encoding=UTF8",
             "--no-sync",
         )
-        options = ("listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}", *_QUICK)
-        settings = [part for option in options for part in ("-c", option)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*servant, str(PROGRAMS / "postgres"), "-D", str(folder / "data"), *settings],
-                env=environment,
-                cwd="/",
-                stdout=log,
-                stderr=log,
-            )
-        _await_ready(server, process)
+        server.start()
         yield server
     finally:
-        if process is not None:
-            process.send_signal(signal.SIGINT)  # fast shutdown: whoever is connected is cut off
-            try:
-                process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -11,6 +11,9 @@ from hutong.app.supervision import State
 NAMED_LATER = {"app/screen.py"}
 
 
+PROCESSES = {"up", "screen", "serve", "work", "feed", "codes", "stations"}
+
+
 def logged() -> set[str]:
     return {call.event for call in reference.log_calls() if call.event} | {state.value for state in State}
 
@@ -29,7 +32,7 @@ def test_an_explanation_has_two_languages_and_a_known_process() -> None:
     for event, meaning in reference.log_meanings().items():
         assert re.search(r"[\u4e00-\u9fff]", meaning["zh"]), event
         assert meaning["en"], event
-        assert set(meaning["process"].split(", ")) <= {"up", "screen", "serve", "work", "feed", "codes"}, event
+        assert set(meaning["process"].split(", ")) <= PROCESSES, event
         assert "|" not in meaning["zh"] + meaning["en"], event
 
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from hutong.app.codes_site import CodesSite
 from hutong.app.config import load_config
-from hutong.app.web_server import WebServer, bound
+from hutong.app.web_server import EDGE, WebServer, bound
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError
 from hutong.kernel.reporter import Reporter
@@ -48,7 +48,7 @@ def run(config: Config, clock: Clock, reporter: Reporter) -> int:
             page = f"http://{address}/codes/"
             server = WebServer(
                 site.application(),
-                config.serve.proxies,
+                (*config.serve.proxies, *EDGE),
                 reporter.metrics,
                 lambda: reporter.log.info("serving codes", page=page),
                 connections=_CONNECTIONS,

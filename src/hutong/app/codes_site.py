@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from hutong.app.appeals_work import code_port
 from hutong.app.cases_work import open_cases
-from hutong.app.codes_status_work import people_of, status_desk
+from hutong.app.codes_status_work import family_of, people_of, status_desk
 from hutong.app.codes_work import code_issuer, day_names, key_ring
 from hutong.app.overload import gate_before
 from hutong.codes.devices import Devices
-from hutong.codes.people.family import Family
 from hutong.codes.public.app import PublicApp
 from hutong.codes.public.desk import PublicDesk
 from hutong.codes.public.files import HOME, TEXTS, PublicFiles
@@ -26,6 +25,7 @@ from hutong.kernel.web.frame import Frame
 
 if TYPE_CHECKING:
     from hutong.app.config import Config
+    from hutong.codes.issuing import Issuer
     from hutong.kernel.clock import Clock
     from hutong.kernel.overload.gate import Gate
     from hutong.kernel.reporter import Reporter
@@ -42,7 +42,6 @@ class CodesSite:
 
     Args:
         config: the node's settings. clock: the time. reporter: logs and figures.
-        at_once: requests that wait for the records at the same time.
     """
 
     def __init__(self, config: Config, clock: Clock, reporter: Reporter) -> None:
@@ -75,7 +74,7 @@ class CodesSite:
         ring, issuer = key_ring(config), code_issuer(config, self.database, self._reporter.metrics)
         public = PublicApp(
             PublicFiles(self._frame, config.node.name),
-            self._desk(),
+            self._desk(issuer),
             lambda now_ms: ring.key_set(now_ms).document,
             issuer.news,
             clock,
@@ -84,15 +83,15 @@ class CodesSite:
         )
         return gate_before(public, "public", config, clock, self._reporter.metrics)
 
-    def _desk(self) -> PublicDesk:
+    def _desk(self, issuer: Issuer) -> PublicDesk:
         config, database = self._config, self.database
         people = people_of(config, database)
         keys = config.data / "keys"
         return PublicDesk(
             people=people,
-            family=Family(database, config.node.name, secrets.token_bytes),
+            family=family_of(config, database),
             status=status_desk(config, database, lambda: open_cases(config, database)),
-            issuer=code_issuer(config, database, self._reporter.metrics),
+            issuer=issuer,
             devices=Devices(database, config.codes.person_days),
             names=day_names(config, people),
             codes=OneTimeCodes(

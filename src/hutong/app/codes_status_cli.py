@@ -34,6 +34,7 @@ from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.cases.calendar import show_moment
 from hutong.kernel.cases.model import Actor as CaseActor
 from hutong.kernel.clock import SystemClock
+from hutong.kernel.errors import StateError
 from hutong.kernel.rules.source import Source
 
 if TYPE_CHECKING:
@@ -168,8 +169,15 @@ def take(rows: Rows, /, *, config: ConfigFile = None, data: DataFolder = None) -
     return 1 if wrong else 0
 
 
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StateError(f"The file cannot be read: {error.strerror}.", where=str(file)) from error
+
+
 def _lines(rows: str) -> Iterator[tuple[int, bytes]]:
-    text = sys.stdin.buffer.read() if rows == "-" else Path(rows).read_bytes()
+    text = sys.stdin.buffer.read() if rows == "-" else _content(Path(rows))
     yield from ((at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip())
 
 
@@ -356,7 +364,7 @@ def lint(
 ) -> int:
     """检查规则:名称、样例、能否命中 / Check rules: names, samples, whether they can ever decide."""
     if files:
-        sources = [Source(str(file), file.read_text(encoding="utf-8")) for file in files]
+        sources = [Source(str(file), _content(file).decode("utf-8", "replace")) for file in files]
     else:
         sources = rule_sources(load_config(config, data=data).data / OWN)
     rules, findings = check_rules(sources)

@@ -136,6 +136,9 @@ def _moment(at: str) -> int:
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as source:
-            return source.read(_LONGEST)
+            content = source.read(_LONGEST + 1)
     except OSError as error:
         raise StateError(f"The file cannot be read: {error.strerror}.", where=str(file)) from error
+    if len(content) > _LONGEST:
+        raise StateError(f"The file has more than {_LONGEST:,} bytes.", where=str(file), fix="Split it.")
+    return content

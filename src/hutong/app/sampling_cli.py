@@ -1,7 +1,7 @@
 """`hutong sampling`: stations, receipts and results at the centre, tubes, recalls, conflicts, emergency orders.
 
-Deeds at the centre are those of the account that `--by` names, and its role must allow them. People are shown as the
-beginning of their pseudonym, never as who they are.
+Deeds with tubes at the centre are those of the account that `--by` names, and its role must allow them; files of
+results and of stations go in as the machine's user. People are shown as the beginning of their pseudonym.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 app = App(name="sampling", help="核酸采样:采样点、结果、召回、应急 / Sampling: stations, results, recalls, emergencies")
 app.command(station)
 app.command(emergency)
+app.command("hutong.app.stations_serve:serve", name="serve", help="采样点服务进程 / The process that stations merge at")
 
 _SOME_WRONG: Final = 1
 _RANDOM_BYTES: Final = 8

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from hutong.app import checks
 from hutong.kernel.errors import ConfigError
 from hutong.kernel.settings import Doc
 from hutong.sampling.model import FIELDS, SIZES
@@ -27,6 +28,14 @@ def size(people: int) -> None:
 class SamplingConfig(msgspec.Struct, frozen=True):
     """Sampling: tubes, what people are asked, conflicts, how long it is kept."""
 
+    listen: Annotated[
+        str,
+        Doc(
+            zh="供采样点合并的监听地址,如 127.0.0.1:8083;空为不提供",
+            en="address that stations merge at, such as 127.0.0.1:8083; empty = none",
+            check=checks.host_port_or_none,
+        ),
+    ] = ""
     sizes: Annotated[
         tuple[int, ...],
         Doc(

@@ -21,9 +21,11 @@ from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import rfc3339_ms
 from hutong.sampling.errors import REASON_TITLES, SamplingError, SamplingRefused
-from hutong.sampling.identity import IdentityKind, KeyedIdentities, give_key
+from hutong.sampling.identity import KEY_FILE, IdentityKind, KeyedIdentities, give_key
+from hutong.sampling.machine import check_station
 from hutong.sampling.model import Deed, HandOver, MergeAnswer, Register, Seal
 from hutong.sampling.station.exchange import Merged, export_lines, merge_all, merge_lines
+from hutong.sampling.station.remote import RemoteCentre
 from hutong.sampling.station.store import FILE, About, StationStore
 
 if TYPE_CHECKING:
@@ -70,14 +72,15 @@ def prepare(
     data: DataFolder = None,
 ) -> None:
     """在中心制备一个采样点目录(含人员代号密钥) / Make a station's folder at the centre, with the key of pseudonyms."""
+    check_station(name, district)
     settings = load_config(config, data=data)
     with open_records(settings, existing=False) as database:
         terms = open_emergencies(settings, database).terms(district, now_ms())
         about = About(name, district, terms, settings.sampling.apart_hours * _HOUR_MS)
+        give_key(KeyedIdentities(settings.data / "keys"), store)  # first: a store without it would make its own
         made = StationStore(store)
         made.make(about)
         made.close()
-        give_key(KeyedIdentities(settings.data / "keys"), store)
         said = {"district": district}
         Trail(database).record(machine_user(), "local", "sampling.station", name, after=said, now_ms=now_ms())
     _say(f"{store / FILE}")
@@ -108,6 +111,8 @@ def register(  # noqa: PLR0913  # a registration's own parts, one option each
     fields = _fields(field)
     wrong = 0
     with _opened(store) as opened:
+        if not (store / KEY_FILE).is_file():
+            raise SamplingError("The folder has no key of persons.", where=str(store), fix="Prepare it at the centre.")
         people = KeyedIdentities(store)
         district = opened.about().district
         for line in identities or sys.stdin:
@@ -220,6 +225,8 @@ def merge(
     data: DataFolder = None,
 ) -> int:
     """在中心合并采样点的事件;可重复,不重不漏 / Merge stations at the centre; as often as one likes, with one effect."""
+    if answer is not None and len(sources) != 1:
+        raise SamplingError("An answer is that to one file.", where="--answer", fix="Merge one file at a time.")
     settings = load_config(config, data=data)
     wrong = 0
     with open_records(settings, existing=False) as database:
@@ -241,6 +248,26 @@ def merge(
 
 
 @app.command
+def send(
+    *,
+    store: Folder,
+    to: Annotated[str, Parameter(help="中心地址 / address of the centre, such as https://stations.example")],
+    token_file: Annotated[Path, Parameter(help="令牌文件(仅本人可读) / file of the station's token")],
+    everything: Annotated[bool, Parameter(negative="", help="含已合并的 / what was merged too")] = False,
+    json: Json = False,
+) -> int:
+    """联网时把事件送到中心;断网不丢,可随时再送 / Send events to the centre; what was not answered is sent again."""
+    centre = RemoteCentre(to, _reading(token_file).read_text(encoding="utf-8").strip())
+    with _opened(store) as opened:
+        try:
+            done = merge_all(opened, centre, now_ms(), now_ms(), everything=everything)
+        finally:
+            centre.close()
+        _tell(store, done, json=json)
+    return _SOME_WRONG if done.refused else 0
+
+
+@app.command
 def acknowledge(
     file: Annotated[Path, Parameter(name="FILE", help="中心的回执 / the centre's answer")], /, *, store: Folder
 ) -> None:
@@ -250,6 +277,9 @@ def acknowledge(
             told = msgspec.json.decode(_reading(file).read_bytes(), type=MergeAnswer)
         except msgspec.MsgspecError as error:
             raise SamplingError(f"This is no answer of a centre: {error}.", where=str(file)) from error
+        own = f"{opened.about().name}."
+        if not all(of.startswith(own) for of in (*told.taken, *(it.id for it in told.refused))):
+            raise SamplingError("This is the answer to another station.", where=str(file))
         opened.merged(told.taken, told.refused, told.terms, now_ms())
         _say(f"未合并 waiting: {opened.standing().waiting}")
 

@@ -70,7 +70,7 @@ class SamplingWork:
             figures.set(metrics.CONFLICTS, counts.get(rule, 0), rule=rule)
         silent = sampling.stations(limit=1)
         figures.set(metrics.SILENT, (now_ms - silent[0].contact_ms) / 1000 if silent else 0)
-        figures.set(metrics.TURNAROUND, sampling.turnaround_ms(now_ms - _HOUR_MS) / 1000)
+        figures.set(metrics.TURNAROUND, sampling.turnaround_ms(now_ms - _DAY_MS) / 1000)
         return 0
 
     def _expire(self, now: int) -> int:

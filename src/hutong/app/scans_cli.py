@@ -90,16 +90,18 @@ def merge(
             raise ScanRefused("not-allowed", f"This needs the permission {MERGE}.", where="--by")
         for file in files:
             taken = 0
-            for answer, bad in _merged(it, file):
-                _write([answer])
-                taken += len(answer.taken)
-                wrong += len(answer.refused) + len(bad)
-                for one in (*bad, *answer.refused):
-                    sys.stderr.write(f"{file}:{one.place}: {one.reason}: {one.what}\n")
-                if answer.wrong or answer.ahead_ms:
-                    sys.stderr.write(_clock(answer))
-            after, trail = {"taken": taken}, Trail(it.database)
-            trail.record(seeker.name, seeker.address, "scans.merge", file.name, after=after, now_ms=it.now_ms)
+            try:
+                for answer, bad in _merged(it, file):
+                    taken += len(answer.taken)
+                    _write([answer])
+                    wrong += len(answer.refused) + len(bad)
+                    for one in (*bad, *answer.refused):
+                        sys.stderr.write(f"{file}:{one.place}: {one.reason}: {one.what}\n")
+                    if answer.wrong or answer.ahead_ms:
+                        sys.stderr.write(_clock(answer))
+            finally:  # what was merged before something failed stays merged
+                after, trail = {"taken": taken}, Trail(it.database)
+                trail.record(seeker.name, seeker.address, "scans.merge", file.name, after=after, now_ms=it.now_ms)
     return 1 if wrong else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -96,9 +97,13 @@ class ScanWork:
     """
 
     def __init__(self, config: Config, reporter: Reporter) -> None:
+        self._config, self._reporter = config, reporter
         self._database = Database(database_url(config.records.url, config.data))
-        self._parts = scan_parts(config, self._database)
-        self._reporter = reporter
+
+    @cached_property
+    def _parts(self) -> ScanParts:
+        """Venues, scans and look-ups, once a job asks. Raises ScanError: of the districts."""
+        return scan_parts(self._config, self._database)
 
     def jobs(self) -> list[Job]:
         """The jobs."""

@@ -28,7 +28,11 @@ PROCESSES = {"screen": ("calls", "screen"), "serve": ("serve",), "work": ("work"
 
 def processes_of(config: Config) -> dict[str, tuple[str, ...]]:
     """The processes of a node with these settings, and the words that start each."""
-    more = {"feed": (("feed",), config.kafka.bootstrap_servers), "codes": (("codes", "serve"), config.codes.listen)}
+    more = {
+        "feed": (("feed",), config.kafka.bootstrap_servers),
+        "codes": (("codes", "serve"), config.codes.listen),
+        "stations": (("sampling", "serve"), config.sampling.listen),
+    }
     return PROCESSES | {name: words for name, (words, wanted) in more.items() if wanted}
 
 
@@ -37,7 +41,7 @@ def up(
     config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
     data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
 ) -> int:
-    """启动并看护 screen、serve、work(及 feed、codes),Ctrl-C 停止 / Supervise screen, serve, work (and feed, codes)."""
+    """启动并看护 screen、serve、work 等进程,Ctrl-C 停止 / Supervise screen, serve, work and what the settings add."""
     settings = load_config(config, data=data)
     common = ("--data", str(settings.data)) + (("--config", str(config)) if config else ())
     programs = [Program(name, (*_HUTONG, *words, *common)) for name, words in processes_of(settings).items()]

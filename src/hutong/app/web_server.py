@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _GRACE_S = 3  # of the five seconds that a clean stop may take
 _MAX_CONNECTIONS = 512
 _BACKLOG = 128
+#: The edge is on this machine, for it reads the board, and it carries everybody's requests.
+EDGE = ("127.0.0.0/8", "::1/128")
 
 
 class WebServer(uvicorn.Server):

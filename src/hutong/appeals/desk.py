@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from hutong.appeals.model import is_liftable
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
@@ -37,10 +36,6 @@ class AppealDesk:
         """What blocks the number now."""
         key = self.store.key_of(appeal)
         return () if key is None else self.blocks.blocks(key, now_ms)
-
-    def liftable(self, appeal: Appeal, now: tuple[Block, ...]) -> bool:
-        """Whether a lifting would let in no calls of others that show the number; `now`: what blocks it now."""
-        return is_liftable(appeal.blocks, now)
 
     def events(self, appeal: Appeal) -> list[CaseEvent]:
         """What happened to its case."""

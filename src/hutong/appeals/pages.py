@@ -9,7 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
-from hutong.appeals.model import LONGEST_REASONS, AppealRefused
+from hutong.appeals.model import LONGEST_REASONS, AppealRefused, is_liftable
 from hutong.appeals.store import AppealQuery
 from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.purview import actor_of
@@ -99,7 +99,7 @@ class Pages:
             it=appeal,
             number=self._desk.number(appeal),
             now=now,
-            liftable=self._desk.liftable(appeal, now),
+            liftable=is_liftable(appeal.blocks, now),
             late=appeal.is_late(now_ms),
             events=self._desk.events(appeal),
             moves=MOVES,

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _DAY_MS: Final = 86_400_000
 _HOUR_S: Final = 3_600
-#: For how long a key that was read is used before the file is asked again; keys are made days before they sign.
-_KEY_KEPT_MS: Final = 60_000
 
 
 class Bearer(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +90,6 @@ class Issuer:
 
     def __init__(self, ring: KeyRing, store: BundleStore, issue: Issue, figures: Metrics | None = None) -> None:
         self._ring, self._store, self._issue, self._figures = ring, store, issue, figures
-        self._key: tuple[int, SigningKey] | None = None
 
     def wallet(self, own: Bearer, family: Sequence[Bearer], now_ms: int) -> Wallet:
         """The bundle of a person, and of each child and elder in that person's care; the slots begin at whole steps.
@@ -115,7 +112,7 @@ class Issuer:
             raise MintError("A family code is a child's or an elder's.", where="kind")
         step_ms = self._issue.step_s * 1000
         first_ms = now_ms // step_ms * step_ms
-        key = self._signing_key(now_ms)
+        key = self._ring.signing_key(now_ms)
         bundles = [self._bundle(it, key, first_ms, now_ms) for it in (own, *family)]
         people = zip((own, *family), bundles, strict=True)
         rows = tuple(_row(it, bundle.handle, now_ms, bundle.expires_ms) for it, bundle in people)
@@ -142,7 +139,7 @@ class Issuer:
         handle = os.urandom(HANDLE_BYTES)
         claims = self._claims(bearer, handle, now_ms, now_ms, expires_ms)
         claims = msgspec.structs.replace(claims, kind="paper", colour=None, as_of_ms=None)
-        text = mint_one(claims, self._signing_key(now_ms))
+        text = mint_one(claims, self._ring.signing_key(now_ms))
         row = _row(bearer, handle, now_ms, expires_ms)
         self.keep([msgspec.structs.replace(row, kind="paper")])
         return PaperCode(text, handle, claims)
@@ -154,7 +151,7 @@ class Issuer:
             StateError: there is no key. RecordsError: the records fail.
         """
         newest, entries = self._store.news(since, now_ms)
-        return write_news(self._ring.issuer, since, newest, entries, self._signing_key(now_ms), now_ms)
+        return write_news(self._ring.issuer, since, newest, entries, self._ring.signing_key(now_ms), now_ms)
 
     def _bundle(self, it: Bearer, key: SigningKey, first_ms: int, now_ms: int) -> Bundle:
         pace = self._issue.pace
@@ -176,11 +173,6 @@ class Issuer:
             colour=it.colour,
             as_of_ms=it.as_of_ms // 1000 * 1000,
         )
-
-    def _signing_key(self, now_ms: int) -> SigningKey:
-        if self._key is None or not 0 <= now_ms - self._key[0] < _KEY_KEPT_MS:
-            self._key = (now_ms, self._ring.signing_key(now_ms))
-        return self._key[1]
 
 
 def masked_name(name: str) -> str:

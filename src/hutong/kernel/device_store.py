@@ -1,7 +1,7 @@
 """The durable file of one device that works without the node: SQLite with `synchronous=FULL`. No query belongs here.
 
 What was answered survives `kill -9` and a power cut; several processes may write in turn; what was deleted is
-overwritten, so that nobody who finds the device reads what left it.
+overwritten in the file, so that nobody who finds the device reads what left it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from hutong.kernel.errors import StateError
-from hutong.kernel.key_files import make_folder
+from hutong.kernel.key_files import give_to_owner, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +41,14 @@ class DeviceStore:
         try:
             make_folder(self.path.parent, 0o700)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                give_to_owner(descriptor, self.path.parent)
+            finally:
+                os.close(descriptor)
         except FileExistsError:
             raise StateError("There is a store already.", where=str(self.path), fix="Choose another folder.") from None
         except OSError as error:
             raise StateError(f"The store cannot be made: {error.strerror}.", where=str(self.path)) from error
-        os.close(descriptor)
         with self._told():
             self._connection = self._connect()
             self._connection.executescript(f"BEGIN;{self._tables}PRAGMA user_version={self._version};COMMIT;")
@@ -93,10 +96,11 @@ class DeviceStore:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk has undone it already
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)

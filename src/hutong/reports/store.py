@@ -40,7 +40,7 @@ SYSTEM: Final = Actor("reports", frozenset({"cases.find", "cases.work"}))
 MOST_OF_A_PLACE: Final = 3
 #: What the subject of a matter begins with once it was forgotten.
 FORGOTTEN: Final = "gone:"
-#: Of a matter: it is not forgotten. As the partial index has it, see `records.tables`.
+#: Of a matter: it is not forgotten. As the partial index has it, see `records.report_tables`.
 KEPT: Final = sa.text(f"substr(subject, 1, 5) <> '{FORGOTTEN}'")
 _DAY_MS: Final = 86_400_000
 _PROTECTED: Final = frozenset({"emergency", "public"})

@@ -85,7 +85,7 @@ class GroupCommit:
     def _put(self, item: Taking | Batch) -> Future[Any]:
         future: Future[Any] = Future()
         with self._changed:
-            if self._waiting + _weight(item) > self._most:
+            if self._stopping or self._waiting + _weight(item) > self._most:
                 self._figures.add(metrics.REFUSED, reason="busy")
                 raise SamplingRefused("busy", "Too many events wait to be kept.", fix="Send it again in a moment.")
             self._waiting += _weight(item)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hutong.sampling.model import Action, Told
 
-_AT_STATIONS: Final = (Register, Seal, HandOver)
+AT_STATIONS: Final = (Register, Seal, HandOver)
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ def fold(barcode: str, kept: Iterable[Kept]) -> Story:
     deeds: list[Kept] = []
     for it in kept:
         deed = it.event.deed
-        if isinstance(deed, _AT_STATIONS):
+        if isinstance(deed, AT_STATIONS):
             own.setdefault(it.event.station, []).append(it)
         else:
             (deeds if isinstance(deed, Settle | Recall) else far).append(it)

@@ -183,6 +183,12 @@ def _texts(deed: Deed) -> tuple[str, ...]:
             return ()
 
 
+def check_station(name: str, district: str) -> None:
+    """Whether a station may be called so, and be there. Raises SamplingRefused: "field"."""
+    _match(_NAME, name, "station")
+    _match(_DISTRICT, district, "district")
+
+
 def _match(form: re.Pattern[str], text: str, what: str) -> None:
     if form.fullmatch(text) is None:
         raise SamplingRefused("field", f"{text[:40]!r} is no {what}.", where=what)

@@ -46,6 +46,6 @@ TURNAROUND: Final = Metric(
     "hutong_sampling_turnaround_seconds",
     "gauge",
     "seconds",
-    "近一小时收到结果的试管从开管到检测的平均时间",
-    "From a tube's first sample to its test, mean of the tubes reported within the last hour",
+    "近一日内检测的试管从开管到检测的平均时间",
+    "From a tube's first sample to its test, mean of the tubes tested within the last day",
 )

@@ -18,7 +18,7 @@ from hutong.kernel.records import sampling_tables as tables
 from hutong.sampling import machine
 from hutong.sampling.clocks import offset_of
 from hutong.sampling.errors import SamplingRefused
-from hutong.sampling.fold import Story, fold
+from hutong.sampling.fold import AT_STATIONS, Story, fold
 from hutong.sampling.model import Action, Batch, Event, Kept, MergeAnswer, Refusal, Register, Terms
 from hutong.sampling.projection import Changes, put
 from hutong.sampling.query import EVENTS, SamplingReader, events_of, kept_of
@@ -108,6 +108,8 @@ class Sampling(SamplingReader):
             for batch, offset in zip(batches, offsets, strict=True)
             for event in batch.events
         ]
+        # Asked before: once something is taken, nobody may be told that it was not.
+        terms = {district: self.terms(district, now_ms) for district in {it.district for it in batches}}
         with self._database.write() as connection:
             outcomes = self._take(connection, [*wanted, *merged], now_ms)
             self._heard(connection, batches, offsets, now_ms)
@@ -117,8 +119,7 @@ class Sampling(SamplingReader):
             own, rest = rest[: len(batch.events)], rest[len(batch.events) :]
             taken = tuple(it.id for it in own if it.refusal is None)
             refused = tuple(it.refusal for it in own if it.refusal is not None)
-            terms = self.terms(batch.district, now_ms)
-            answers.append(MergeAnswer(taken, sum(it.again for it in own), refused, offset, terms))
+            answers.append(MergeAnswer(taken, sum(it.again for it in own), refused, offset, terms[batch.district]))
         counted = [(it.event.action, outcome) for it, outcome in zip([*wanted, *merged], outcomes, strict=True)]
         return Grouped(outcomes[: len(wanted)], answers, counted)
 
@@ -139,7 +140,7 @@ class Sampling(SamplingReader):
         for at, it in enumerate(wanted):
             try:
                 machine.check_form(it.event)
-                if it.sender and it.event.station != it.sender:
+                if it.sender and (it.event.station != it.sender or not isinstance(it.event.deed, AT_STATIONS)):
                     raise _NOT_YOURS  # caught here, told there
                 self._check_age(it, now_ms)
             except SamplingRefused as refused:
@@ -217,7 +218,7 @@ class Sampling(SamplingReader):
     def _heard(self, connection: Connection, batches: Sequence[Batch], offsets: Sequence[int], now_ms: int) -> None:
         rows: dict[str, dict[str, Any]] = {}
         for batch, offset in zip(batches, offsets, strict=True):
-            numbers = [it.sequence for it in batch.events if it.station == batch.station]
+            numbers = [it.sequence for it in batch.events if it.station == batch.station and it.sequence < _BEYOND]
             before = rows.get(batch.station, {"sequence": 0})["sequence"]
             row: dict[str, Any] = {"station": batch.station, "contact_ms": now_ms, "offset_ms": offset}
             rows[batch.station] = row | {"sequence": max(*numbers, before, 0)}
@@ -251,6 +252,11 @@ class Sampling(SamplingReader):
     def _forget(self, chosen: sa.Select[tuple[str]]) -> int:
         with self._database.write() as connection:
             barcodes = set(connection.execute(chosen).scalars())
+            if barcodes:
+                # What came meanwhile is seen by looking again, once nobody else can add to them.
+                self._database.hold(connection, *(f"tube:{it}" for it in barcodes))
+                still = chosen.where(chosen.selected_columns.barcode.in_(barcodes))
+                barcodes = set(connection.execute(still).scalars())
             of = (tables.sampling_people, tables.sampling_conflicts, tables.sampling_tubes, EVENTS)
             for table in of if barcodes else ():
                 connection.execute(sa.delete(table).where(table.c.barcode.in_(barcodes)))
@@ -276,7 +282,10 @@ class Sampling(SamplingReader):
         return [] if Changes.matches(connection, story) else [story.barcode]
 
 
-_NOT_YOURS: Final = SamplingRefused("not-yours", "The event is another station's.")
+#: No clock shows as much, and no station numbers so far.
+_BEYOND_MS: Final = 1 << 53
+_BEYOND: Final = 10**12
+_NOT_YOURS: Final = SamplingRefused("not-yours", "The event is another station's, or none that a station makes.")
 _ID_TWICE: Final = SamplingRefused("id-twice", "This id stands for another event.")
 
 
@@ -284,6 +293,9 @@ def check_batch(batch: Batch) -> None:
     """Whether a batch may be taken at once. Raises SamplingRefused."""
     if len(batch.events) > MOST_EVENTS:
         raise SamplingRefused("field", f"A batch has at most {MOST_EVENTS} events.", where="events")
+    machine.check_station(batch.station, batch.district)
+    if not 0 <= batch.clock_ms < _BEYOND_MS:
+        raise SamplingRefused("date", "The clock is before 1970 or beyond the calendar.", where="clock_ms")
 
 
 def _refused(event: Event, refused: SamplingRefused) -> Outcome:

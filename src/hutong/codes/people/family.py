@@ -124,7 +124,7 @@ class Family:
         """
         ends_ms = end_of_link(wish, now_ms)
         with self._database.write() as connection:
-            self._database.hold(connection, f"code-family:{wish.guardian}")
+            self._database.hold(connection, f"code-family:{wish.guardian}", f"code-family:{wish.ward}")
             before = self._between(connection, wish.guardian, wish.ward, now_ms)
             if before is None:
                 self._check_room(connection, wish, now_ms)

@@ -72,7 +72,7 @@ class People:
         Raises:
             PersonRefused: name or telephone will not do. StateError: keys cannot be used.
         """
-        profile = Profile(_name(name), document.kind, document.tail, _phone(phone), document.born)
+        profile = Profile(checked_name(name), document.kind, document.tail, _phone(phone), document.born)
         person = self.pseudonyms.of(document)
         with self._database.write() as connection:
             self._keep(connection, person, profile, now_ms)
@@ -104,6 +104,7 @@ class People:
             if connection.execute(lasts).scalar() == day_of(now_ms) + self._keep_days:
                 return False
         with self._database.write() as connection:
+            self.hold(connection, [person])  # before reading: who was forgotten meanwhile must not come back
             self._keep(connection, person, self._profile(connection, person, now_ms), now_ms)
         return True
 
@@ -165,7 +166,8 @@ class People:
         raise PersonRefused("no-person", "Nothing is kept of this person.", fix="Register them.")
 
 
-def _name(text: str) -> str:
+def checked_name(text: str) -> str:
+    """A name as it is kept. Raises PersonRefused: it is missing, too long, or not printable."""
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
         raise PersonRefused("name", "The name is missing, too long, or not printable.", where="name")

@@ -16,11 +16,14 @@ from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.documents import DocumentKind, read_document  # msgspec reads the annotation
 from hutong.codes.people.errors import PersonRefused
 from hutong.codes.people.sealing import seal, unseal
+from hutong.codes.people.store import checked_name
+from hutong.kernel.errors import StateError
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from hutong.codes.bundles import BundleRow
     from hutong.codes.claims import Kind
     from hutong.codes.devices import Devices
     from hutong.codes.issuing import Issuer
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 _LONGEST_ARRIVAL: Final = 2_000
 _ABOUT: Final = "arrival"
+#: How often codes are made again because a colour changed meanwhile.
+_TRIES: Final = 3
 _CALLED: Final = frozenset({"mobile"})
 
 
@@ -93,6 +98,7 @@ class PublicDesk:
             PersonRefused: document, name or number will not do. TooManyCodes: for that number, or all together.
         """
         read_document(who.kind, who.document)
+        checked_name(who.name)
         number = self._numbering.read(who.phone)
         if key_kind(number.key) != KIND_NUMBER or number.klass not in _CALLED:
             raise PersonRefused("phone", "This is no mobile number.", where="phone")
@@ -110,7 +116,7 @@ class PublicDesk:
         """Register who proved the number; gives the phone's token.
 
         Raises:
-            CodeRefused: "code": the digits are wrong, or too late. PersonRefused: as for `arrive`.
+            PersonRefused: "code": the digits are wrong, or too late; and as for `arrive`.
         """
         sealed = self._opened(said.arrival)
         if sealed is None or self._codes.prove(sealed.ticket, said.code, now_ms) is None:
@@ -126,12 +132,17 @@ class PublicDesk:
             PersonRefused: "device": this phone may not fetch. StateError: keys are not here.
         """
         person = self._person(token, now_ms)
-        family = [
-            self._bearer(link.ward, link.kind, now_ms)
-            for link in self._family.wards(person, now_ms)
-            if self._people.knows(link.ward, now_ms)
-        ]
-        return self._issuer.wallet(self._bearer(person, "own", now_ms), family, now_ms)
+        for _ in range(_TRIES):
+            own = self._bearer(person, "own", now_ms)
+            family = []
+            for link in self._family.wards(person, now_ms):
+                if self._people.knows(link.ward, now_ms):
+                    self._people.renew(link.ward, now_ms)  # whose code is shown by another uses it, too
+                    family.append(self._bearer(link.ward, link.kind, now_ms))
+            made = self._issuer.prepare(own, family, now_ms)
+            if self._kept((own, *family), made.rows, now_ms):
+                return made.wallet
+        raise StateError("Colours changed while codes were made.", fix="Ask again.")
 
     def why(self, token: str, language: Language, now_ms: int) -> Told:
         """Why the person's colour is what it is. Raises PersonRefused as above."""
@@ -140,6 +151,16 @@ class PublicDesk:
     def leave(self, token: str) -> bool:
         """Let a phone go; False where it was none."""
         return self._devices.drop(token)
+
+    def _kept(self, bearers: Sequence[Bearer], rows: Sequence[BundleRow], now_ms: int) -> bool:
+        """Keep bundles, unless a colour changed since it was read: whoever changes one revokes only what is kept."""
+        statuses = self._status.statuses
+        with statuses.database.write() as connection:
+            self._people.hold(connection, [it.person for it in bearers])
+            if any(statuses.standing(it.person, now_ms).colour != it.colour for it in bearers):
+                return False
+            self._issuer.keep(rows)
+        return True
 
     def _person(self, token: str, now_ms: int) -> str:
         person = self._devices.person(token, now_ms)

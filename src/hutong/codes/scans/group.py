@@ -97,14 +97,16 @@ class GroupCommit:
             self._merge(group)
 
     def _merge(self, group: list[_Item]) -> None:
+        # Whoever went away before it began sends it again.
+        wanted = [(batch, future) for batch, future in group if future.set_running_or_notify_cancel()]
         try:
-            merged = self._scans.merge([batch for batch, _ in group], self._now_ms())
+            merged = self._scans.merge([batch for batch, _ in wanted], self._now_ms())
         except Exception as error:  # noqa: BLE001  # whoever waits is told, and the thread goes on
-            for _, future in group:
+            for _, future in wanted:
                 future.set_exception(error)
         else:
             count_merged(merged, self._figures)
-            for (_, future), answer in zip(group, merged.answers, strict=True):
+            for (_, future), answer in zip(wanted, merged.answers, strict=True):
                 future.set_result(answer)
         with self._lock:
             self._here -= sum(len(batch.scans) for batch, _ in group)

@@ -84,6 +84,7 @@ class LookupOrders:
 
     def order(self, of: str, seeker: Seeker) -> LookupOrder:
         """The order of that id. Raises ScanRefused: there is none that this seeker sees."""
+        _check_known(seeker)
         with self._database.read() as connection:
             order = self._held(connection, of)
         if seeker.agency not in {"", order.agency}:
@@ -98,7 +99,8 @@ class LookupOrders:
         return Used(row.lookups, row.rows)
 
     def listing(self, seeker: Seeker, limit: int, state: str = "") -> list[LookupOrder]:
-        """Orders that a seeker sees, what changed last first."""
+        """Orders that a seeker sees, what changed last first. Raises ScanRefused: nobody of this house or an agency."""
+        _check_known(seeker)
         where = [_ORDERS.c.agency == seeker.agency] if seeker.agency else []
         where += [_ORDERS.c.state == state] if state else []
         chosen = sa.select(_ORDERS.c.body).where(*where).order_by(_ORDERS.c.changed_ms.desc()).limit(limit)
@@ -117,16 +119,16 @@ class LookupOrders:
     def forget(self, before_ms: int) -> int:
         """Take the person out of orders that ended before this, and were not about a venue; gives how many."""
         ended = (_ORDERS.c.state.not_in(OPEN_STATES), _ORDERS.c.changed_ms < before_ms)
-        gone = 0
-        with self._database.write() as connection:
-            for body in list(connection.execute(sa.select(_ORDERS.c.body).where(*ended)).scalars()):
-                order = _order(body)
-                if order.scope.kind == "person" and order.scope.about:
+        with self._database.read() as connection:
+            found = map(_order, connection.execute(sa.select(_ORDERS.c.body).where(*ended)).scalars())
+            named = [order for order in found if order.scope.kind == "person" and order.scope.about]
+        if named:  # ended orders change no more, so that nobody need wait while they are read
+            with self._database.write() as connection:
+                for order in named:
                     after = replace(order, scope=replace(order.scope, about=""))
                     values = {"body": msgspec.json.encode(after).decode()}
                     connection.execute(sa.update(_ORDERS).where(_ORDERS.c.id == order.id).values(values))
-                    gone += 1
-        return gone
+        return len(named)
 
     def figures(self) -> dict[str, int]:
         """How many orders are in each state."""
@@ -183,6 +185,12 @@ def seeker_of(database: Database, account: str, address: str) -> Seeker:
     agency = Agencies(database).agency(found.agency) if found.agency else None
     kind = None if agency is None or agency.disabled else agency.kind
     return Seeker(found.name, permissions_of(found.role), found.agency, kind, address)
+
+
+def _check_known(seeker: Seeker) -> None:
+    """An agency of "" is this house's, and also that of who has no account."""
+    if not seeker.permissions:
+        raise ScanRefused("not-allowed", f"There is no account {seeker.name!r} in use.", where="--by")
 
 
 def _no_order(of: str) -> ScanRefused:

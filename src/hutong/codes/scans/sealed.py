@@ -7,18 +7,20 @@ rows of one person match within a day and on no other. With the key gone, rows a
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from hutong.codes.people.sealing import seal, unseal
-from hutong.codes.scans.model import CopyFound, Kept
+from hutong.codes.scans.model import Kept
 from hutong.kernel.errors import StateError
+
+if TYPE_CHECKING:
+    from hutong.codes.scans.model import CopyFound
 
 HOUR_MS: Final = 3_600_000
 _BLIND_BYTES: Final = 16
 _kept: Final = msgspec.msgpack.Decoder(Kept)
-_found: Final = msgspec.msgpack.Decoder(CopyFound)
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -56,10 +58,6 @@ class DaySeal:
     def seal_found(self, found: CopyFound) -> bytes:
         """A finding, sealed."""
         return seal(self._key, _encode(found), self._about)
-
-    def open_found(self, sealed: bytes) -> CopyFound:
-        """A finding that was sealed. Raises StateError as above."""
-        return _found.decode(self._opened(sealed))
 
     def _opened(self, sealed: bytes) -> bytes:
         plain = unseal(self._key, sealed, self._about)

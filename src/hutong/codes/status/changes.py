@@ -194,6 +194,8 @@ def decide(change: Change, action: Action, actor: Actor, now_ms: int, why: str =
     why = _text("reason", why) if move.reason else why
     if action == "expire" and now_ms < change.ends_ms:
         raise StatusRefused("not-from-here", "Its time is not over.", where=change.id)
+    if action == "approve" and now_ms >= change.ends_ms:
+        raise StatusRefused("not-from-here", "Nobody decided it in time.", where=change.id, fix="Ask for it again.")
     if action == "approve":
         after = replace(change, ends_ms=now_ms + change.term_s * 1000)
     else:

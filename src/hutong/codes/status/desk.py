@@ -43,13 +43,12 @@ class StatusDesk:
         """What the person themselves is told. Raises StateError: keys of people are not here."""
         standing = self.statuses.standing(person, now_ms)
         agencies = {it.id: it.zh if lang == "zh" else it.en for it in Agencies(self.statuses.database).all()}
-        events = (it for it in self.statuses.events(person, now_ms) if it.id == standing.event)
         appeals = (it for it in self.appeals.of_person(person) if it.event == standing.event)
         reason = Reason(
             standing=standing,
             rule=self.statuses.rules.rule(standing.rule),
             change=self.changes.change(standing.change) if standing.change else None,
-            event=next(events, None),
+            event=self.statuses.event(person, standing.event, now_ms),
             agencies=agencies,
             appeal=next(appeals, None),
         )

@@ -23,6 +23,7 @@ from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases import model as case_model
 from hutong.kernel.cases.model import case_id
+from hutong.kernel.errors import StateError
 from hutong.kernel.records import code_tables as tables
 from hutong.kernel.records.tables import case_requests
 
@@ -132,12 +133,24 @@ class Changes:
         return after
 
     def run(self, now_ms: int) -> int:
-        """End what is over; gives how many changes."""
+        """End what is over; gives how many changes.
+
+        Raises:
+            StateError: somebody's rows are not as they must be; all others were ended.
+        """
         over = sa.select(_CHANGES.c.id).where(_CHANGES.c.state.in_(OPEN_STATES), _CHANGES.c.ends_ms <= now_ms)
         with self._database.read() as connection:
             ids = list(connection.execute(over).scalars())
+        troubles = []
         for id_ in ids:
-            self.do(id_, "expire", KEEPER, now_ms)
+            try:
+                self.do(id_, "expire", KEEPER, now_ms)
+            except StatusRefused:  # somebody ended it meanwhile
+                continue
+            except StateError as error:  # one whose rows are damaged must not keep the others waiting
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
         return len(ids)
 
     def forget(self, now_ms: int, days: int) -> int:

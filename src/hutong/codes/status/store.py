@@ -129,6 +129,13 @@ class Statuses:
             ring = self.people.ring(connection, person, now_ms)
             return [_event(row, ring) for row in connection.execute(chosen)]
 
+    def event(self, person: str, id_: str, now_ms: int) -> ColourEvent | None:
+        """One change of a person's colour, opened as far as the keys are there; None where it is not kept."""
+        chosen = sa.select(_EVENTS).where(_EVENTS.c.id == id_, _EVENTS.c.person == person)
+        with self.database.read() as connection:
+            row = connection.execute(chosen).one_or_none()
+            return None if row is None else _event(row, self.people.ring(connection, person, now_ms))
+
     def evidence(self, person: str, now_ms: int) -> list[tuple[Evidence, str]]:
         """What is kept of a person, by time, each with the case that found it wrong (or empty)."""
         with self.database.read() as connection:
@@ -198,6 +205,8 @@ class Statuses:
         deeds: list[_Deed] = []
         with self.database.write() as connection:
             self.people.hold(connection, people)
+            still = sa.select(_COLOURS.c.person).where(_COLOURS.c.person.in_(people), _COLOURS.c.again_ms <= now_ms)
+            asked, people = len(people), sorted(connection.execute(still).scalars())  # others may have been forgotten
             for person in people:
                 try:
                     self._take(connection, person, (), now_ms, deeds)
@@ -208,7 +217,7 @@ class Statuses:
             self._record(connection, deeds, now_ms)
         if troubles:
             raise troubles[0]
-        return len(people)
+        return asked
 
     def expire(self, now_ms: int) -> int:
         """Destroy the keys of days that are over, and remove what only they could open; gives how many people's.
@@ -243,7 +252,8 @@ class Statuses:
             self._check(it, now_ms)
         ring = self.people.ring(connection, person, now_ms)
         kept = self._kept(connection, ring, person, now_ms)
-        if len(kept) + len(items) > _MOST_EVIDENCE:
+        fresh = {self.people.pseudonyms.item(person, it.id) for it in items} - kept.keys()
+        if len(kept) + len(fresh) > _MOST_EVIDENCE:
             raise StatusRefused("evidence", f"More than {_MOST_EVIDENCE} items would be kept of this person.")
         for it in items:
             self._keep(connection, ring, person, it, kept)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hutong.kernel.records import Database
 
 #: Deeds whose target, before and after are kept as given.
-WHOLE: Final = ("lists.", "numbers.unmask", "codes.")
+WHOLE: Final = ("lists.", "numbers.unmask", "codes.", "sampling.")
 _TELEPHONE: Final = re.compile(
     r"\+\d(?:[-. ()]{0,2}\d){6,15}|(?<!\d)(?:(?:00)?86)?(?:1[3-9](?:[- ]?\d){9}|0\d{2,3}(?:[- ]?\d){7,8})(?!\d)"
 )

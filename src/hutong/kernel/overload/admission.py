@@ -164,6 +164,8 @@ class Admission:
         if now_ns - self._looked_ns >= _LOOK_NS:
             self._look(now_ns)
         changed += self._serve_waiting(now_ns)
+        if self.idle():
+            self._lag_ns = 0  # nobody may tick from here on: what comes later was not held up by this
         return changed
 
     # --- queues ---

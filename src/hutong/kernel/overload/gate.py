@@ -62,8 +62,7 @@ class Gate:
     Args:
         application: what is behind it. admission, desk: the decisions. classify: the class of a path, None for what is
             never refused. clock: the time. metrics: where figures go.
-        board: file for the edge; None for no edge. With an edge its header is believed: nobody else may reach this
-            listener then.
+        board: file for the edge; None for no edge. With an edge its header is believed, from this machine only.
         https: whether cookies are for HTTPS only. draw: random numbers from [0, 1).
     """
 
@@ -94,7 +93,7 @@ class Gate:
             await self._application(scope, receive, send)
             return
         asked = _read(scope["headers"], TICKET_COOKIES[kind])
-        if asked.edge and self._board is not None:
+        if asked.edge and self._board is not None and _from_here(scope):
             self._hear(asked.edge)
         now_ms = self._clock.wall() // _NS_IN_MS
         shown = self._desk.show(asked.ticket, asked.holder, kind, now_ms)
@@ -146,7 +145,7 @@ class Gate:
 
     def _hear(self, told: str) -> None:
         counts = told.split(",")
-        if len(counts) != len(CLASSES) or not all(it.isdigit() for it in counts):
+        if len(counts) != len(CLASSES) or not all(it.isdecimal() for it in counts):
             return
         for kind, count in zip(Kind, counts, strict=True):
             refused = min(int(count[:9]), _MOST_TOLD)
@@ -225,6 +224,12 @@ class Gate:
             except OSError:
                 # The edge goes on with what it read last, and we with admission: a full disk must not end either.
                 self._metrics.add(OVERLOAD_BOARD_FAILURES)
+
+
+def _from_here(scope: Scope) -> bool:
+    """Whether it came from this machine, as the edge does, which reads the board: anybody may write the header."""
+    client, server = scope.get("client"), scope.get("server")
+    return client is None or server is None or client[0] == server[0]
 
 
 def _read(headers: Iterable[tuple[bytes, bytes]], ticket_cookie: str) -> _Asked:

@@ -64,6 +64,8 @@ def decide(order: Emergency, action: EmergencyAction, reason: str, actor: Actor,
     if order.state not in move.sources:
         state = STATE_TITLES[order.state]["en"]
         raise EmergencyRefused("not-from-here", f"{action} is not possible while an order is {state}.", where=order.id)
+    if action == "expire" and now_ms < over_ms(order):
+        raise EmergencyRefused("not-from-here", "Its term is not over.", where=order.id)
     if move.other and actor.name == order.requested_by:
         raise EmergencyRefused("same-person", "Whoever requested an order does not decide it.", where=order.id)
     if move.reason and not reason.strip():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -52,8 +53,9 @@ class Emergencies:
             EmergencyRefused: says why not.
         """
         with self._database.write() as connection:
+            # Before any row: an approval ends another order, which may be waiting for this name.
+            self._database.hold(connection, "sampling-emergency")
             order = self._held(connection, of)
-            self._database.hold(connection, f"sampling-emergency:{order.district}")
             after = machine.decide(order, action, reason, actor, now_ms)
             if action == "approve":
                 for other in self._in_force(connection, order.district):
@@ -87,9 +89,12 @@ class Emergencies:
         chosen = sa.select(table.c.body).where(table.c.state.in_(("requested", "in-force")), table.c.ends_ms <= now_ms)
         with self._database.read() as connection:
             over = [_order.decode(body) for body in connection.execute(chosen).scalars()]
+        gone = 0
         for order in over:
-            self.do(order.id, "expire", KEEPER, now_ms)
-        return len(over)
+            with suppress(EmergencyRefused):  # somebody decided meanwhile
+                self.do(order.id, "expire", KEEPER, now_ms)
+                gone += 1
+        return gone
 
     def _in_force(self, connection: Connection, district: str) -> list[Emergency]:
         chosen = sa.select(table.c.body).where(table.c.district == district, table.c.state == "in-force")

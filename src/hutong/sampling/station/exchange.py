@@ -61,12 +61,17 @@ def merge_all(
         station_ms, centre_ms: the two clocks now. everything: also what it has taken.
     """
     about, after, done = store.about(), 0, Merged()
-    while events := (store.events if everything else store.waiting)(AT_ONCE, after):
+    while True:
+        events = (store.events if everything else store.waiting)(AT_ONCE, after)
+        if after and not events:
+            return done
+        # Asked even with nothing to give: the answer says how the district samples now.
         answer = centre.merge(Batch(about.name, station_ms, tuple(events), district=about.district), centre_ms)
         store.merged(answer.taken, answer.refused, answer.terms, station_ms)
         done = _added(done, answer)
+        if not events:
+            return done
         after = events[-1].sequence
-    return done
 
 
 def export_lines(store: StationStore, now_ms: int, *, everything: bool = False) -> Iterator[bytes]:
@@ -92,7 +97,7 @@ def merge_lines(lines: Iterable[bytes], where: str, centre: Centre, now_ms: int)
     """
     head, events, cut = read_lines(lines, where)
     done, taken, terms = Merged(cut=cut), list[str](), None
-    for at in range(0, len(events), AT_ONCE):
+    for at in range(0, max(len(events), 1), AT_ONCE):
         part = tuple(events[at : at + AT_ONCE])
         answer = centre.merge(Batch(head.station, head.clock_ms, part, live=False, district=head.district), now_ms)
         done = _added(done, answer)

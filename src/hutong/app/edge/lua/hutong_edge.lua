@@ -1,8 +1,10 @@
 -- The edge before an application: refuses by ticket and class before the application pays. The decisions follow those
 -- of hutong.kernel.overload (admission, places, desk), with what the board says in place of what the application knows.
 --
--- In shared memory: requests passed on and not answered yet (all, and by worker), how many were told a time that has
--- not come (by class), how many were refused since the application was last told (by class), ids of tickets let in.
+-- In shared memory, `counts`: n = requests passed on and not answered yet, wPID = those of one worker, qCLASS = how many
+-- were told a time that has not come, rCLASS = how many were refused since the application was last told, at = when
+-- times were last counted down, hSECOND = full TLS handshakes, buriedPID = a dead worker that was seen to; `spent`: ids
+-- of tickets let in.
 
 local tickets = require "hutong_tickets"
 
@@ -119,7 +121,8 @@ end
 local function bury()
     for _, key in ipairs(counts:get_keys(0)) do
         local pid = key:match("^w(%d+)$")
-        if pid and not read("/proc/" .. pid .. "/stat") then
+        -- `add` lets one worker bury it: twice would leave the count too low for ever.
+        if pid and not read("/proc/" .. pid .. "/stat") and counts:add("buried" .. pid, true, 10) then
             counts:incr("n", -(counts:get(key) or 0), 0)
             counts:delete(key)
         end

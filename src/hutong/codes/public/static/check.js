@@ -1,8 +1,8 @@
 // The page that verifies codes: by camera, or by a code typed or pasted. Keys and the revocation list are kept on the
 // device; with no network it judges by what it has, and says how old that is.
 
-import { ask } from "./asking.js";
-import { noRevocations, purged, readKeySet, withNews } from "./documents.js";
+import { ask, Waiting } from "./asking.js";
+import { noRevocations, Older, purged, readKeySet, withNews } from "./documents.js";
 import { install } from "./installed.js";
 import { Kept } from "./kept.js";
 import { Seen } from "./seen.js";
@@ -16,7 +16,7 @@ const LOOK_MS = 150;
 const SHOWN_MS = 4_000;
 
 const known = { keySets: [], revocations: new Map(), seen: new Seen("") };
-let news = { keysMs: 0 };
+const news = { keysMs: 0, againMs: 0 };
 
 async function load() {
   const keySet = await kept.get("check-keys");
@@ -39,7 +39,7 @@ async function update() {
   const next = await withNews(list, bytes, known.keySets);
   await kept.put("check-revocations", next);
   known.revocations = new Map([[next.issuer, next]]);
-  news = { keysMs: Date.now() };
+  news.keysMs = Date.now();
   fresh();
 }
 
@@ -55,12 +55,13 @@ function fresh() {
 }
 
 async function updateQuietly() {
-  if (!navigator.onLine) return fresh();
+  if (!navigator.onLine || Date.now() < news.againMs) return fresh();
   try {
     await update();
     byId("trouble").hidden = true;
   } catch (error) {
-    byId("trouble").hidden = !(error instanceof RangeError); // signed by somebody else, or changed: that is worth a word
+    if (error instanceof Waiting) news.againMs = Date.now() + error.seconds * 1000;
+    byId("trouble").hidden = !(error instanceof RangeError) || error instanceof Older; // signed by somebody else, or changed: that is worth a word
     fresh();
   }
 }
@@ -139,8 +140,7 @@ function closeCamera() {
   byId("camera").setAttribute("aria-pressed", "false");
 }
 
-async function look() {
-  if (!stream) return;
+async function lookOnce() {
   const [video, canvas] = [byId("video"), byId("frame")];
   if (video.readyState >= 2 && video.videoWidth) {
     [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
@@ -149,6 +149,15 @@ async function look() {
     const nowMs = Date.now();
     if (text && (text !== last.text || nowMs - last.ms > SHOWN_MS)) await judge(text);
     if (text) last = { text, ms: nowMs };
+  }
+}
+
+async function look() {
+  if (!stream) return;
+  try {
+    await lookOnce();
+  } catch (error) {
+    console.warn("not read", error); // one picture; the next one may do
   }
   setTimeout(look, LOOK_MS);
 }

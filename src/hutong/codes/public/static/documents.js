@@ -11,6 +11,9 @@ const KEY_BYTES = new Map([[EDDSA, 32], [ES256, 65]]);
 const ROW_BYTES = 12;
 const KEPT_MS = 3_600_000; // an entry outlives its codes by so much: clocks differ
 
+// Nothing is wrong with it: a copy kept on the way may be older than what is kept here.
+export class Older extends RangeError {}
+
 function read(kind, bytes) {
   const message = readSign1(bytes);
   if (message.headers.get(CONTENT_TYPE) !== kind) throw new RangeError("another document");
@@ -31,7 +34,7 @@ export async function readKeySet(bytes, known = null) {
   const keys = await Promise.all(body.keys.map(readKey));
   const found = { issuer: body.iss, madeMs: body.iat * 1000, root: body.root.slice(), keys };
   if (known && (known.issuer !== found.issuer || !same(known.root, found.root))) throw new RangeError("another root");
-  if (known && found.madeMs < known.madeMs) throw new RangeError("older than the one that is kept");
+  if (known && found.madeMs < known.madeMs) throw new Older("older than the one that is kept");
   return found;
 }
 
@@ -59,7 +62,7 @@ export async function withNews(kept, bytes, keySets) {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", rows));
   if (rows.length !== body.count * ROW_BYTES || !same(hash, body.hash)) throw new RangeError("its entries were changed");
   if (body.iss !== kept.issuer || body.since > kept.version || body.version < body.since) throw new RangeError("versions are left out");
-  if (body.version < kept.version || madeMs < kept.madeMs) throw new RangeError("older than the list that is kept");
+  if (body.version < kept.version || madeMs < kept.madeMs) throw new Older("older than the list that is kept");
   const untils = new Map(kept.untils);
   const view = new DataView(rows.buffer);
   for (let at = 0; at < rows.length; at += ROW_BYTES) {

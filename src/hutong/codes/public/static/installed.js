@@ -5,12 +5,14 @@ const VERSION = document.querySelector('meta[name="version"]').content;
 export async function install(name) {
   if (!("serviceWorker" in navigator)) return false;
   try {
-    await navigator.serviceWorker.register(`/codes/worker.js?v=${VERSION}`, { scope: "/codes/" });
-    const { active } = await navigator.serviceWorker.ready;
+    const registration = await navigator.serviceWorker.register(`/codes/worker.js?v=${VERSION}`, { scope: "/codes/" });
+    await navigator.serviceWorker.ready;
+    // The new version, not the one that it is about to replace.
+    const worker = registration.installing ?? registration.waiting ?? registration.active;
     const { port1, port2 } = new MessageChannel();
     const done = new Promise((kept) => port1.addEventListener("message", () => kept(true), { once: true }));
     port1.start();
-    active.postMessage({ keep: name }, [port2]);
+    worker.postMessage({ keep: name }, [port2]);
     return await done;
   } catch (error) {
     console.warn("not installed", error);

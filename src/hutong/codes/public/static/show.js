@@ -1,6 +1,6 @@
 // The page that shows a code. What it needs was fetched ahead: from then on it asks nobody, and needs no network.
 //
-// Kept: `device` (the token), `wallet` (own bundle and the family's, as JSON, and when it was fetched), `keysMadeMs`.
+// Kept: `device` (the token), `wallet` (own bundle and the family's, as JSON, and when it was fetched), `keys` (the key set).
 
 import { ask, askUntil, NotAllowed, Waiting } from "./asking.js";
 import { Bundle } from "./bundle.js";
@@ -94,7 +94,6 @@ async function fetchWallet(told) {
   if (!device) return;
   const said = await askUntil("/codes/wallet", { method: "POST", device }, told);
   const wallet = { said, fetchedMs: Date.now() };
-  people = [];
   use(wallet); // whatever is wrong with it is found before the old one is let go
   await kept.put("wallet", wallet);
   try {
@@ -107,21 +106,27 @@ async function fetchWallet(told) {
   }
 }
 
-// Only when what is kept will soon be over, and then at a moment of this device's own.
-function needsFetching(nowMs) {
-  if (!people.length) return true;
-  const endMs = Math.min(...people.map(({ bundle }) => bundle.expiresMs));
-  return endMs - nowMs < EARLY_MS;
+// After how long a new bundle is fetched: at once where none lasts. Null: not yet.
+function fetchingIn(nowMs) {
+  const left = people.length ? Math.min(...people.map(({ bundle }) => bundle.expiresMs)) - nowMs : 0;
+  return left < EARLY_MS ? Math.random() * Math.min(Math.max(left, 0), JITTER_MS) : null;
+}
+
+let planned = 0;
+
+async function plan() {
+  clearTimeout(planned);
+  const wait = (await kept.get("device")) ? fetchingIn(Date.now()) : null;
+  if (wait !== null) planned = setTimeout(() => fetchingIn(Date.now()) !== null && refresh(), wait);
 }
 
 let fetching = false;
 
-async function refresh({ now = false } = {}) {
+async function refresh() {
   if (fetching || !navigator.onLine) return;
   fetching = true;
   byId("refresh").disabled = true;
   try {
-    if (!now) await new Promise((done) => setTimeout(done, people.length ? Math.random() * JITTER_MS : 0));
     await fetchWallet((seconds) => tell(say("waiting", { seconds })));
     tell("");
     step(people.length ? "showing" : "start");
@@ -175,17 +180,20 @@ byId("confirm").addEventListener("submit", (event) =>
   sent(event, async ({ code }) => {
     const { device } = await askUntil("/codes/confirm", { method: "POST", body: { arrival, code } }, waiting);
     await kept.put("device", device);
-    await refresh({ now: true });
+    await refresh();
   }),
 );
-byId("refresh").addEventListener("click", () => refresh({ now: true }));
+byId("refresh").addEventListener("click", () => refresh());
 byId("forget").addEventListener("click", async () => {
   if (!confirm(say("forget.sure"))) return;
+  const device = await kept.get("device");
   for (const name of ["device", "wallet"]) await kept.remove(name);
   people = [];
   step("start");
+  if (device) ask("/codes/leave", { method: "POST", device }).catch(() => {}); // with no network it ends with its time
 });
 addEventListener("online", tick);
+addEventListener("online", plan);
 addEventListener("offline", tick);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) drawn = "";
@@ -200,7 +208,8 @@ async function begin() {
   byId("lasting").hidden = kept.lasts;
   tick();
   setInterval(tick, 1000);
-  if ((await kept.get("device")) && needsFetching(Date.now())) refresh();
+  plan();
+  setInterval(plan, HOUR_MS);
   byId("installed").hidden = !(await install("show"));
 }
 

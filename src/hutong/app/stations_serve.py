@@ -1,0 +1,79 @@
+"""The `stations` process: what stations of sampling speak to, on its own listener, so that no crowd can starve them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path  # noqa: TC003  # cyclopts reads the annotations
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import Parameter
+
+from hutong.app.config import load_config
+from hutong.app.overload import gate_before
+from hutong.app.sampling_work import open_sampling
+from hutong.app.web_server import EDGE, WebServer, bound
+from hutong.kernel.access.tokens import Tokens
+from hutong.kernel.clock import SystemClock
+from hutong.kernel.errors import ConfigError
+from hutong.kernel.records import Database, database_url
+from hutong.kernel.reporter import Reporter
+from hutong.sampling.commit import GroupCommit
+from hutong.sampling.wire import StationApp
+
+if TYPE_CHECKING:
+    from hutong.app.config import Config
+    from hutong.kernel.access.viewer import Viewer
+    from hutong.kernel.clock import Clock
+
+#: Tokens are looked up there; events wait for the one thread of the group commit.
+_THREADS: Final = 4
+_NS_IN_MS: Final = 1_000_000
+
+
+def serve(
+    *,
+    config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
+    data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
+) -> int:
+    """供采样点合并的服务,直到收到停止信号 / Serve the stations of sampling until told to stop."""
+    settings = load_config(config, data=data)
+    return run(settings, SystemClock(), Reporter("stations", level=settings.log.level, form=settings.log.format))
+
+
+def run(config: Config, clock: Clock, reporter: Reporter) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after a clean stop.
+
+    Raises:
+        ConfigError: no address is set. HutongError: it cannot be listened on, or the records cannot be opened.
+    """
+    address = config.sampling.listen
+    if not address:
+        fix = 'Set it, such as "127.0.0.1:8083".'
+        raise ConfigError("No address is set for stations.", where="sampling.listen", fix=fix)
+
+    def now_ms() -> int:
+        return clock.wall() // _NS_IN_MS
+
+    database = Database(database_url(config.records.url, config.data))
+    database.open()
+    commit = GroupCommit(open_sampling(config, database), now_ms, reporter.metrics)
+    tokens = Tokens(database, config.access.token_days)
+
+    def viewer(token: str, source: str) -> Viewer | None:
+        return tokens.viewer(token, source, now_ms())
+
+    commit.start()
+    try:
+        with ThreadPoolExecutor(_THREADS, "stations") as threads, bound(address, "sampling.listen") as listener:
+            application = StationApp(commit, viewer, threads, reporter)
+            server = WebServer(
+                gate_before(application, "stations", config, clock, reporter.metrics),
+                (*config.serve.proxies, *EDGE),
+                reporter.metrics,
+                lambda: reporter.log.info("serving stations", address=address),
+            )
+            server.run([listener])
+    finally:
+        commit.stop()
+        database.close()
+    return 0
