@@ -199,13 +199,13 @@ def test_when_only_critical_requests_are_taken_stations_go_on_at_their_own_liste
     town.wait_until(lambda: town.ask("/scan/1").status_code == 503, what="the board is read")
     assert town.ask("/v1/sampling/tubes").headers["hutong-level"] == "critical-only"
     assert not any("sampling" in path for path in town.application.paths())
-    folder = tmp_path / "for-stations"
+    folder = tmp_path / "s"
     folder.mkdir()
     with Town(folder, free_port, wait_until, name="stations") as station:
         station.edge.say(now_ms() + 60_000, Level.CRITICAL_ONLY, rooms=8)
         station.wait_until(lambda: station.ask("/scan/1").status_code == 503, what="the board is read")
         assert station.ask("/v1/sampling/tubes").status_code == 200
-    folder = tmp_path / "elsewhere"
+    folder = tmp_path / "o"
     folder.mkdir()
     with Town(folder, free_port, wait_until, name="stations", stations_networks=("192.0.2.0/24",)) as other:
         assert other.ask("/v1/sampling/tubes").status_code == 403

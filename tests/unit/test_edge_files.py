@@ -73,6 +73,11 @@ def test_a_path_that_nginx_would_take_for_something_else_is_refused(tmp_path: Pa
         write_edge(EdgeConfig(), OverloadConfig(), places)
 
 
+def test_a_folder_that_is_too_long_for_a_socket_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["edge", "write", "--data", str(tmp_path / ("d" * 90))]) != 0
+    assert "too long for a socket" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

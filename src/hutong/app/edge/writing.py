@@ -24,6 +24,8 @@ HOME: Final = Path(__file__).parent
 MODULES: Final = "/usr/lib/nginx/modules"
 NAMES: Final = ("public", "stations")
 _MODE: Final = 0o755
+#: Bytes of a socket's path (unix(7): 108 with the zero behind it).
+_LONGEST_SOCKET: Final = 107
 
 _FORWARD: Final = """\
             set $hutong_passed "";
@@ -115,9 +117,12 @@ def write_edge(edge: EdgeConfig, overload: OverloadConfig, places: Places) -> li
 
     Raises:
         OSError: something cannot be written.
-        ConfigError: a path has a character that nginx takes for its own.
+        ConfigError: a path has a character that nginx takes for its own, or is too long.
     """
     folder = places.folder
+    if len(f"{folder}/run/{max(NAMES, key=len)}.sock".encode()) > _LONGEST_SOCKET:
+        fix = f"Choose one of at most {_LONGEST_SOCKET - len('/run/.sock') - len(max(NAMES, key=len))} bytes."
+        raise ConfigError("The path is too long for a socket in it.", where=str(folder), fix=fix)
     for part in (folder, folder / "run", folder / "lua", folder / "pages"):
         make_folder(part, _MODE)
     for file in sorted((HOME / "lua").glob("*.lua")):
