@@ -206,7 +206,7 @@ def bare_inserts(database: Database, count: int) -> float:
     """Rows a second of one writer, each a durable transaction: what the database itself can do."""
     begun = time.perf_counter()
     for at in range(count):
-        row = {"key": f"bare-{at}", "digest": "", "answer": "", "time_ms": NOW}
+        row = {"key": f"bare-{begun}-{at}", "digest": "", "answer": "", "time_ms": NOW}
         with database.write() as connection:
             connection.execute(sa.insert(tables.case_requests), row)
     return count / (time.perf_counter() - begun)
