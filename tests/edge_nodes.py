@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,11 +91,12 @@ class Application:
 
 
 class GatedApplication:
-    """uvicorn with a gate before an application that takes 150 ms for each request."""
+    """uvicorn with a gate before an application that holds every request until it is released."""
 
     def __init__(self, data: Path, port: int) -> None:
         self.count = 0
         self.metrics = Metrics()
+        self._released: Future[None] = Future()
         settings = Config(node=NodeConfig(data=str(data)), overload=OverloadConfig(at_once=4))
         gate = gate_before(self._answer, "public", settings, SystemClock(), self.metrics)
         config = uvicorn.Config(gate, port=port, log_level="critical", lifespan="off", access_log=False)  # type: ignore[arg-type]
@@ -104,12 +106,15 @@ class GatedApplication:
 
     async def _answer(self, _scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401
         self.count += 1
-        await asyncio.sleep(0.15)
+        await asyncio.wrap_future(self._released)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
     def is_up(self) -> bool:
         return self._server.started
+
+    def release(self) -> None:
+        self._released.set_result(None)
 
     @staticmethod
     def refused(answers: list[httpx.Response]) -> list[httpx.Response]:

@@ -243,7 +243,10 @@ def test_an_application_behind_its_gate_and_the_edge_before_it_agree(
     wait_until(served.is_up, what="the application answers")
     try:
         with ThreadPoolExecutor(60) as crowd, asker(edge.port) as client:
-            answers = list(crowd.map(lambda at: client.get(f"/scan/{at}"), range(60)))
+            asked = [crowd.submit(client.get, f"/scan/{at}") for at in range(60)]
+            wait_until(lambda: any(it.done() for it in asked), what="somebody is refused")
+            served.release()
+            answers = [it.result() for it in asked]
             assert {it.status_code for it in answers} == {200, 503}
             assert sum(it.status_code == 200 for it in answers) == served.count == 60 - len(served.refused(answers))
             assert read_board(edge.board.read_text()).rooms[Kind.SCAN] >= 1

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hutong.app.cli import run
-from hutong.sampling.identity import check_character
+from hutong.kernel.identity_cards import check_character
 from hutong.sampling.model import Register
 from hutong.sampling.station.store import StationStore
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hutong.kernel.identity_cards import check_character
 from hutong.sampling import machine
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.fold import fold
-from hutong.sampling.identity import KeyedIdentities, check_character, give_key, id_card, masked_person
+from hutong.sampling.identity import KeyedIdentities, give_key, id_card, masked_person
 from hutong.sampling.model import Deed, Event, HandOver, Kept, Register, Seal, Settle, Terms
 from hutong.sampling.table import MOVES
 from sampling_samples import (

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from hutong.app.codes_site import CodesSite
 from hutong.app.config import load_config
-from hutong.app.web_server import EDGE, WebServer, bound
+from hutong.app.web_server import serve_crowd
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError
 from hutong.kernel.reporter import Reporter
@@ -17,9 +17,6 @@ from hutong.kernel.reporter import Reporter
 if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.kernel.clock import Clock
-
-#: A crowd keeps its connections open; those that wait cost little.
-_CONNECTIONS = 4096
 
 
 def serve(
@@ -44,16 +41,13 @@ def run(config: Config, clock: Clock, reporter: Reporter) -> int:
     site = CodesSite(config, clock, reporter)
     site.open()
     try:
-        with bound(address, "codes.listen") as listener:
-            page = f"http://{address}/codes/"
-            server = WebServer(
-                site.application(),
-                (*config.serve.proxies, *EDGE),
-                reporter.metrics,
-                lambda: reporter.log.info("serving codes", page=page),
-                connections=_CONNECTIONS,
-            )
-            server.run([listener])
+        serve_crowd(
+            site.application(),
+            (address, "codes.listen"),
+            config,
+            reporter.metrics,
+            lambda: reporter.log.info("serving codes", page=f"http://{address}/codes/"),
+        )
     finally:
         site.close()
     return 0

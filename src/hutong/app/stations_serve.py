@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from hutong.app.config import load_config
 from hutong.app.overload import gate_before
 from hutong.app.sampling_work import open_sampling
-from hutong.app.web_server import EDGE, WebServer, bound
+from hutong.app.web_server import serve_crowd
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError
@@ -64,15 +64,15 @@ def run(config: Config, clock: Clock, reporter: Reporter) -> int:
 
     commit.start()
     try:
-        with ThreadPoolExecutor(_THREADS, "stations") as threads, bound(address, "sampling.listen") as listener:
+        with ThreadPoolExecutor(_THREADS, "stations") as threads:
             application = StationApp(commit, viewer, threads, reporter)
-            server = WebServer(
+            serve_crowd(
                 gate_before(application, "stations", config, clock, reporter.metrics),
-                (*config.serve.proxies, *EDGE),
+                (address, "sampling.listen"),
+                config,
                 reporter.metrics,
                 lambda: reporter.log.info("serving stations", address=address),
             )
-            server.run([listener])
     finally:
         commit.stop()
         database.close()

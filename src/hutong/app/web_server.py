@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp
 
+    from hutong.app.config import Config
     from hutong.kernel.metrics import Metrics
 
 _GRACE_S = 3  # of the five seconds that a clean stop may take
 _MAX_CONNECTIONS = 512
 _BACKLOG = 128
 #: The edge is on this machine, for it reads the board, and it carries everybody's requests.
-EDGE = ("127.0.0.0/8", "::1/128")
+_EDGE = ("127.0.0.0/8", "::1/128")
+#: A crowd keeps its connections open; those that wait cost little.
+_CROWD_CONNECTIONS = 4096
 
 
 class WebServer(uvicorn.Server):
@@ -95,6 +98,22 @@ class WebServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On SIGTERM or SIGINT."""
         super().handle_exit(sig, frame)
+
+
+def serve_crowd(
+    application: ASGIApp, place: tuple[str, str], config: Config, metrics: Metrics, ready: Callable[[], None]
+) -> None:
+    """Serve an application that stands behind the edge, on a listener of its own, until SIGTERM or SIGINT.
+
+    Args:
+        place: the address, and the setting that names it.
+
+    Raises:
+        StateError: it cannot be listened on.
+    """
+    with bound(*place) as listener:
+        proxies = (*config.serve.proxies, *_EDGE)
+        WebServer(application, proxies, metrics, ready, connections=_CROWD_CONNECTIONS).run([listener])
 
 
 def bound(text: str, setting: str) -> socket.socket:

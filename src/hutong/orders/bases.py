@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from hutong.orders.errors import OrderError
+from hutong.kernel.shipped import shipped
 from hutong.orders.model import Kind  # noqa: TC001  # msgspec reads the annotation
 
 FILE: Final = Path(__file__).with_name("bases.toml")
@@ -31,24 +30,14 @@ class Basis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs_text: bool = False
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    basis: tuple[Basis, ...]
-
-
 @cache
 def bases() -> dict[str, Basis]:
     """Every basis by its id, in the order of the file.
 
     Raises:
-        OrderError: the file is not as it must be.
+        StateError: the file is not as it must be.
     """
-    try:
-        found = msgspec.convert(tomllib.loads(FILE.read_text(encoding="utf-8")), _File).basis
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise OrderError(
-            f"The legal bases cannot be read: {error}.", where=str(FILE), fix="Install Hutong again."
-        ) from error
-    return {it.id: it for it in found}
+    return {it.id: it for it in shipped(FILE, "basis", Basis)}
 
 
 def bases_table() -> str:

@@ -11,10 +11,10 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import date
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from hutong.kernel.errors import StateError
+from hutong.kernel.identity_cards import birthday, check_character, has_form
 from hutong.kernel.key_files import kept_secret
 from hutong.sampling.errors import SamplingError, SamplingRefused
 
@@ -26,9 +26,6 @@ KEY_FILE: Final = "persons.key"
 _BYTES: Final = 32
 _LENGTH: Final = 32
 _SHOWN: Final = 6
-_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECKS: Final = "10X98765432"
-_CARD: Final = re.compile(r"[1-9][0-9]{16}[0-9X]")
 _TEXT: Final = re.compile(r"[0-9A-Z:./+-]{6,200}")
 
 
@@ -102,22 +99,15 @@ def id_card(text: str) -> str:
         SamplingRefused: "identity"; the message does not repeat the number.
     """
     plain = "".join(text.split()).upper()
-    if _CARD.fullmatch(plain) is None:
+    if not has_form(plain):
         raise SamplingRefused("identity", "An identity number has 18 digits, the last may be X.", where="person")
     if check_character(plain) != plain[-1]:
         raise SamplingRefused(
             "identity", "The check character of the identity number is wrong.", where="person", fix="Read it again."
         )
-    try:
-        date(int(plain[6:10]), int(plain[10:12]), int(plain[12:14]))
-    except ValueError:
-        raise SamplingRefused("identity", "The day of birth in the identity number is none.", where="person") from None
+    if birthday(plain) is None:
+        raise SamplingRefused("identity", "The day of birth in the identity number is none.", where="person")
     return plain
-
-
-def check_character(number: str) -> str:
-    """The last character that the first 17 digits ask for."""
-    return _CHECKS[sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, number[:17], strict=True)) % 11]
 
 
 def masked_person(person: str) -> str:

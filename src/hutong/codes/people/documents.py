@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date
+from datetime import date  # noqa: TC003  # the field is of this type
 from typing import Final, Literal, NamedTuple, get_args
 
 from hutong.codes.people.errors import PersonRefused
+from hutong.kernel.identity_cards import birthday, check_character, has_form
 
 DocumentKind = Literal["id", "passport", "permit"]
 KINDS: Final[tuple[DocumentKind, ...]] = get_args(DocumentKind)
@@ -18,10 +19,6 @@ KIND_TITLES: Final[dict[DocumentKind, dict[str, str]]] = {
 }
 TAIL: Final = 2  # characters of a document that a code shows
 
-# GB 11643-1999: the eighteenth character is the ISO 7064 MOD 11-2 check character of the others.
-_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECKS: Final = "10X98765432"
-_ID: Final = re.compile(r"[1-9][0-9]{16}[0-9X]")
 _OTHER: Final = re.compile(r"[A-Z0-9]{5,20}")
 _JOINTS: Final = str.maketrans("", "", " -\u2010\u2011\u2012\u2013\u2014\u00b7")
 
@@ -47,8 +44,8 @@ def read_document(kind: DocumentKind, written: str) -> Document:
     """
     number = unicodedata.normalize("NFKC", written[:64]).translate(_JOINTS).upper()
     if kind == "id":
-        born = _birthday(number)
-        if born is None or _CHECKS[_weighed(number)] != number[-1]:
+        born = birthday(number) if has_form(number) else None
+        if born is None or check_character(number) != number[-1]:
             raise PersonRefused(
                 "document", "This is not the number of an identity card.", where="document", fix="Check every digit."
             )
@@ -57,16 +54,3 @@ def read_document(kind: DocumentKind, written: str) -> Document:
         fix = f"Kinds: {', '.join(KINDS)}; 5 to 20 letters and digits."
         raise PersonRefused("document", "The number of the document cannot be read.", where="document", fix=fix)
     return Document(kind, number)
-
-
-def _birthday(number: str) -> date | None:
-    if not _ID.fullmatch(number):
-        return None
-    try:
-        return date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    except ValueError:
-        return None
-
-
-def _weighed(number: str) -> int:
-    return sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False)) % len(_CHECKS)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 import msgspec
 
-from hutong.codes.scans.errors import ScanError
 from hutong.codes.scans.model import Found  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.access.agencies import Kind  # noqa: TC001  # msgspec reads the annotation
+from hutong.kernel.shipped import shipped
 
 if TYPE_CHECKING:
     from hutong.kernel.records import Connection
@@ -191,22 +190,14 @@ class Basis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quiet: bool
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    basis: tuple[Basis, ...]
-
-
 @cache
 def bases() -> dict[str, Basis]:
     """Every basis by its id, in the order of the file.
 
     Raises:
-        ScanError: the file is not as it must be.
+        StateError: the file is not as it must be.
     """
-    try:
-        found = msgspec.convert(tomllib.loads(BASES_FILE.read_text(encoding="utf-8")), _File).basis
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ScanError(f"The legal bases cannot be read: {error}.", where=str(BASES_FILE)) from error
-    return {it.id: it for it in found}
+    return {it.id: it for it in shipped(BASES_FILE, "basis", Basis)}
 
 
 def bases_table() -> str:

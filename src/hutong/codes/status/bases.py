@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 import msgspec
 
 from hutong.codes.status.colour_rules import Colour  # noqa: TC001  # msgspec reads the annotation
-from hutong.kernel.errors import StateError
+from hutong.kernel.shipped import shipped
 
 FILE: Final = Path(__file__).with_name("bases.toml")
 
@@ -25,10 +24,6 @@ class Basis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     colours: tuple[Colour, ...]
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    basis: tuple[Basis, ...]
-
-
 @cache
 def bases() -> dict[str, Basis]:
     """Every basis by its id, in the order of the file.
@@ -36,12 +31,7 @@ def bases() -> dict[str, Basis]:
     Raises:
         StateError: the file is not as it must be.
     """
-    try:
-        found = msgspec.convert(tomllib.loads(FILE.read_text(encoding="utf-8")), _File).basis
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        what = f"The legal bases cannot be read: {error}."
-        raise StateError(what, where=str(FILE), fix="Install Hutong again.") from error
-    return {it.id: it for it in found}
+    return {it.id: it for it in shipped(FILE, "basis", Basis)}
 
 
 def bases_table() -> str:
