@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,16 +27,8 @@ Reason = Literal[
 ]
 
 
-class AppealRefused(HutongError):  # noqa: N818  # says what happened
-    """Something that cannot be done with an appeal; nothing was changed.
-
-    Attributes:
-        reason: for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
+class AppealRefused(Refused[Reason]):
+    """Something that cannot be done with an appeal; nothing was changed."""
 
 
 class Block(msgspec.Struct, frozen=True):

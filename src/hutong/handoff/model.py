@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import Refused
 
 Answer = Literal["accepted", "reached", "not-reached"]
 ANSWERS: Final[tuple[Answer, ...]] = get_args(Answer)
@@ -17,16 +17,8 @@ LARGEST: Final = 10**12
 LONGEST_NOTE: Final = 1000
 
 
-class HandoffRefused(HutongError):  # noqa: N818  # says what happened
-    """An answer that cannot be taken; nothing was changed.
-
-    Attributes:
-        reason: for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Literal["no-handoff", "note", "over"], what: str, *, where: str = "") -> None:
-        super().__init__(what, where=where)
-        self.reason = reason
+class HandoffRefused(Refused[Literal["no-handoff", "note", "over"]]):
+    """An answer that cannot be taken; nothing was changed."""
 
 
 class Victim(msgspec.Struct, frozen=True):

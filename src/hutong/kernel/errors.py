@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
+#: The closed list of words of a system's refusals.
+ReasonT = TypeVar("ReasonT", bound=str)
+
 
 class HutongError(Exception):
     """Something a person can put right.
@@ -23,6 +28,18 @@ class HutongError(Exception):
         place = f"{self.where}: " if self.where else ""
         remedy = f" {self.fix}" if self.fix else ""
         return f"{place}{self.what}{remedy}"
+
+
+class Refused(HutongError, Generic[ReasonT]):  # noqa: N818  # says what happened
+    """What the rules of a system do not allow; nothing was changed.
+
+    Attributes:
+        reason: a word of the system's own closed list, for whoever says it in the reader's language.
+    """
+
+    def __init__(self, reason: ReasonT, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.reason = reason
 
 
 class ConfigError(HutongError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import HutongError, Refused
 
 Reason = Literal[
     "no-order",
@@ -33,13 +33,5 @@ class OrderError(HutongError):
     """An order, the table of legal bases or an evidence pack is not as it must be."""
 
 
-class OrderRefused(OrderError):  # noqa: N818  # says what happened
-    """A request that the rules of orders do not allow; nothing was changed.
-
-    Attributes:
-        reason: which of `REASONS`, for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
+class OrderRefused(OrderError, Refused[Reason]):  # noqa: N818  # says what happened
+    """A request that the rules of orders do not allow; nothing was changed."""

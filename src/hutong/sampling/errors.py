@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import HutongError, Refused
 
 Reason = Literal[
     "field",
@@ -50,13 +50,5 @@ class SamplingError(HutongError):
     """A tube, a file of results, a station's store or a table of rules is not as it must be."""
 
 
-class SamplingRefused(SamplingError):  # noqa: N818  # says what happened
-    """What cannot be done with a tube as it is; nothing was changed.
-
-    Attributes:
-        reason: which of `REASONS`, for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
+class SamplingRefused(SamplingError, Refused[Reason]):  # noqa: N818  # says what happened
+    """What cannot be done with a tube as it is; nothing was changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from hutong.kernel.errors import HutongError, StateError
+from hutong.kernel.errors import Refused, StateError
 
 Reason = Literal[
     "document",
@@ -22,16 +22,8 @@ Reason = Literal[
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 
-class PersonRefused(HutongError):  # noqa: N818  # says what happened
-    """Something that cannot be done with a person's record or links; nothing was changed.
-
-    Attributes:
-        reason: for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
+class PersonRefused(Refused[Reason]):
+    """Something that cannot be done with a person's record or links; nothing was changed."""
 
 
 class KeyGoneError(StateError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import HutongError, Refused
 
 Reason = Literal[
     "no-venue",
@@ -37,13 +37,5 @@ class ScanError(HutongError):
     """A table of rules, a device's store or a file of scans is not as it must be."""
 
 
-class ScanRefused(ScanError):  # noqa: N818  # says what happened
-    """Something that the rules of venues, scans and look-ups do not allow; nothing was changed.
-
-    Attributes:
-        reason: which of `REASONS`, for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
+class ScanRefused(ScanError, Refused[Reason]):  # noqa: N818  # says what happened
+    """Something that the rules of venues, scans and look-ups do not allow; nothing was changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import Refused
 
 Reason = Literal[
     "no-person",
@@ -28,13 +28,5 @@ Reason = Literal[
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 
-class StatusRefused(HutongError):  # noqa: N818  # says what happened
-    """Something that the rules of colours do not allow; nothing was changed.
-
-    Attributes:
-        reason: which of `REASONS`, for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
+class StatusRefused(Refused[Reason]):
+    """Something that the rules of colours do not allow; nothing was changed."""

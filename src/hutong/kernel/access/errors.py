@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import Refused
 
 Reason = Literal[
     "refused",
@@ -37,16 +37,12 @@ Reason = Literal[
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 
-class AccessError(HutongError):
+class AccessError(Refused[Reason]):
     """An account, a password, a session or a token is not as it must be.
 
     Attributes:
         reason: which of `REASONS`, for the page that says it in the reader's language.
     """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
 
 
 class SignInRefused(AccessError):  # noqa: N818  # says what happened

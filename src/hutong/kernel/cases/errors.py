@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import HutongError, Refused
 
 Reason = Literal[
     "no-case",
@@ -37,13 +37,5 @@ class CaseError(HutongError):
     """A case, a register, an attachment, a notice or the calendar is not as it must be."""
 
 
-class CaseRefused(CaseError):  # noqa: N818  # says what happened
-    """A request that the rules of the case do not allow; nothing was changed.
-
-    Attributes:
-        reason: which of `REASONS`, for whoever says it in the reader's language.
-    """
-
-    def __init__(self, reason: Reason, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
+class CaseRefused(CaseError, Refused[Reason]):  # noqa: N818  # says what happened
+    """A request that the rules of the case do not allow; nothing was changed."""

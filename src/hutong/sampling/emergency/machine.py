@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import Refused
 from hutong.sampling.emergency.model import EMERGENCY_MOVES, STATE_TITLES, Emergency, presets
 
 if TYPE_CHECKING:
@@ -19,12 +19,8 @@ _LONGEST: Final = {"agency": 100, "document": 100, "reason": 1000}
 _DISTRICT: Final = re.compile(r"[1-9][0-9]{5}")
 
 
-class EmergencyRefused(HutongError):  # noqa: N818  # says what happened
+class EmergencyRefused(Refused[str]):
     """What the rules of emergency orders do not allow; nothing was changed. `reason`: a word for pages."""
-
-    def __init__(self, reason: str, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix)
-        self.reason = reason
 
 
 def request(wish: Wish, id_: str, actor: Actor, now_ms: int, longest_h: int) -> Emergency:
