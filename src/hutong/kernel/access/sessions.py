@@ -127,6 +127,7 @@ class Sessions:
             units=units,
             via="session",
             csrf=_csrf(cookie),
+            agency=row.agency,
         )
         self._recent.put(name, (viewer, account), now_ms, ends_ms)
         return viewer, account

@@ -155,6 +155,7 @@ class Tokens:
             permissions=_token_of(row).scopes & permissions_of(row.role),
             units=units,
             via="token",
+            agency=row.owner_agency,
         )
         self._recent.put(known, viewer, now_ms, row.expires_ms)
         return viewer

@@ -18,6 +18,8 @@ class Viewer(msgspec.Struct, frozen=True):
         role: the account's role.
         permissions: what may be done now: the role's, or a token's scopes that the role still has.
         units: whose cases alone are seen, by the agency that the account or token is bound to; None = everybody's.
+        agency: id of the agency that the account is bound to; "" = this house's. What a token is bound to besides makes
+            nobody somebody else: it narrows `units` alone.
         via: how it was proven. csrf: what a form must send back; empty for a token.
         address: where the request came from.
     """
@@ -30,6 +32,7 @@ class Viewer(msgspec.Struct, frozen=True):
     via: Literal["session", "token"]
     csrf: str = ""
     address: str = ""
+    agency: str = ""
 
     def can(self, permission: str) -> bool:
         """Whether the permission is there.
