@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from hutong.codes.people.day_keys import DayKeys
-from hutong.codes.scans.districts import load_districts
 from hutong.codes.scans.lookup_machine import Bounds
 from hutong.codes.scans.lookup_model import OrderWish, Scope, Seeker
 from hutong.codes.scans.lookup_orders import LookupOrders
@@ -18,6 +17,7 @@ from hutong.codes.scans.venue_book import CHANGE, VenueBook
 from hutong.codes.venues import VenueWish
 from hutong.kernel.access.agencies import Agencies, Agency
 from hutong.kernel.cases.model import Actor
+from hutong.kernel.districts import load_districts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from hutong.codes.people.day_keys import DayKeys
-from hutong.codes.scans.districts import load_districts
 from hutong.codes.scans.model import Batch, Scan
 from hutong.codes.scans.store import Scans
+from hutong.kernel.districts import load_districts
 from hutong.kernel.records import Database
 from scan_worlds import HOUR, NOW, STATION
 

@@ -14,8 +14,7 @@ from hutong.codes.people.day_keys import day_of
 from hutong.codes.scans import lookup_machine
 from hutong.codes.scans.checking_in import at_door, at_station
 from hutong.codes.scans.device import Device
-from hutong.codes.scans.districts import load_districts
-from hutong.codes.scans.errors import ScanError, ScanRefused
+from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.scans.files import read_batches, write_batch
 from hutong.codes.scans.lookup_machine import Bounds
 from hutong.codes.scans.lookup_model import MOVES, STATES, Scope, Seeker, bases
@@ -25,7 +24,8 @@ from hutong.codes.scans.times import timed
 from hutong.codes.signed import write_signed
 from hutong.codes.venues import PREFIX, Venue, VenueCodeError, read_poster, write_poster
 from hutong.codes.verification import verify
-from hutong.kernel.errors import StateError
+from hutong.kernel.districts import load_districts
+from hutong.kernel.errors import ConfigError, StateError
 from hutong.protocols import base45
 from scan_worlds import ASKING, DAY, HOUR, LI, MINUTE, NOW, WANG, ZHAO, wish
 
@@ -135,9 +135,12 @@ def test_scans_are_kept_fourteen_days_and_then_seven_by_rule() -> None:
 
 def test_districts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     file = tmp_path / "d.toml"
-    for text in ("", "slack_km = 1\nfastest_km_h = 0\n[district]", "["):
+    two = "slack_km = 1\nfastest_km_h = 9\n[district]\n" + "\n".join(
+        f'{code} = {{ zh = "x", en = "x", at = [1, 1], tile = [1, 1] }}' for code in (610102, 610103)
+    )
+    for text in ("", "slack_km = 1\nfastest_km_h = 0\n[district]", "[", two):
         file.write_text(text)
-        with pytest.raises(ScanError, match=r"d\.toml"):
+        with pytest.raises(ConfigError, match=r"d\.toml"):
             load_districts(file)
 
 

@@ -16,13 +16,13 @@ from hutong.codes.people.day_keys import NODE_KEY, DayKeys
 from hutong.codes.people.pseudonyms import Pseudonyms
 from hutong.codes.scans import metrics
 from hutong.codes.scans.day_names import PersonNames
-from hutong.codes.scans.districts import load_districts
 from hutong.codes.scans.lookup_machine import Bounds
 from hutong.codes.scans.lookup_orders import LookupOrders
 from hutong.codes.scans.lookups import LookupDesk
 from hutong.codes.scans.notices import Notices
 from hutong.codes.scans.store import Scans
 from hutong.codes.scans.venue_book import VenueBook
+from hutong.kernel.districts import load_districts
 from hutong.kernel.errors import StateError
 from hutong.kernel.key_files import kept_secret
 from hutong.kernel.records import Database, database_url
@@ -59,7 +59,7 @@ def scan_parts(config: Config, database: Database, figures: Metrics | None = Non
     """The venues, scans and look-ups of a node; `database` is opened by whoever made it.
 
     Raises:
-        ScanError: the file of districts is not as it must be.
+        ConfigError: the file of districts is not as it must be.
     """
     it, node, folder = config.scans, config.node.name, key_folder(config)
     node_key = Path(config.codes.node_key_file) if config.codes.node_key_file else folder / NODE_KEY

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutong.codes.seen import AGAIN_MS
 
 if TYPE_CHECKING:
-    from hutong.codes.scans.districts import Districts
     from hutong.codes.scans.model import Copy
+    from hutong.kernel.districts import Districts
 
 #: So long before and after a scan other sightings of its code are looked for: longer than any code is good.
 WINDOW_MS: Final = 3_600_000

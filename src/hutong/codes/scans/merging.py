@@ -13,8 +13,8 @@ from hutong.codes.scans.times import ahead_of, timed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from hutong.codes.scans.districts import Districts
     from hutong.codes.scans.model import Batch, Copy, Scan, Source
+    from hutong.kernel.districts import Districts
 
 #: Gaps in a device's numbers; whoever has more must send the older scans first.
 MOST_GAPS: Final = 500

@@ -35,10 +35,10 @@ from hutong.kernel.records.scan_tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from hutong.codes.scans.districts import Districts
     from hutong.codes.scans.merging import Row
     from hutong.codes.scans.model import Batch, Copy, Merged
     from hutong.codes.scans.retention import Rule
+    from hutong.kernel.districts import Districts
     from hutong.kernel.records import Connection, Database
 
 _SOURCES: Final = code_scan_sources
