@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
+from hutong.kernel.decisions import check_move, check_permission
 from hutong.orders.bases import bases
 from hutong.orders.errors import OrderRefused
 from hutong.orders.model import KEEPING, KINDS, ROLES, Order
@@ -47,7 +48,7 @@ def request(wish: Wish, id_: str, actor: Actor, now_ms: int, bounds: Bounds, num
     Raises:
         OrderRefused: says why.
     """
-    _allow(MOVES["request"].who, actor)
+    check_permission(MOVES["request"].who, actor, OrderRefused)
     _check_texts(wish)
     _check_basis(wish)
     _check_term(wish, now_ms, bounds)
@@ -87,17 +88,8 @@ def decide(order: Order, deed: Deed, actor: Actor, now_ms: int, bounds: Bounds) 
         OrderRefused: says why.
     """
     move = MOVES[deed.action]
-    _allow(move.who or KEEPING, actor)
-    if order.state not in move.sources:
-        raise OrderRefused(
-            "not-from-here", f"{deed.action} is not possible while an order is {order.state}.", where=order.id
-        )
-    if move.other and actor.name == order.requested_by:
-        raise OrderRefused("same-person", "Whoever requested an order does not decide it.", where=order.id)
-    if move.own and actor.name != order.requested_by:
-        raise OrderRefused("not-yours", "Only whoever requested an order withdraws it.", where=order.id)
-    if move.reason and not deed.reason.strip():
-        raise OrderRefused("no-reason", "It needs its reason.", where="reason")
+    check_permission(move.who or KEEPING, actor, OrderRefused)
+    check_move(move, order, actor, deed.reason, OrderRefused)
     if len(deed.reason) > _LONGEST["reason"] or "\0" in deed.reason:
         raise OrderRefused("field", "The reason is too long, or not printable.", where="reason")
     return _after(order, deed, actor, now_ms, bounds)
@@ -144,7 +136,7 @@ def _ended(order: Order, deed: Deed, actor: Actor, now_ms: int, bounds: Bounds) 
     if deed.action == "expire" and now_ms < end_of(order, bounds):
         raise OrderRefused("not-from-here", "Its time is not over.", where=order.id)
     state = MOVES[deed.action].to
-    if state == "same":  # pragma: no cover  # those are dealt with before
+    if state is None:  # pragma: no cover  # those are dealt with before
         raise AssertionError
     effect = order.effect if order.effect == "none" else "cleared" if order.effect == "pending" else "clearing"
     who = deed.who or actor.name

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from hutong.kernel.decisions import state_diagram
 from hutong.sampling.model import STATES, Action, BatchState, State
 
 STATE_TITLES: Final[dict[State, dict[str, str]]] = {
@@ -96,30 +97,24 @@ def batch_state(expected: int, received: int) -> BatchState:
 
 def tube_diagram() -> str:
     """The table of tubes as a Mermaid diagram for docs/sampling.md."""
-    lines = ["stateDiagram-v2"]
-    lines += [f'    state "{STATE_TITLES[state]["zh"]} {state}" as {_name(state)}' for state in STATES]
-    lines += [
-        f"    {_name(source) if source else '[*]'} --> {_name(move.to)}: {move.zh} {action}"
+    arrows = (
+        (source, move.to, f"{move.zh} {action}")
         for action, move in MOVES.items()
         for source in move.sources
         if source != move.to and not (action == "report" and source == "recalled")
-    ]
-    lines += ["    reported --> [*]", "    recalled --> [*]"]
-    return "\n".join(lines) + "\n"
+    )
+    return state_diagram(STATE_TITLES, arrows, ("reported", "recalled"))
 
 
 def batch_diagram() -> str:
     """The table of batches as a Mermaid diagram for docs/sampling.md."""
-    lines = ["stateDiagram-v2"]
-    lines += [f'    state "{it["zh"]} {state}" as {_name(state)}' for state, it in BATCH_TITLES.items()]
-    lines += [
-        f"    {_name(source) if source else '[*]'} --> {_name(move.to)}: {move.zh} {action}"
+    arrows = (
+        (source, move.to, f"{move.zh} {action}")
         for action, move in BATCH_MOVES.items()
         for source in move.sources
         if source != move.to
-    ]
-    lines.append("    received --> [*]")
-    return "\n".join(lines) + "\n"
+    )
+    return state_diagram(BATCH_TITLES, arrows, ("received",))
 
 
 def moves_table() -> str:
@@ -129,7 +124,3 @@ def moves_table() -> str:
         sources = ", ".join(source or "—" for source in move.sources)
         lines.append(f"| `{action}` | {move.zh} | {move.where} | {sources} | {move.to} | `{move.who}` |")
     return "\n".join(lines) + "\n"
-
-
-def _name(state: str) -> str:
-    return state.replace("-", "_")

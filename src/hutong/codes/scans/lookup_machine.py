@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from hutong.codes.people.pseudonyms import is_pseudonym
 from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.scans.lookup_model import LOOK_UP, MOVES, SCOPE_KINDS, LookupOrder, bases
+from hutong.kernel.decisions import check_move, check_permission
 
 if TYPE_CHECKING:
-    from hutong.codes.scans.lookup_model import Action, Move, OrderWish, Scope, Seeker
+    from hutong.codes.scans.lookup_model import Action, OrderWish, Scope, Seeker
 
 _DAY_MS: Final = 86_400_000
 _SHORTEST_S: Final = 60
@@ -40,7 +41,7 @@ def request(wish: OrderWish, id_: str, seeker: Seeker, now_ms: int, bounds: Boun
     Raises:
         ScanRefused: says why not.
     """
-    _allow(MOVES["request"].who, seeker)
+    check_permission(MOVES["request"].who, seeker, ScanRefused)
     if seeker.agency_kind is None:
         raise ScanRefused("no-agency", "Only people of an agency ask for look-ups.", fix="Bind the account to one.")
     _check_texts(wish)
@@ -70,12 +71,10 @@ def decide(order: LookupOrder, action: Action, reason: str, seeker: Seeker, now_
     """
     move = MOVES[action]
     if move.who:
-        _allow(move.who, seeker)
-    if not move.sources or order.state not in move.sources:
-        raise ScanRefused("not-from-here", f"{action} is not possible: it is {order.state}.", where=order.id)
-    _check_person(order, move, seeker)
-    if move.reason and not reason.strip():
-        raise ScanRefused("no-reason", "It needs its reason.", where="reason")
+        check_permission(move.who, seeker, ScanRefused)
+    if seeker.agency not in {"", order.agency} or (seeker.agency and seeker.agency_kind is None):
+        raise ScanRefused("agency", "This order is another agency's.", where=order.id)
+    check_move(move, order, seeker, reason, ScanRefused)
     if len(reason) > _LONGEST["reason"] or "\0" in reason:
         raise ScanRefused("field", "The reason is too long, or not printable.", where="reason")
     if (action == "expire") != (now_ms >= order.ends_ms):
@@ -88,22 +87,13 @@ def decide(order: LookupOrder, action: Action, reason: str, seeker: Seeker, now_
     return replace(after, ended_by=seeker.name, ended_ms=now_ms)
 
 
-def _check_person(order: LookupOrder, move: Move, seeker: Seeker) -> None:
-    if seeker.agency not in {"", order.agency} or (seeker.agency and seeker.agency_kind is None):
-        raise ScanRefused("agency", "This order is another agency's.", where=order.id)
-    if move.other and seeker.name == order.requested_by:
-        raise ScanRefused("same-person", "Whoever requested an order does not decide it.", where=order.id)
-    if move.own and seeker.name != order.requested_by:
-        raise ScanRefused("not-yours", "Only whoever requested an order withdraws it.", where=order.id)
-
-
 def check_use(order: LookupOrder, wanted: Scope, seeker: Seeker, now_ms: int) -> None:
     """Whether an order allows a look-up.
 
     Raises:
         ScanRefused: says why not.
     """
-    _allow(LOOK_UP, seeker)
+    check_permission(LOOK_UP, seeker, ScanRefused)
     if seeker.agency_kind is None or seeker.agency != order.agency:
         raise ScanRefused("agency", "Only people of the agency that it was given to use an order.", where=order.id)
     if order.state != "approved":
@@ -112,11 +102,6 @@ def check_use(order: LookupOrder, wanted: Scope, seeker: Seeker, now_ms: int) ->
         raise ScanRefused("over", "The term of the order is over.", where=order.id, fix="Ask for another.")
     if not order.scope.holds(wanted):
         raise ScanRefused("scope", "This is not within the order's scope.", where=order.id, fix="Ask for less.")
-
-
-def _allow(permission: str, seeker: Seeker) -> None:
-    if permission not in seeker.permissions:
-        raise ScanRefused("not-allowed", f"This needs the permission {permission}.")
 
 
 def _check_texts(wish: OrderWish) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 import msgspec
 
 from hutong.codes.scans.model import Found  # noqa: TC001  # msgspec reads the annotation
+from hutong.kernel import decisions
 from hutong.kernel.access.agencies import Kind  # noqa: TC001  # msgspec reads the annotation
+from hutong.kernel.decisions import Move
 from hutong.kernel.shipped import shipped
 
 if TYPE_CHECKING:
@@ -34,26 +36,7 @@ STATE_TITLES: Final[dict[State, dict[str, str]]] = {
 }
 
 
-class Move(msgspec.Struct, frozen=True):
-    """One action.
-
-    Attributes:
-        who: the permission that it needs; empty = of the node alone.
-        sources: states that it is possible in. to: where it leads.
-        reason: a reason is needed. other: of another person than who requested. own: of the requester alone.
-    """
-
-    zh: str
-    en: str
-    who: str
-    sources: tuple[State, ...]
-    to: State
-    reason: bool = False
-    other: bool = False
-    own: bool = False
-
-
-MOVES: Final[dict[Action, Move]] = {
+MOVES: Final[dict[Action, Move[State]]] = {
     "request": Move("申请", "request", "codes.lookup_request", (), "requested"),
     "approve": Move("批准", "approve", "codes.lookup_approve", ("requested",), "approved", other=True),
     "decline": Move("驳回", "decline", "codes.lookup_approve", ("requested",), "declined", reason=True, other=True),
@@ -211,23 +194,9 @@ def bases_table() -> str:
 
 def state_diagram() -> str:
     """The table of moves as a Mermaid diagram for docs/scans.md."""
-    lines = ["stateDiagram-v2"]
-    lines += [f'    state "{STATE_TITLES[state]["zh"]} {state}" as {state}' for state in STATES]
-    lines += [
-        f"    {source} --> {move.to}: {move.zh} {action}"
-        for action, move in MOVES.items()
-        for source in move.sources or ("[*]",)
-    ]
-    lines += [f"    {state} --> [*]" for state in STATES if state not in OPEN_STATES]
-    return "\n".join(lines) + "\n"
+    return decisions.moves_diagram(MOVES, STATE_TITLES, OPEN_STATES)
 
 
 def moves_table() -> str:
     """The table of actions as Markdown for docs/scans.md."""
-    lines = ["| action | | from | to | permission | by | reason |", "|---|---|---|---|---|---|:-:|"]
-    for action, move in MOVES.items():
-        who = f"`{move.who}`" if move.who else "the node 系统"
-        by = "another person 另一人" if move.other else "the requester 申请人" if move.own else ""
-        sources, mark = ", ".join(move.sources) or "—", "●" if move.reason else ""
-        lines.append(f"| `{action}` | {move.zh} | {sources} | {move.to} | {who} | {by} | {mark} |")
-    return "\n".join(lines) + "\n"
+    return decisions.moves_table(MOVES)

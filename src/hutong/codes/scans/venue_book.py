@@ -13,6 +13,8 @@ from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.venues import STATE_TITLES, VENUE_KINDS, Venue, VenueState
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.model import case_id
+from hutong.kernel.decisions import state_diagram
+from hutong.kernel.records.reading import begins, by_bytes
 from hutong.kernel.records.scan_tables import code_venues
 
 if TYPE_CHECKING:
@@ -47,14 +49,10 @@ MOVES: Final[dict[VenueAction, VenueMove]] = {
 
 def venue_diagram() -> str:
     """The table of moves as a Mermaid diagram for docs/scans.md."""
-    lines = ["stateDiagram-v2"]
-    lines += [f'    state "{titles["zh"]} {state}" as {state}' for state, titles in STATE_TITLES.items()]
-    lines += [
-        f"    {source} --> {move.to}: {move.zh} {action}"
-        for action, move in MOVES.items()
-        for source in move.sources or ("[*]",)
-    ]
-    return "\n".join(lines) + "\n"
+    arrows = (
+        (source, move.to, f"{move.zh} {action}") for action, move in MOVES.items() for source in move.sources or ("",)
+    )
+    return state_diagram(STATE_TITLES, arrows, ())
 
 
 class VenueQuery(msgspec.Struct, frozen=True):
@@ -146,6 +144,17 @@ class VenueBook:
         with self._database.read() as connection:
             return [msgspec.json.decode(body, type=Venue) for body in connection.execute(chosen).scalars()]
 
+    def search(self, text: str, limit: int) -> list[Venue]:
+        """Venues whose title begins with a text, by title; or the one of that id. Nothing for an empty text."""
+        text = text.replace("\0", "").strip()
+        if not text:
+            return []
+        chosen = sa.select(_VENUES.c.body).where(begins(_VENUES.c.title, text))
+        with self._database.read() as connection:
+            rows = list(connection.execute(sa.select(_VENUES.c.body).where(_VENUES.c.id == text)).scalars())
+            rows += connection.execute(chosen.order_by(by_bytes(_VENUES.c.title)).limit(limit)).scalars()
+        return [msgspec.json.decode(body, type=Venue) for body in rows[:limit]]
+
     def figures(self) -> dict[str, int]:
         """How many venues are in each state."""
         counted = sa.select(_VENUES.c.state, sa.func.count().label("count")).group_by(_VENUES.c.state)
@@ -171,7 +180,7 @@ def _shown(venue: Venue) -> dict[str, object]:
 
 
 def _row(venue: Venue) -> dict[str, object]:
-    names = ("id", "kind", "district", "unit", "state", "changed_ms", "version")
+    names = ("id", "kind", "district", "unit", "state", "changed_ms", "version", "title")
     return {name: getattr(venue, name) for name in names} | {"body": msgspec.json.encode(venue).decode()}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -16,9 +16,8 @@ from msgspec.structs import replace
 from hutong.codes.status.bases import bases
 from hutong.codes.status.colour_rules import COLOURS, Colour
 from hutong.codes.status.errors import StatusRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from hutong.kernel import decisions
+from hutong.kernel.decisions import Move, check_move, check_permission
 
 State = Literal["requested", "in-force", "declined", "withdrawn", "lifted", "expired"]
 Action = Literal["request", "approve", "decline", "withdraw", "lift", "replace", "overrule", "expire"]
@@ -40,27 +39,10 @@ _SHORTEST_S: Final = 3_600
 _LONGEST: Final = {"reason": 500, "document": 100}
 
 
-class Move(msgspec.Struct, frozen=True):
-    """One action: its words, the permission (empty = of the keeper alone), from which states, to which, and by whom.
-
-    Attributes:
-        reason: needed. two: by another person of another agency. own: by whoever requested.
-    """
-
-    zh: str
-    en: str
-    who: str
-    sources: tuple[State, ...]
-    to: State
-    reason: bool = False
-    two: bool = False
-    own: bool = False
-
-
-MOVES: Final[dict[Action, Move]] = {
+MOVES: Final[dict[Action, Move[State]]] = {
     "request": Move("申请改码", "request", "codes.set", (), "requested"),
-    "approve": Move("批准", "approve", "codes.approve", ("requested",), "in-force", two=True),
-    "decline": Move("驳回", "decline", "codes.approve", ("requested",), "declined", reason=True, two=True),
+    "approve": Move("批准", "approve", "codes.approve", ("requested",), "in-force", other=True),
+    "decline": Move("驳回", "decline", "codes.approve", ("requested",), "declined", reason=True, other=True),
     "withdraw": Move("撤回", "withdraw", "codes.set", ("requested",), "withdrawn", reason=True, own=True),
     "lift": Move("提前解除", "lift early", "codes.lift", ("in-force",), "lifted", reason=True),
     "replace": Move("被新的改码取代", "replaced by another", "", ("in-force",), "lifted", reason=True),
@@ -149,7 +131,7 @@ def request(wish: Wish, id_: str, actor: Actor, now_ms: int, bounds: Bounds) -> 
     Raises:
         StatusRefused: says why.
     """
-    _allow("request", actor)
+    check_permission(MOVES["request"].who, actor, StatusRefused)
     reason, document = _text("reason", wish.reason), _text("document", wish.document)
     if wish.colour not in COLOURS:
         raise StatusRefused("field", "There is no such colour.", where="colour", fix=f"One of {', '.join(COLOURS)}.")
@@ -183,14 +165,11 @@ def decide(change: Change, action: Action, actor: Actor, now_ms: int, why: str =
         StatusRefused: says why.
     """
     move = MOVES[action]
-    _allow(action, actor)
-    if change.state not in move.sources:
-        what = f"{action} is not possible while a change is {change.state}."
-        raise StatusRefused("not-from-here", what, where=change.id)
-    if move.two:
-        _check_second(change, actor)
-    if move.own and actor.name != change.requested_by:
-        raise StatusRefused("not-yours", "Only whoever requested a change withdraws it.", where=change.id)
+    check_permission(move.who or KEEPING, actor, StatusRefused)
+    check_move(move, change, actor, why, StatusRefused)
+    if move.other and actor.agency == change.requested_agency:
+        what = "A change needs two agencies: another one must decide it."
+        raise StatusRefused("same-agency", what, where=change.id)
     why = _text("reason", why) if move.reason else why
     if action == "expire" and now_ms < change.ends_ms:
         raise StatusRefused("not-from-here", "Its time is not over.", where=change.id)
@@ -203,20 +182,6 @@ def decide(change: Change, action: Action, actor: Actor, now_ms: int, why: str =
     if action in {"approve", "decline"}:
         after = replace(after, decided_by=actor.name, decided_agency=actor.agency, decided_ms=now_ms)
     return replace(after, state=move.to, version=change.version + 1)
-
-
-def _check_second(change: Change, actor: Actor) -> None:
-    if actor.name == change.requested_by:
-        raise StatusRefused("same-person", "Whoever requested a change does not decide it.", where=change.id)
-    if actor.agency == change.requested_agency:
-        what = "A change needs two agencies: another one must decide it."
-        raise StatusRefused("same-agency", what, where=change.id)
-
-
-def _allow(action: Action, actor: Actor) -> None:
-    permission = MOVES[action].who or KEEPING
-    if permission not in actor.permissions:
-        raise StatusRefused("not-allowed", f"This needs the permission {permission}.")
 
 
 def _text(name: str, text: str) -> str:
@@ -236,32 +201,9 @@ def reason_key(reason: str) -> str:
 
 def state_diagram() -> str:
     """The table as a Mermaid diagram for docs/status.md."""
-    lines = ["stateDiagram-v2"]
-    lines += [f'    state "{STATE_TITLES[state]["zh"]} {state}" as {_name(state)}' for state in STATES]
-    lines.append("    [*] --> requested: 申请改码 request")
-    lines += _arrows()
-    lines += [f"    {_name(state)} --> [*]" for state in STATES if state not in OPEN_STATES]
-    return "\n".join(lines) + "\n"
-
-
-def _arrows() -> Iterator[str]:
-    for action, move in MOVES.items():
-        yield from (f"    {_name(source)} --> {_name(move.to)}: {move.zh} {action}" for source in move.sources)
+    return decisions.moves_diagram(MOVES, STATE_TITLES, OPEN_STATES)
 
 
 def moves_table() -> str:
     """The table of actions as Markdown for docs/status.md."""
-    lines = ["| action | | from | to | permission | by | reason |", "|---|---|---|---|---|---|:-:|"]
-    for action, move in MOVES.items():
-        who = f"`{move.who}`" if move.who else "the keeper 系统"
-        two = "another person of another agency 另一单位的另一人" if move.two else ""
-        by = "the requester 申请人" if move.own else two
-        sources = ", ".join(move.sources) or "—"
-        lines.append(
-            f"| `{action}` | {move.zh} | {sources} | {move.to} | {who} | {by} | {'●' if move.reason else ''} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _name(state: str) -> str:
-    return state.replace("-", "_")
+    return decisions.moves_table(MOVES, "another person of another agency 另一单位的另一人")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from hutong.kernel import decisions
 from hutong.kernel.cases.model import OPEN_STATES, STATES, Action, State
 
 if TYPE_CHECKING:
@@ -132,18 +133,14 @@ def _place(place: _Place, path: tuple[State, ...]) -> State | None:
 
 def state_diagram() -> str:
     """The table as a Mermaid diagram for docs/cases.md, for a type with every state."""
-    lines = ["stateDiagram-v2"]
-    lines += [f'    state "{STATE_TITLES[state]["zh"]} {state}" as {state}' for state in STATES]
-    lines.append("    [*] --> found")
-    lines += [
-        f"    {state} --> {target_of(action, state, PATH)}: {move.zh} {action}"
+    arrows = [
+        (state, target_of(action, state, PATH), f"{move.zh} {action}")
         for action, move in MOVES.items()
         if move.to != "same"
         for state in STATES
         if state in sources_of(action, PATH)
     ]
-    lines += ["    closed --> [*]", "    merged --> [*]"]
-    return "\n".join(lines) + "\n"
+    return decisions.state_diagram(STATE_TITLES, [("", "found", "立案 find"), *arrows], ("closed", "merged"))
 
 
 def moves_table() -> str:

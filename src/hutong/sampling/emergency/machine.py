@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from hutong.kernel.decisions import check_move, check_permission
 from hutong.kernel.errors import Refused
-from hutong.sampling.emergency.model import EMERGENCY_MOVES, STATE_TITLES, Emergency, presets
+from hutong.sampling.emergency.model import EMERGENCY_MOVES, Emergency, presets
 
 if TYPE_CHECKING:
     from hutong.sampling.emergency.model import Actor, EmergencyAction, Wish
@@ -25,7 +26,7 @@ class EmergencyRefused(Refused[str]):
 
 def request(wish: Wish, id_: str, actor: Actor, now_ms: int, longest_h: int) -> Emergency:
     """A new order. `longest_h`: the longest term, in hours. Raises EmergencyRefused."""
-    _allow("request", actor)
+    check_permission(EMERGENCY_MOVES["request"].who, actor, EmergencyRefused)
     if _DISTRICT.fullmatch(wish.district) is None:
         raise EmergencyRefused("field", "A district is six digits, such as 610100.", where="district")
     if wish.preset not in presets():
@@ -56,16 +57,10 @@ def request(wish: Wish, id_: str, actor: Actor, now_ms: int, longest_h: int) -> 
 def decide(order: Emergency, action: EmergencyAction, reason: str, actor: Actor, now_ms: int) -> Emergency:
     """The order after an action. Raises EmergencyRefused."""
     move = EMERGENCY_MOVES[action]
-    _allow(action, actor)
-    if order.state not in move.sources:
-        state = STATE_TITLES[order.state]["en"]
-        raise EmergencyRefused("not-from-here", f"{action} is not possible while an order is {state}.", where=order.id)
+    check_permission(move.who or KEEPING, actor, EmergencyRefused)
+    check_move(move, order, actor, reason, EmergencyRefused)
     if action == "expire" and now_ms < over_ms(order):
         raise EmergencyRefused("not-from-here", "Its term is not over.", where=order.id)
-    if move.other and actor.name == order.requested_by:
-        raise EmergencyRefused("same-person", "Whoever requested an order does not decide it.", where=order.id)
-    if move.reason and not reason.strip():
-        raise EmergencyRefused("no-reason", "It needs its reason.", where="reason")
     if len(reason) > _LONGEST["reason"] or not reason.isprintable():
         raise EmergencyRefused("field", "The reason is too long, or not printable.", where="reason")
     after = replace(order, state=move.to, changed_ms=now_ms, version=order.version + 1)
@@ -79,9 +74,3 @@ def decide(order: Emergency, action: EmergencyAction, reason: str, actor: Actor,
 def over_ms(order: Emergency) -> int:
     """When an order is over by itself; a request that nobody decides, after its term."""
     return order.ends_ms or order.requested_ms + order.term_h * _HOUR_MS
-
-
-def _allow(action: EmergencyAction, actor: Actor) -> None:
-    permission = EMERGENCY_MOVES[action].who or KEEPING
-    if permission not in actor.permissions:
-        raise EmergencyRefused("not-allowed", f"This needs the permission {permission}.")

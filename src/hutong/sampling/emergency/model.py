@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from hutong.kernel.decisions import Move, moves_diagram
 from hutong.kernel.shipped import shipped
 from hutong.sampling.errors import SamplingError
 from hutong.sampling.model import FIELDS, SIZES, Terms
@@ -83,26 +84,12 @@ class Emergency(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 1
 
 
-class EmergencyMove(msgspec.Struct, frozen=True):
-    """One action. `other`: of another person than who requested; `who`: the permission, "" = of the keeper alone."""
-
-    zh: str
-    en: str
-    who: str
-    sources: tuple[EmergencyState, ...]
-    to: EmergencyState
-    reason: bool = False
-    other: bool = False
-
-
-EMERGENCY_MOVES: Final[dict[EmergencyAction, EmergencyMove]] = {
-    "request": EmergencyMove("申请", "request", "sampling.order", (), "requested"),
-    "approve": EmergencyMove("批准", "approve", "sampling.approve", ("requested",), "in-force", other=True),
-    "decline": EmergencyMove(
-        "驳回", "decline", "sampling.approve", ("requested",), "declined", reason=True, other=True
-    ),
-    "lift": EmergencyMove("解除", "lift", "sampling.approve", ("in-force",), "lifted", reason=True),
-    "expire": EmergencyMove("到期", "expire", "", ("requested", "in-force"), "expired"),
+EMERGENCY_MOVES: Final[dict[EmergencyAction, Move[EmergencyState]]] = {
+    "request": Move("申请", "request", "sampling.order", (), "requested"),
+    "approve": Move("批准", "approve", "sampling.approve", ("requested",), "in-force", other=True),
+    "decline": Move("驳回", "decline", "sampling.approve", ("requested",), "declined", reason=True, other=True),
+    "lift": Move("解除", "lift", "sampling.approve", ("in-force",), "lifted", reason=True),
+    "expire": Move("到期", "expire", "", ("requested", "in-force"), "expired"),
 }
 
 
@@ -128,16 +115,7 @@ def terms_of(order: Emergency) -> Terms:
 
 def emergency_diagram() -> str:
     """The table as a Mermaid diagram for docs/sampling.md."""
-    lines = ["stateDiagram-v2"]
-    lines += [f'    state "{STATE_TITLES[it]["zh"]} {it}" as {it.replace("-", "_")}' for it in EMERGENCY_STATES]
-    lines.append("    [*] --> requested: 申请 request")
-    lines += [
-        f"    {source.replace('-', '_')} --> {move.to.replace('-', '_')}: {move.zh} {action}"
-        for action, move in EMERGENCY_MOVES.items()
-        for source in move.sources
-    ]
-    lines += [f"    {it} --> [*]" for it in ("declined", "lifted", "expired")]
-    return "\n".join(lines) + "\n"
+    return moves_diagram(EMERGENCY_MOVES, STATE_TITLES, ("requested", "in-force"))
 
 
 def presets_table() -> str:
