@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 
 from hutong.kernel.access.trail import Trail, TrailQuery
 from hutong.kernel.metrics import Metrics
@@ -19,6 +20,7 @@ from hutong.sampling.emergency.store import Emergencies
 from hutong.sampling.errors import SamplingError, SamplingRefused
 from hutong.sampling.model import Batch, Event, Recall, Register, Settle, Terms
 from hutong.sampling.results_csv import take_in
+from hutong.sampling.rooms import BATCH_ROOMS, ROOMS, batch_rooms, tube_rooms
 from hutong.sampling.store import Bounds, Sampling, Taking
 from sampling_samples import (
     DAY,
@@ -68,7 +70,7 @@ def test_a_tube_from_the_station_to_the_person(database: Database) -> None:
     assert {(one.person, one.result) for one in told} == {(person((TUBE, n)), "retest") for n in range(3)}
     assert it.told_since(number) == (number, [])
     assert [(one.tube, one.result) for one in it.results_of(who)] == [(f"{TUBE}@s1", "retest")]
-    story = it.do(event(Recall(tube=TUBE, of=f"{TUBE}@s1"), 0, LATER, "node1"), LATER)
+    story = it.do(event(Recall(tube=TUBE, of=events[0].id), 0, LATER, "node1"), LATER)
     assert story.tubes[0].state == "recalled"
     merge(it, [event(Register(tube=OTHER, size=1, person=who, retest=True), 9, LATER)], LATER + HOUR)
     (called,) = it.calls()
@@ -119,6 +121,41 @@ def test_stations_that_merge_at_the_same_time_over_the_same_people(database: Dat
     assert pairs == {(a, b) for a in tubes for b in tubes if a != b}, "whoever came second saw the first"
     assert [one.sequence for one in it.stations()] == [28] * len(stations)
     assert it.recount() == []
+
+
+def test_large_merges_of_several_writers_take_little_room(database: Database) -> None:
+    """Five hundred events name as many people and tubes: all writers together must fit among a database's locks."""
+    it, writers = sampling(database), 3
+    parts = [
+        [
+            event(Register(tube=f"XA{n % 70:06}", size=20, person=person(n)), n + 1, NOW + n, f"s{writer}")
+            for n in range(500)
+        ]
+        for writer in range(writers)
+    ]
+    gate = threading.Barrier(writers)
+
+    def work(writer: int) -> int:
+        gate.wait(20)
+        with database.write() as connection:
+            merge(it, parts[writer])
+            held = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+            return 1 if database.is_sqlite else int(connection.execute(held).scalar_one())
+
+    with ThreadPoolExecutor(writers) as pool:
+        held = list(pool.map(work, range(writers)))
+    assert 0 < max(held) <= ROOMS + BATCH_ROOMS + 1
+    assert all(len(it.story(f"XA{n:06}").tubes) == writers for n in (0, 69))
+    pairs = {(one.tube, one.about) for one in it.conflicts(barcode="XA000007", rule="person-in-two-tubes", limit=1000)}
+    tubes = [f"XA000007@s{writer}" for writer in range(writers)]
+    assert pairs == {(a, b) for a in tubes for b in tubes if a != b}
+    if not database.is_sqlite:
+        # Batches are held after barcodes and people: none may be taken for one of those, or writers wait in a circle.
+        names = [*(f"sampling:{n}" for n in range(ROOMS)), *(f"sampling-batch:{n}" for n in range(BATCH_ROOMS))]
+        assert tube_rooms(map(str, range(50_000))) | batch_rooms(map(str, range(5_000))) == set(names)
+        same = sa.text("SELECT count(DISTINCT hashtext(name)) FROM unnest(CAST(:names AS text[])) AS name")
+        with database.read() as connection:
+            assert connection.execute(same, {"names": [*names, "sampling-told"]}).scalar_one() == len(names) + 1
 
 
 def test_what_is_asked_of_a_connected_centre_is_judged_and_shares_transactions(database: Database) -> None:
@@ -180,7 +217,8 @@ def test_a_laboratory_s_file_goes_in_row_by_row_and_twice_with_one_effect(databa
     merge(it, filled("XA20220415999", 10, 1, "s4"), LATER + MINUTE)
     assert it.story("XA20220415999").tubes[0].result == "negative", "the result waited for its tube"
     assert [one.about for one in it.conflicts(rule="late-after-result")]
-    it.do(event(Settle(tube=OTHER, of=f"{OTHER}@s-2", result="negative", reason="复检"), 0, LATER, "node1"), LATER)
+    of = it.story(OTHER).tubes[0].known_by
+    it.do(event(Settle(tube=OTHER, of=of, result="negative", reason="复检"), 0, LATER, "node1"), LATER)
     assert it.results_of(person((OTHER, 0)))[0].result == "negative"
     assert it.recount() == []
     with pytest.raises(SamplingError, match="lacks tested"):
@@ -203,6 +241,33 @@ def test_ids_and_numbers_that_stand_for_two_things(database: Database) -> None:
     merge(it, [event(Register(tube=TUBE, size=5, person=person(5)), 1, salt="a store that was lost")])
     assert len(it.story(TUBE).tubes[0].members) == 2, "nobody is lost with a store"
     assert {one.about for one in it.conflicts(rule="sequence-twice")} >= {first.id}
+
+
+def test_a_decision_and_what_is_told_follow_the_swab_when_an_earlier_use_of_the_barcode_comes_late(
+    database: Database,
+) -> None:
+    it = sampling(database)
+    first, second = filled(people=2), [event(one.deed, 9 + n, LATER + n) for n, one in enumerate(filled(people=1))]
+    second[0] = event(Register(tube=TUBE, size=5, person=person("later")), 9, LATER)
+    merge(it, second, LATER + HOUR)
+    it.do(result(told="positive", tested_ms=LATER + HOUR), LATER + HOUR)
+    called = event(Recall(tube=TUBE, of=it.story(TUBE).tubes[0].known_by), 0, LATER + 2 * HOUR, "node1")
+    it.do(called, LATER + 2 * HOUR)
+    (one,) = it.take([Taking(result(), judged=False)], LATER + 2 * HOUR)
+    assert one.refusal is None
+    merge(it, first, LATER + 2 * HOUR)
+    tubes = {one.id: one for one in it.story(TUBE).tubes}
+    assert [(name, one.result, bool(one.recalled_ms)) for name, one in tubes.items()] == [
+        (f"{TUBE}@s1", "negative", False),
+        (f"{TUBE}@s1.2", "positive", True),
+    ]
+    said = {(one.tube, one.person): one.result for one in it.told_since(0)[1]}
+    assert said == {
+        (f"{TUBE}@s1", person("later")): "",  # what was said of another's tube is taken back
+        (f"{TUBE}@s1.2", person("later")): "retest",
+        **{(f"{TUBE}@s1", person((TUBE, n))): "negative" for n in range(2)},
+    }
+    assert it.recount() == []
 
 
 def test_a_wrong_clock_is_measured_and_both_times_are_kept(database: Database) -> None:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -19,11 +19,11 @@ from fresh_records import lay_out
 from hutong.kernel.records import Database
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.fold import Story, fold
-from hutong.sampling.model import Batch, Event, HandOver, Kept, MergeAnswer, Register, Report, Seal
+from hutong.sampling.model import Batch, Deed, Event, HandOver, Kept, MergeAnswer, Register, Report, Seal, Settle
 from hutong.sampling.station.exchange import merge_all
 from hutong.sampling.station.store import About, StationStore
 from hutong.sampling.store import Sampling, Taking
-from sampling_samples import HOUR, MINUTE, NOW, chance, event, person, sampling
+from sampling_samples import HOUR, MINUTE, NOW, TUBE, chance, event, kept, person, result, sampling
 
 STATIONS = ("s1", "s2", "s3")
 TUBES = tuple(f"XA000{n}" for n in range(4))
@@ -115,6 +115,18 @@ class Merging(RuleBasedStateMachine):
         assert outcome.refusal is None
         self.done[made.id] = made, 0
 
+    @precondition(lambda self: any(isinstance(made.deed, Report) for made, _ in self.done.values()))
+    @rule(tube=st.sampled_from(TUBES), which=st.integers(0, 9), told=st.sampled_from(["negative", "positive"]))
+    def settle(self, tube: str, which: int, told: str) -> None:
+        known = [it for it in self.centre.story(tube).tubes if it.result]
+        if not known:
+            return
+        self.now += MINUTE
+        deed = Settle(tube=tube, of=known[which % len(known)].known_by, result=told, reason="x")  # type: ignore[arg-type]  # it is one
+        made = event(deed, 0, self.now, "node1", str(self.now))
+        self.centre.do(made, self.now)
+        self.done[made.id] = made, 0
+
     @rule(
         name=st.sampled_from(STATIONS),
         fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=3),
@@ -161,6 +173,8 @@ class Merging(RuleBasedStateMachine):
             assert sorted(it.event.id for it in held) == sorted(it.event.id for it in own), "none lost, none doubled"
             assert _plain(self.centre.story(tube)) == _plain(fold(tube, own)), "as if everything had come at once"
             self._check_people(tube)
+            self._check_settled(tube)
+        self._check_told()
         for store in self.stations.values():
             store.close()
         self.database.close()
@@ -182,6 +196,20 @@ class Merging(RuleBasedStateMachine):
             if found.contested and found.result == "negative":
                 assert found.is_held, "nobody is told negative while it is not certain whose tube it was"
 
+    def _check_settled(self, tube: str) -> None:
+        """What was decided is decided of the tube that the swab is in, wherever more has put it since."""
+        of = {
+            made.deed.of for made, _ in self.done.values() if isinstance(made.deed, Settle) and made.deed.tube == tube
+        }
+        story = self.centre.story(tube)
+        assert {it.id for it in story.tubes if it.settled} == {story.within[it] for it in of}
+
+    def _check_told(self) -> None:
+        """What was said last of each person and tube is what holds."""
+        said = {(it.tube, it.person): it.result for it in self.centre.told_since(0, 10_000)[1]}
+        holds = {key: told for tube in TUBES for key, told in self.centre.story(tube).told().items()}
+        assert {key: told for key, told in said.items() if told} == {key: told for key, told in holds.items() if told}
+
 
 def _plain(story: Story) -> object:
     """What does not depend on when the centre heard of it."""
@@ -199,3 +227,38 @@ TestMerging.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+def _used_again(uses: list[tuple[str, int]]) -> list[Event]:
+    """A barcode that is used by these stations in turn, by so many people each time, with results between."""
+    made: list[Event] = []
+    numbers = dict.fromkeys(STATIONS, 0)
+    for turn, (name, people) in enumerate(uses):
+        at_ms = NOW + 4 * turn * HOUR
+        deeds: list[Deed] = [Register(tube=TUBE, size=5, person=person((turn, n))) for n in range(people)]
+        for n, deed in enumerate((*deeds, Seal(tube=TUBE, people=people))):
+            numbers[name] += 1
+            made.append(event(deed, numbers[name], at_ms + n * MINUTE, name))
+        made.append(result(tested_ms=at_ms + HOUR))
+    return made
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(STATIONS[:2]), st.integers(1, 3)), min_size=2, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_what_was_decided_of_a_swab_stays_with_it_whatever_part_comes_when(
+    uses: list[tuple[str, int]], chance_: random.Random
+) -> None:
+    events = _used_again(uses)
+    swab = chance_.choice([it for it in events if isinstance(it.deed, Register)])
+    settled = event(Settle(tube=TUBE, of=swab.id, result="positive", reason="x"), 0, NOW, "node1")
+    late = [it for it in events if it is not swab]
+    chance_.shuffle(late)
+    for known in range(len(late) + 1):
+        part = [swab, settled, *late[:known]]
+        story = fold(TUBE, kept(*part))
+        (of,) = [it for it in story.tubes if it.settled]
+        assert swab.id in {it.event for it in of.members}
+        chance_.shuffle(part)
+        assert fold(TUBE, kept(*part)) == story

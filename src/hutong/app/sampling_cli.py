@@ -74,7 +74,7 @@ class _Desk:
         self.sampling: Sampling = open_sampling(config, database)
         self.trail = Trail(database)
 
-    def do(self, deed: Deed, by: str, why: str = "") -> None:
+    def do(self, deed: Deed, by: str, why: str = "", tube: str = "") -> None:
         """Something that a person does, with its line in the trail. Raises SamplingRefused, SamplingError."""
         actor = who(self.database, by)
         move = MOVES[deed.__struct_config__.tag]  # type: ignore[index]  # tags are the actions
@@ -82,12 +82,14 @@ class _Desk:
             raise SamplingError(f"This needs the permission {move.who}.", where="--by")
         node, at_ms = self.config.node.name, now_ms()
         event = Event(id=event_id(node, 0, os.urandom(_RANDOM_BYTES)), station=node, at_ms=at_ms, by=by, deed=deed)
-        target = deed.of if isinstance(deed, Settle | Recall) else deed.tube
-        said = {"result": deed.result} if isinstance(deed, Settle) else None
+        said = {"of": deed.of} if isinstance(deed, Settle | Recall) else {}
+        if isinstance(deed, Settle):
+            said |= {"result": deed.result}
         with self.database.write():
             self.sampling.do(event, at_ms)
             name = f"sampling.{event.action}"
-            self.trail.record(actor.name, actor.address, name, target, after=said, purpose=why, now_ms=at_ms)
+            target = tube or deed.tube
+            self.trail.record(actor.name, actor.address, name, target, after=said or None, purpose=why, now_ms=at_ms)
 
     def find(self, tube: str) -> Tube:
         """The tube of a barcode, or of an id where a barcode has several. Raises SamplingRefused."""
@@ -250,7 +252,7 @@ def recall(
     with _opened(config, data) as desk:
         if tube:
             found = desk.find(tube)
-            desk.do(Recall(tube=found.barcode, of=found.id, reason=reason), by, reason)
+            desk.do(Recall(tube=found.barcode, of=found.known_by, reason=reason), by, reason, found.id)
             _say(f"{found.id} {STATE_TITLES['recalled']['zh']} recalled: {len(found.members)}")
             return
         calls = desk.sampling.calls(limit)
@@ -284,7 +286,8 @@ def settle(
     """核定矛盾或存疑的结果 / Decide what holds where results or stations contradict each other."""
     with _opened(config, data) as desk:
         found = desk.find(tube)
-        desk.do(Settle(tube=found.barcode, of=found.id, result=result, reason=reason), by, reason)
+        settled = Settle(tube=found.barcode, of=found.known_by, result=result, reason=reason)
+        desk.do(settled, by, reason, found.id)
         _say(f"{found.id} {RESULT_TITLES[result]['zh']} {result}")
 
 

@@ -40,16 +40,22 @@ AT_STATIONS: Final = (Register, Seal, HandOver)
 
 
 class Story(msgspec.Struct, frozen=True):
-    """What is known of a barcode: its tubes, conflicts, and results that are no tube's (ids of their events)."""
+    """What is known of a barcode.
+
+    Attributes:
+        waiting: ids of results and receipts that are no tube's. within: the tube (its id) of each event at stations.
+    """
 
     barcode: str
     tubes: tuple[Tube, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     waiting: tuple[str, ...] = ()
+    within: dict[str, str] = {}
 
     def find(self, of: str) -> Tube | None:
-        """The tube with this id."""
-        return next((it for it in self.tubes if it.id == of), None)
+        """The tube that the event with this id happened to."""
+        found = self.within.get(of)
+        return next((it for it in self.tubes if it.id == found), None)
 
     def told(self) -> dict[tuple[str, str], Told]:
         """What each person of each tube (its id) is told."""
@@ -78,31 +84,38 @@ def fold(barcode: str, kept: Iterable[Kept]) -> Story:
             (deeds if isinstance(deed, Settle | Recall) else far).append(it)
     found: list[Conflict] = []
     tubes: list[Tube] = []
+    within: dict[str, str] = {}
     for station in sorted(own):
-        tubes += _of_station(barcode, station, sorted(own[station], key=_by_sequence), found)
+        tubes += _of_station(barcode, station, sorted(own[station], key=_by_sequence), found, within)
     rounds, orphans = _rounds(tubes, far)
     done: list[Tube] = []
     for number, own_round in enumerate(rounds, 1):
         done += _reported(number, own_round, found)
     found += (_orphan(barcode, it, done) for it in orphans)
-    done = [_decided(tube, deeds, found) for tube in done]
-    return Story(barcode, tuple(done), tuple(sorted(set(found))), tuple(it.event.id for it in orphans))
+    deeds.sort(key=lambda it: (it.time_ms, it.event.id))
+    done = [_decided(tube, deeds, within, found) for tube in done]
+    return Story(barcode, tuple(done), tuple(sorted(set(found))), tuple(it.event.id for it in orphans), within)
 
 
 def _by_sequence(kept: Kept) -> tuple[int, int, str]:
     return kept.event.sequence, kept.time_ms, kept.event.id
 
 
-def _of_station(barcode: str, station: str, kept: list[Kept], found: list[Conflict]) -> list[Tube]:
+def _of_station(
+    barcode: str, station: str, kept: list[Kept], found: list[Conflict], within: dict[str, str]
+) -> list[Tube]:
     tubes: list[Tube] = []
     for it in kept:
         deed = it.event.deed
         begins = not tubes or (isinstance(deed, Register) and tubes[-1].state != "open")
         if begins:
-            tubes.append(Tube(barcode=barcode, station=station, number=len(tubes) + 1, opened_ms=it.time_ms))
+            by = "" if isinstance(deed, Register) else it.event.id
+            number = len(tubes) + 1
+            tubes.append(Tube(barcode=barcode, station=station, number=number, opened_ms=it.time_ms, begun_by=by))
             if len(tubes) > 1:
                 found.append(Conflict("tube-reused", barcode, tubes[-1].id, tubes[-2].id))
         tube = tubes[-1]
+        within[it.event.id] = tube.id
         if it.offset_ms:
             found.append(Conflict("clock-wrong", barcode, tube.id, station))
         # Registering is the first step; anything else that comes first lacks it.
@@ -223,12 +236,14 @@ def _with_reports(tube: Tube, reports: list[Kept], found: list[Conflict]) -> Tub
     return replace(tube, result=result, reported_ms=tested, laboratory=laboratory)
 
 
-def _decided(tube: Tube, deeds: list[Kept], found: list[Conflict]) -> Tube:
+def _decided(tube: Tube, deeds: list[Kept], within: dict[str, str], found: list[Conflict]) -> Tube:
     """A tube with what people at the centre did with it, in the order of time."""
-    for kept in sorted(deeds, key=lambda it: (it.time_ms, it.event.id)):
+    for kept in deeds:
         deed = kept.event.deed
-        if isinstance(deed, Settle) and deed.of == tube.id:
+        if not isinstance(deed, Settle | Recall) or within.get(deed.of) != tube.id:
+            continue
+        if isinstance(deed, Settle):
             tube = replace(_moved(tube, tube.state, "settle", found), result=deed.result, settled=True)
-        elif isinstance(deed, Recall) and deed.of == tube.id:
+        else:
             tube = replace(_moved(tube, tube.state, "recall", found), recalled_ms=kept.time_ms)
     return tube

@@ -148,6 +148,8 @@ def check_form(event: Event) -> None:
     _match(_BARCODE, deed.tube, "tube")
     if isinstance(deed, Register):
         _check_registration(deed)
+    if isinstance(deed, Settle | Recall):
+        _match(_ID, deed.of, "event of a tube")
     if isinstance(deed, HandOver | Receive):
         _match(_BATCH, deed.batch, "batch")
     if isinstance(deed, HandOver) and not 1 <= deed.expected <= _LARGEST_BATCH:

@@ -94,7 +94,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report", omit_defau
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True, tag="settle", omit_defaults=True):
-    """A person decides what holds of one tube (`of`, its id) where results or stations contradict each other."""
+    """A person decides what holds of one tube where results or stations contradict each other.
+
+    `of`: the id of an event of that tube (`Tube.known_by`). The tube's own id may become another's when more is merged.
+    """
 
     tube: str
     of: str
@@ -103,7 +106,7 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True, tag="settle", omit_defau
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True, tag="recall", omit_defaults=True):
-    """The people of one tube (`of`, its id) are called for single tests."""
+    """The people of one tube are called for single tests; `of` as in `Settle`."""
 
     tube: str
     of: str
@@ -177,6 +180,7 @@ class Tube(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         counted: people that the seal counted. expected: tubes in its batch.
         result: of the round; or as settled. contested: another station used the barcode in the same round.
         settled: a person decided. reported_ms: of the first result, when it was tested.
+        begun_by: the event that began it, where that was no registration.
     """
 
     barcode: str
@@ -201,11 +205,17 @@ class Tube(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contested: bool = False
     settled: bool = False
     recalled_ms: int = 0
+    begun_by: str = ""
 
     @property
     def id(self) -> str:
-        """Barcode and station, and which of them where there are several."""
+        """Barcode and station, and which of them where there are several: that may change as more is merged."""
         return f"{self.barcode}@{self.station}" + (f".{self.number}" if self.number > 1 else "")
+
+    @property
+    def known_by(self) -> str:
+        """The id of an event of it, that names it whatever is merged later: somebody's swab, if there is one."""
+        return self.members[0].event if self.members else self.begun_by
 
     @property
     def is_mixed(self) -> bool:
@@ -233,7 +243,10 @@ class Conflict(msgspec.Struct, frozen=True, order=True):
 
 
 class ResultReported(msgspec.Struct, frozen=True):
-    """What a person is to be told of a tube from now on: given to whoever tells people, and to codes."""
+    """What a person is to be told of a tube from now on: given to whoever tells people, and to codes.
+
+    What was said last of a person and a tube holds; "" takes back what was said before.
+    """
 
     person: str
     tube: str

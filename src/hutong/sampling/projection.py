@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hutong.kernel.records import sampling_tables as tables
 from hutong.sampling.model import Tube
+from hutong.sampling.rooms import batch_rooms
 from hutong.sampling.table import batch_state
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ class Changes:
         self._people_gone += sorted(was.keys() - now.keys())
         self._found += sorted(set(after.conflicts) - set(before.conflicts))
         self._settled += sorted(set(before.conflicts) - set(after.conflicts))
-        heard = before.told()
+        heard, told = before.told(), after.told()
+        # A late part may give a tube another id, or take a person out of it: what does not hold any more is taken back.
         self._told += [
-            {"tube": tube, "person": person, "result": told, "at_ms": self._now_ms}
-            for (tube, person), told in after.told().items()
-            if told and heard.get((tube, person), "") != told
+            {"tube": tube, "person": person, "result": told.get((tube, person), ""), "at_ms": self._now_ms}
+            for tube, person in dict.fromkeys((*heard, *told))
+            if heard.get((tube, person), "") != told.get((tube, person), "")
         ]
 
     def write(self, connection: Connection) -> None:
@@ -82,7 +84,7 @@ class Changes:
         self._write_conflicts(connection)
         if self._batches:
             # After the names of barcodes and people, by everybody: nobody waits for these while they hold those.
-            self._database.hold(connection, *(f"batch:{it}" for it in self._batches))
+            self._database.hold(connection, *batch_rooms(self._batches))
             put(connection, BATCHES, _batches(connection, sorted(self._batches)), ("id",))
         if self._told:
             # Numbers become visible in their order, so that whoever follows them misses none.

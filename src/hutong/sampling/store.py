@@ -22,6 +22,7 @@ from hutong.sampling.fold import AT_STATIONS, Story, fold
 from hutong.sampling.model import Action, Batch, Event, Kept, MergeAnswer, Refusal, Register, Terms
 from hutong.sampling.projection import Changes, put
 from hutong.sampling.query import EVENTS, SamplingReader, events_of, kept_of
+from hutong.sampling.rooms import tube_rooms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -157,7 +158,9 @@ class Sampling(SamplingReader):
 
     def _keep(self, connection: Connection, sound: list[tuple[int, Taking]], now_ms: int) -> dict[int, Outcome]:
         events = [it.event for _, it in sound]
-        self._database.hold(connection, *_names(events))
+        # The barcodes must stand still meanwhile, and the people, who may be registered elsewhere.
+        people = {it.deed.person for it in events if isinstance(it.deed, Register)}
+        self._database.hold(connection, *tube_rooms({it.deed.tube for it in events}, people))
         bodies = self._known(connection, events)
         held = events_of(connection, {it.deed.tube for it in events})
         before = {barcode: fold(barcode, kept) for barcode, kept in held.items()}
@@ -254,7 +257,7 @@ class Sampling(SamplingReader):
             barcodes = set(connection.execute(chosen).scalars())
             if barcodes:
                 # What came meanwhile is seen by looking again, once nobody else can add to them.
-                self._database.hold(connection, *(f"tube:{it}" for it in barcodes))
+                self._database.hold(connection, *tube_rooms(barcodes))
                 still = chosen.where(chosen.selected_columns.barcode.in_(barcodes))
                 barcodes = set(connection.execute(still).scalars())
             of = (tables.sampling_people, tables.sampling_conflicts, tables.sampling_tubes, EVENTS)
@@ -300,12 +303,6 @@ def check_batch(batch: Batch) -> None:
 
 def _refused(event: Event, refused: SamplingRefused) -> Outcome:
     return Outcome(event.id, refusal=Refusal(event.id, refused.reason, refused.what))
-
-
-def _names(events: Iterable[Event]) -> set[str]:
-    """What must stand still meanwhile: the barcodes, and the people, who may be registered elsewhere."""
-    names = {f"tube:{it.deed.tube}" for it in events}
-    return names | {f"person:{it.deed.person}" for it in events if isinstance(it.deed, Register)}
 
 
 def _row(kept: Kept, body: str) -> dict[str, Any]:
