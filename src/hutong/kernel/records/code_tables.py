@@ -44,7 +44,7 @@ code_colours = Table(
     "code_colours",
     metadata,
     Column("person", Text, primary_key=True),
-    Column("colour", Text, nullable=False),
+    Column("colour", Text, nullable=False, index=True),
     Column("rule", Text, nullable=False),
     Column("event", Text, nullable=False),
     Column("commitment", Text, nullable=False),
@@ -101,6 +101,10 @@ code_changes = Table(
     Index("ix_code_changes_requested_agency", "requested_agency", "requested_ms"),
     Index("ix_code_changes_decided_by", "decided_by", "decided_ms"),
     Index("ix_code_changes_reason_key", "reason_key", "requested_ms"),
+    # Lists: ids follow the time.
+    Index("ix_code_changes_list", "state", "id"),
+    Index("ix_code_changes_list_requested", "requested_agency", "state", "id"),
+    Index("ix_code_changes_list_decided", "decided_agency", "state", "id"),
 )
 
 #: Appeals have the ids of their cases. `person` and `sealed` are empty once forgotten.
@@ -120,6 +124,7 @@ code_appeals = Table(
     Column("who", Text, nullable=False),
     Column("reasons", Text, nullable=False),
     Index("ix_code_appeals_state", "state", "due_ms"),
+    Index("ix_code_appeals_list", "state", "id"),
 )
 
 #: Who may show whose code.

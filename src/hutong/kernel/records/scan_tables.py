@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 
 from hutong.kernel.records.schema import ROW_NUMBER, metadata
 
@@ -23,8 +23,15 @@ code_venues = Table(
     Column("changed_ms", BigInteger, nullable=False, index=True),
     Column("version", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
-    Index("ix_code_venues_district", "district", "state"),
-    Index("ix_code_venues_unit", "unit"),
+    Column(
+        "title",
+        Text(collation="C").with_variant(Text(), "sqlite"),
+        nullable=False,
+        server_default=text("''"),
+        index=True,
+    ),
+    # Lists follow the id, whichever of these they are about.
+    *(Index(f"ix_code_venues_{name}_id", name, "id") for name in ("district", "unit", "kind", "state")),
 )
 
 
@@ -103,5 +110,6 @@ code_lookup_orders = Table(
     Column("rows", BigInteger, nullable=False),  # that were answered
     Column("body", Text, nullable=False),
     Index("ix_code_lookup_orders_state", "state", "ends_ms"),
+    Index("ix_code_lookup_orders_state_changed", "state", "changed_ms"),
     Index("ix_code_lookup_orders_agency", "agency", "changed_ms"),
 )
