@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from hutong.kernel.records import (
     bundle_tables,  # noqa: F401  # declares its tables
+    change_tables,  # noqa: F401  # declares its tables
     code_tables,  # noqa: F401  # declares its tables
     device_tables,  # noqa: F401  # declares its tables
     report_tables,  # noqa: F401  # declares its tables
