@@ -15,6 +15,7 @@ from hutong.codes.devices import Devices
 from hutong.codes.public.app import PublicApp
 from hutong.codes.public.desk import PublicDesk
 from hutong.codes.public.files import HOME, TEXTS, PublicFiles
+from hutong.codes.public.signed_documents import SignedDocuments
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.key_files import kept_secret
 from hutong.kernel.letters import Postbox
@@ -41,11 +42,11 @@ class CodesSite:
     """The public service of codes of one process.
 
     Args:
-        config: the node's settings. clock: the time. reporter: logs and figures.
+        config: the node's settings. clock: the time. reporter: logs and figures. process: which one, from 1.
     """
 
-    def __init__(self, config: Config, clock: Clock, reporter: Reporter) -> None:
-        self._config, self._clock, self._reporter = config, clock, reporter
+    def __init__(self, config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> None:
+        self._config, self._clock, self._reporter, self._process = config, clock, reporter, process
         self.database = Database(database_url(config.records.url, config.data))
         self._threads = ThreadPoolExecutor(config.overload.at_once, "codes")
         self._frame = Frame([HOME], [TEXTS])
@@ -75,13 +76,12 @@ class CodesSite:
         public = PublicApp(
             PublicFiles(self._frame, config.node.name),
             self._desk(issuer),
-            lambda now_ms: ring.key_set(now_ms).document,
-            issuer.news,
+            SignedDocuments(lambda now_ms: ring.key_set(now_ms).document, issuer.news),
             clock,
             self._threads,
             self._reporter,
         )
-        return gate_before(public, "public", config, clock, self._reporter.metrics)
+        return gate_before(public, "public", config, clock, self._reporter.metrics, self._process)
 
     def _desk(self, issuer: Issuer) -> PublicDesk:
         config, database = self._config, self.database

@@ -7,7 +7,6 @@ No framework: a crowd comes here, and what a request costs decides how many are 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
@@ -18,8 +17,8 @@ from hutong.codes.public.desk import Arrival, Confirmation
 from hutong.codes.public.files import PREFIX
 from hutong.kernel.errors import HutongError
 from hutong.kernel.one_time import TooManyCodes
+from hutong.kernel.web.installed import HEADERS, file_answer
 from hutong.kernel.web.plain import Answer, bearer, is_lifespan, live, problem, read_body, send_answer, told
-from hutong.kernel.web.security import SECURITY_HEADERS
 from hutong.kernel.web.texts import choose_language
 
 if TYPE_CHECKING:
@@ -30,17 +29,13 @@ if TYPE_CHECKING:
 
     from hutong.codes.public.desk import PublicDesk
     from hutong.codes.public.files import PublicFiles
+    from hutong.codes.public.signed_documents import SignedDocuments
     from hutong.kernel.clock import Clock
     from hutong.kernel.reporter import Reporter
 
 LONGEST_BODY: Final = 8 * 1024
-#: For how long a key set and a part of the revocation list are given again as they were signed.
-FRESH_MS: Final = 5_000
-_MOST_KEPT: Final = 256
-_MOST_KEPT_BYTES: Final = 32 << 20
 _MOST_FIELDS: Final = 8
 _NS_IN_MS: Final = 1_000_000
-_CBOR: Final = "application/cbor"
 _KIND: Final = "codes"
 _STATUS: Final = {"device": 401, "no-person": 401}
 _UNFIT: Final = 422
@@ -62,23 +57,21 @@ class PublicApp:
     """The application.
 
     Args:
-        files: for everybody. desk: for phones. key_set: gives the signed key set. news: gives what was revoked since a
-            version, signed. clock: the time. threads: where the records are waited for. reporter: logs.
+        files: for everybody. desk: for phones. documents: what verifiers keep. clock: the time. threads: where the
+            records are waited for. reporter: logs.
     """
 
     def __init__(  # everything that it is wired to
         self,
         files: PublicFiles,
         desk: PublicDesk,
-        key_set: Callable[[int], bytes],
-        news: Callable[[int, int], bytes],
+        documents: SignedDocuments,
         clock: Clock,
         threads: Executor,
         reporter: Reporter,
     ) -> None:
-        self._files, self._desk, self._key_set, self._news = files, desk, key_set, news
+        self._files, self._desk, self._documents = files, desk, documents
         self._clock, self._threads, self._reporter = clock, threads, reporter
-        self._kept: OrderedDict[tuple[str, int], tuple[int, bytes]] = OrderedDict()
         self._asked: dict[tuple[str, str], Callable[[_Asked], Answer]] = {
             ("GET", f"{PREFIX}keys"): self._keys,
             ("GET", f"{PREFIX}revocations"): self._revocations,
@@ -99,11 +92,11 @@ class PublicApp:
         work = self._asked.get((method, path))
         headers = dict(scope["headers"])
         if work is None:
-            await send_answer(send, self._file(method, path, scope, headers), _ALWAYS, with_body=method != "HEAD")
+            await send_answer(send, self._file(method, path, scope, headers), HEADERS, with_body=method != "HEAD")
             return
         body = await read_body(receive, LONGEST_BODY) if method == "POST" else b""
         if body is None:
-            await send_answer(send, problem(413, _KIND, "body"), _ALWAYS)
+            await send_answer(send, problem(413, _KIND, "body"), HEADERS)
             return
         asked = _Asked(
             body,
@@ -113,7 +106,7 @@ class PublicApp:
             self._clock.wall() // _NS_IN_MS,
         )
         answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._done, work, asked)
-        await send_answer(send, answer, _ALWAYS)
+        await send_answer(send, answer, HEADERS)
 
     def _done(self, work: Callable[[_Asked], Answer], asked: _Asked) -> Answer:
         try:
@@ -134,34 +127,15 @@ class PublicApp:
         if path in self._paths:
             return problem(405, _KIND, "method")
         query = scope["query_string"].decode("latin-1")
-        found = self._files.file(path, query, _language(scope, headers))
-        if found is None:
-            return problem(404, _KIND, "path")
-        if method not in {"GET", "HEAD"}:
-            return problem(405, _KIND, "method")
-        more = [
-            (b"etag", found.tag.encode()),
-            (b"cache-control", b"no-cache"),
-            (b"vary", b"accept-encoding, accept-language"),
-        ]
-        if headers.get(b"if-none-match", b"").decode("latin-1") == found.tag:
-            return Answer(304, found.type, b"", tuple(more))
-        body = found.body
-        if found.packed and b"gzip" in headers.get(b"accept-encoding", b""):
-            body = found.packed
-            more.append((b"content-encoding", b"gzip"))
-        return Answer(200, found.type, body, tuple(more))
+        return file_answer(self._files.file(path, query, _language(scope, headers)), method, headers, _KIND)
 
     # Questions
 
     def _keys(self, asked: _Asked) -> Answer:
-        body = self._again(("keys", 0), asked.now_ms, lambda: self._key_set(asked.now_ms))
-        return Answer(200, _CBOR, body, _FOR_A_MOMENT)
+        return self._documents.keys(asked.now_ms)
 
     def _revocations(self, asked: _Asked) -> Answer:
-        since = max(int(asked.query.get("since", ["0"])[0][:18]), 0)
-        body = self._again(("news", since), asked.now_ms, lambda: self._news(since, asked.now_ms))
-        return Answer(200, _CBOR, body, _FOR_A_MOMENT)
+        return self._documents.revocations(asked.query.get("since", ["0"])[0], asked.now_ms)
 
     def _arrive(self, asked: _Asked) -> Answer:
         arrival = self._desk.arrive(_read(asked.body, Arrival), asked.language, asked.now_ms)
@@ -178,31 +152,6 @@ class PublicApp:
 
     def _leave(self, asked: _Asked) -> Answer:
         return told({"left": self._desk.leave(asked.token)})
-
-    def _again(self, name: tuple[str, int], now_ms: int, make: Callable[[], bytes]) -> bytes:
-        """What was made a moment ago, or anew."""
-        kept = self._kept.get(name)
-        if kept is None or not 0 <= now_ms - kept[0] < FRESH_MS:
-            self._kept.pop(name, None)
-            kept = self._kept[name] = (now_ms, make())
-            while len(self._kept) > _MOST_KEPT or (
-                len(self._kept) > 1 and sum(len(body) for _, body in tuple(self._kept.values())) > _MOST_KEPT_BYTES
-            ):
-                self._kept.popitem(last=False)
-        return kept[1]
-
-
-_ALWAYS: Final = (
-    *(
-        (name.lower().encode(), value.encode())
-        for name, value in SECURITY_HEADERS.items()
-        if name not in {"Permissions-Policy", "Content-Security-Policy"}
-    ),
-    # The camera is for the page that verifies; a manifest belongs to an installed page.
-    (b"permissions-policy", b"camera=(self), geolocation=(), microphone=()"),
-    (b"content-security-policy", f"{SECURITY_HEADERS['Content-Security-Policy']}; manifest-src 'self'".encode()),
-)
-_FOR_A_MOMENT: Final = ((b"cache-control", b"public, max-age=5"),)
 
 
 def _read(body: bytes, form: type[Body]) -> Body:

@@ -2,6 +2,7 @@
 // device; with no network it judges by what it has, and says how old that is.
 
 import { ask, Waiting } from "./asking.js";
+import { Camera } from "./camera.js";
 import { noRevocations, Older, purged, readKeySet, withNews } from "./documents.js";
 import { install } from "./installed.js";
 import { Kept } from "./kept.js";
@@ -12,7 +13,6 @@ import { say, saySpan } from "./words.js";
 const byId = (id) => document.getElementById(id);
 const kept = new Kept();
 const FRESH_MS = 10 * 60_000;
-const LOOK_MS = 150;
 const SHOWN_MS = 4_000;
 
 const known = { keySets: [], revocations: new Map(), seen: new Seen("") };
@@ -95,74 +95,25 @@ function show({ verdict, claims, reasons, uses }) {
   navigator.vibrate?.(colour === "green" ? 60 : [80, 60, 80]);
 }
 
-// The camera. Where the browser reads codes itself, it does; else the library.
-let stream = null;
-let reader = null;
+// The camera, which shows one code for many pictures.
 let last = { text: "", ms: 0 };
 
-async function readerOf() {
-  if ("BarcodeDetector" in window && (await BarcodeDetector.getSupportedFormats()).includes("qr_code")) {
-    const detector = new BarcodeDetector({ formats: ["qr_code"] });
-    return async (canvas) => (await detector.detect(canvas))[0]?.rawValue ?? "";
-  }
-  const { decodeQR } = await import("./vendor/qr/decode.js");
-  return async (canvas) => {
-    const image = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
-    try {
-      return decodeQR(image) ?? "";
-    } catch {
-      return ""; // no code in this picture
-    }
-  };
+async function seenByCamera(text) {
+  const nowMs = Date.now();
+  if (text !== last.text || nowMs - last.ms > SHOWN_MS) await judge(text);
+  last = { text, ms: nowMs };
 }
 
-async function openCamera() {
-  byId("no-camera").hidden = true;
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
-  } catch {
-    byId("no-camera").hidden = false;
-    return;
-  }
-  reader ??= await readerOf();
-  const video = byId("video");
-  byId("viewfinder").hidden = false;
-  video.srcObject = stream;
-  await video.play();
-  byId("camera").setAttribute("aria-pressed", "true");
-  look();
+const camera = new Camera(byId("video"), byId("frame"), seenByCamera);
+
+async function turnCamera() {
+  const opened = camera.isOpen ? (camera.close(), false) : await camera.open();
+  byId("no-camera").hidden = opened || !camera.failed;
+  byId("viewfinder").hidden = !opened;
+  byId("camera").setAttribute("aria-pressed", String(opened));
 }
 
-function closeCamera() {
-  for (const track of stream?.getTracks() ?? []) track.stop();
-  stream = null;
-  byId("viewfinder").hidden = true;
-  byId("camera").setAttribute("aria-pressed", "false");
-}
-
-async function lookOnce() {
-  const [video, canvas] = [byId("video"), byId("frame")];
-  if (video.readyState >= 2 && video.videoWidth) {
-    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-    canvas.getContext("2d", { willReadFrequently: true }).drawImage(video, 0, 0);
-    const text = await reader(canvas);
-    const nowMs = Date.now();
-    if (text && (text !== last.text || nowMs - last.ms > SHOWN_MS)) await judge(text);
-    if (text) last = { text, ms: nowMs };
-  }
-}
-
-async function look() {
-  if (!stream) return;
-  try {
-    await lookOnce();
-  } catch (error) {
-    console.warn("not read", error); // one picture; the next one may do
-  }
-  setTimeout(look, LOOK_MS);
-}
-
-byId("camera").addEventListener("click", () => (stream ? closeCamera() : openCamera()));
+byId("camera").addEventListener("click", turnCamera);
 byId("typed").addEventListener("submit", async (event) => {
   event.preventDefault();
   await judge(byId("text").value);
