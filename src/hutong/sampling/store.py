@@ -9,6 +9,8 @@ transaction, and are answered once it is durable.
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,9 +19,21 @@ import sqlalchemy as sa
 from hutong.kernel.records import sampling_tables as tables
 from hutong.sampling import machine
 from hutong.sampling.clocks import offset_of
+from hutong.sampling.counts import CountChanges, counted, forget_counts, wrong_counts
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.fold import AT_STATIONS, Story, fold
-from hutong.sampling.model import Action, Batch, Event, Kept, MergeAnswer, Refusal, Register, Terms
+from hutong.sampling.model import (
+    BY_CODE,
+    Action,
+    Batch,
+    Event,
+    Kept,
+    MergeAnswer,
+    Refusal,
+    Register,
+    Terms,
+    handle_of,
+)
 from hutong.sampling.projection import Changes, put
 from hutong.sampling.query import EVENTS, SamplingReader, events_of, kept_of
 from hutong.sampling.rooms import tube_rooms
@@ -28,10 +42,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hutong.kernel.records import Connection, Database
+    from hutong.sampling.counts import Key
+    from hutong.sampling.identity import Handles
 
 #: Events of one batch: a station with more sends several.
 MOST_EVENTS: Final = 1000
 _FORGOTTEN_AT_ONCE: Final = 500
+#: Handles that one transaction resolves.
+_AT_ONCE: Final = 200
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -48,12 +66,26 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Taking(msgspec.Struct, frozen=True):
-    """An event that is to be taken; `judged`: only if the rules allow it. `sender`: the station that merges it."""
+    """An event that is to be taken.
+
+    Attributes:
+        judged: only if the rules allow it. sender: the station that merges it.
+        person: of a registration by a code, whose it is, as the centre knows; filled in here.
+    """
 
     event: Event
     offset_ms: int = 0
     judged: bool = True
     sender: str = ""
+    person: str = ""
+
+    @property
+    def known(self) -> Event:
+        """The event as it is judged: of the person whose code was shown, where that is known."""
+        if not self.person:
+            return self.event
+        deed = msgspec.structs.replace(self.event.deed, person=self.person)
+        return msgspec.structs.replace(self.event, deed=deed)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -78,11 +110,18 @@ class Sampling(SamplingReader):
     Args:
         database: opened by whoever made it.
         bounds: what the settings hold it to. terms: how a district samples at a time.
+        handles: knows whose codes are; None = nobody here does.
     """
 
-    def __init__(self, database: Database, bounds: Bounds, terms: Callable[[str, int], Terms]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bounds: Bounds,
+        terms: Callable[[str, int], Terms],
+        handles: Handles | None = None,
+    ) -> None:
         super().__init__(database)
-        self.bounds, self.terms = bounds, terms
+        self.bounds, self.terms, self._handles = bounds, terms, handles
 
     def merge(self, batch: Batch, now_ms: int) -> MergeAnswer:
         """Take what a station sends: any part of what it has, in any order, as often as it likes.
@@ -111,8 +150,9 @@ class Sampling(SamplingReader):
         ]
         # Asked before: once something is taken, nobody may be told that it was not.
         terms = {district: self.terms(district, now_ms) for district in {it.district for it in batches}}
+        everything = self._resolved([*wanted, *merged])
         with self._database.write() as connection:
-            outcomes = self._take(connection, [*wanted, *merged], now_ms)
+            outcomes = self._take(connection, everything, now_ms)
             self._heard(connection, batches, offsets, now_ms)
         rest = outcomes[len(wanted) :]
         answers = []
@@ -123,6 +163,14 @@ class Sampling(SamplingReader):
             answers.append(MergeAnswer(taken, sum(it.again for it in own), refused, offset, terms[batch.district]))
         counted = [(it.event.action, outcome) for it, outcome in zip([*wanted, *merged], outcomes, strict=True)]
         return Grouped(outcomes[: len(wanted)], answers, counted)
+
+    def _resolved(self, wanted: list[Taking]) -> list[Taking]:
+        """With the people of codes, as far as these are known."""
+        shown = {_handle(it.event) for it in wanted} - {""}
+        if not shown or self._handles is None:
+            return wanted
+        known = self._handles.people_of(shown)
+        return [msgspec.structs.replace(it, person=known.get(_handle(it.event), "")) for it in wanted]
 
     def do(self, event: Event, now_ms: int) -> Story:
         """Take one event and return what is known of its tube then.
@@ -159,7 +207,7 @@ class Sampling(SamplingReader):
     def _keep(self, connection: Connection, sound: list[tuple[int, Taking]], now_ms: int) -> dict[int, Outcome]:
         events = [it.event for _, it in sound]
         # The barcodes must stand still meanwhile, and the people, who may be registered elsewhere.
-        people = {it.deed.person for it in events if isinstance(it.deed, Register)}
+        people = {deed.person for _, it in sound if isinstance(deed := it.known.deed, Register)}
         self._database.hold(connection, *tube_rooms({it.deed.tube for it in events}, people))
         bodies = self._known(connection, events)
         held = events_of(connection, {it.deed.tube for it in events})
@@ -177,11 +225,11 @@ class Sampling(SamplingReader):
             if it.judged:
                 story = stories.get(barcode) or fold(barcode, held.get(barcode, ()))
                 try:
-                    machine.judge(story, event, self._terms_of(event, now_ms, terms), now_ms)
+                    machine.judge(story, it.known, self._terms_of(event, now_ms, terms), now_ms)
                 except SamplingRefused as refused:
                     outcomes[at] = _refused(event, refused)
                     continue
-            kept = Kept(event, it.offset_ms, now_ms)
+            kept = Kept(event, it.offset_ms, now_ms, it.person)
             held.setdefault(barcode, []).append(kept)
             stories.pop(barcode, None)
             bodies[event.id] = body
@@ -207,6 +255,7 @@ class Sampling(SamplingReader):
             changes.add(before.get(barcode, Story(barcode)), fold(barcode, held[barcode]), last_ms)
         changes.write(connection)
         changes.write_numbers(connection, [row for row in rows if row["sequence"]])
+        changes.write_counts(connection)
 
     def _terms_of(self, event: Event, now_ms: int, known: dict[str, Terms]) -> Terms:
         district = event.deed.district if isinstance(event.deed, Register) else ""
@@ -224,10 +273,55 @@ class Sampling(SamplingReader):
             numbers = [it.sequence for it in batch.events if it.station == batch.station and it.sequence < _BEYOND]
             before = rows.get(batch.station, {"sequence": 0})["sequence"]
             row: dict[str, Any] = {"station": batch.station, "contact_ms": now_ms, "offset_ms": offset}
+            row |= {"district": batch.district, "waiting": batch.waiting}
             rows[batch.station] = row | {"sequence": max(*numbers, before, 0)}
         # In one order, so that those who write the same stations do not wait for each other in a circle.
         ordered = [rows[name] for name in sorted(rows)]
         put(connection, tables.sampling_stations, ordered, ("station",), larger=("sequence", "contact_ms"))
+
+    # Codes whose people become known later
+
+    def resolve(self, now_ms: int) -> int:
+        """Name the people of registrations by codes that were unknown, as far as they are known by now; gives how many.
+
+        Raises:
+            RecordsError: nothing more was resolved; the next run goes on.
+        """
+        done, after = 0, ""
+        waiting = sa.select(EVENTS.c.handle).where(EVENTS.c.handle != sa.literal_column("''")).distinct()
+        while self._handles is not None:
+            next_ = waiting.where(EVENTS.c.handle > after).order_by(EVENTS.c.handle).limit(_AT_ONCE)
+            with self._database.read() as connection:
+                handles = list(connection.execute(next_).scalars())
+            if not handles:
+                break
+            after = handles[-1]
+            people = self._handles.people_of(handles)
+            if people:
+                done += self._resolve(people, now_ms)
+        return done
+
+    def _resolve(self, people: dict[str, str], now_ms: int) -> int:
+        waiting = sa.select(EVENTS.c.barcode).where(
+            EVENTS.c.handle.in_(sorted(people)), EVENTS.c.handle != sa.literal_column("''")
+        )
+        with self._database.write() as connection:
+            barcodes = sorted(set(connection.execute(waiting).scalars()))
+            named = {f"{BY_CODE}{it}" for it in people}
+            self._database.hold(connection, *tube_rooms(barcodes, named | set(people.values())))
+            held = events_of(connection, barcodes)  # as they are now that nobody else can change them
+            changes, done = Changes(self._database, self.bounds.apart_ms, now_ms), 0
+            for barcode, kept in held.items():
+                after = [msgspec.structs.replace(it, person=people.get(it.handle, it.person)) for it in kept]
+                for was, now in zip(kept, after, strict=True):
+                    if was.person != now.person:
+                        values = {"person": now.person, "handle": ""}
+                        connection.execute(sa.update(EVENTS).where(EVENTS.c.id == now.event.id).values(values))
+                        done += 1
+                changes.add(fold(barcode, kept), fold(barcode, after), max(it.time_ms for it in kept))
+            changes.write(connection)
+            changes.write_counts(connection)
+        return done
 
     # Forgetting, and proof that rows follow from events
 
@@ -246,13 +340,14 @@ class Sampling(SamplingReader):
             while barcodes := self._forget(chosen.limit(_FORGOTTEN_AT_ONCE)):
                 gone += barcodes
         with self._database.write() as connection:
+            forget_counts(connection, before)
             connection.execute(sa.delete(tables.sampling_told).where(tables.sampling_told.c.at_ms < before))
             stations = tables.sampling_stations
             connection.execute(sa.delete(stations).where(stations.c.contact_ms < before))
             connection.execute(sa.delete(tables.sampling_batches).where(tables.sampling_batches.c.handed_ms < before))
         return gone
 
-    def _forget(self, chosen: sa.Select[tuple[str]]) -> int:
+    def _forget(self, chosen: sa.Select[str]) -> int:
         with self._database.write() as connection:
             barcodes = set(connection.execute(chosen).scalars())
             if barcodes:
@@ -260,29 +355,26 @@ class Sampling(SamplingReader):
                 self._database.hold(connection, *tube_rooms(barcodes))
                 still = chosen.where(chosen.selected_columns.barcode.in_(barcodes))
                 barcodes = set(connection.execute(still).scalars())
+                gone = CountChanges()
+                gone.forget(connection, barcodes)
+                gone.write(connection)
             of = (tables.sampling_people, tables.sampling_conflicts, tables.sampling_tubes, EVENTS)
             for table in of if barcodes else ():
                 connection.execute(sa.delete(table).where(table.c.barcode.in_(barcodes)))
         return len(barcodes)
 
-    def recount(self) -> list[str]:
-        """Barcodes whose rows do not follow from their events."""
+    def recount(self, since_ms: int = 0) -> list[str]:
+        """Barcodes whose rows, and counts (of hours after `since_ms`) which, do not follow from the events."""
         wrong: list[str] = []
+        due: Counter[Key] = Counter()
         with self._database.read() as connection:
-            own: list[Kept] = []
             chosen = sa.select(EVENTS).order_by(EVENTS.c.barcode)
-            for row in connection.execute(chosen):
-                if own and own[0].event.deed.tube != row.barcode:
-                    wrong += self._compare(connection, own)
-                    own = []
-                own.append(kept_of(row))
-            if own:
-                wrong += self._compare(connection, own)
+            for barcode, rows in groupby(connection.execute(chosen), key=lambda row: row.barcode):
+                story = fold(barcode, [kept_of(row) for row in rows])
+                due.update(counted(story.tubes))
+                wrong += [] if Changes.matches(connection, story) else [barcode]
+            wrong += wrong_counts(connection, due, since_ms)
         return wrong
-
-    def _compare(self, connection: Connection, kept: list[Kept]) -> list[str]:
-        story = fold(kept[0].event.deed.tube, kept)
-        return [] if Changes.matches(connection, story) else [story.barcode]
 
 
 #: No clock shows as much, and no station numbers so far.
@@ -299,6 +391,12 @@ def check_batch(batch: Batch) -> None:
     machine.check_station(batch.station, batch.district)
     if not 0 <= batch.clock_ms < _BEYOND_MS:
         raise SamplingRefused("date", "The clock is before 1970 or beyond the calendar.", where="clock_ms")
+    if not 0 <= batch.waiting < _BEYOND:
+        raise SamplingRefused("field", "No station has so many events.", where="waiting")
+
+
+def _handle(event: Event) -> str:
+    return handle_of(event.deed.person) if isinstance(event.deed, Register) else ""
 
 
 def _refused(event: Event, refused: SamplingRefused) -> Outcome:
@@ -313,7 +411,8 @@ def _row(kept: Kept, body: str) -> dict[str, Any]:
         "station": event.station,
         "sequence": event.sequence,
     }
-    return row | {"offset_ms": kept.offset_ms, "merged_ms": kept.merged_ms, "body": body}
+    row |= {"offset_ms": kept.offset_ms, "merged_ms": kept.merged_ms, "body": body}
+    return row | {"person": kept.person, "handle": kept.handle}
 
 
 def _json(value: object) -> str:
