@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from hutong.app.config import Config, NodeConfig
-from hutong.app.edge.writing import MODULES, NAMES, Places, write_edge
+from hutong.app.edge.writing import (
+    MODULES,
+    NAMES,
+    Places,
+    board_file,
+    edge_file,
+    ticket_keys,
+    write_edge,
+)
 from hutong.app.overload import gate_before
 from hutong.app.overload_config import EdgeConfig, OverloadConfig
 from hutong.kernel.clock import SystemClock
@@ -131,29 +139,37 @@ class GatedApplication:
 class Edge:
     """One nginx in a folder of its own: `public` or `stations`."""
 
-    def __init__(self, folder: Path, name: str, free_port: Callable[[], int], **settings: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        free_port: Callable[[], int],
+        *,
+        processes: int = 1,
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
         self.port, self.application_port = free_port(), free_port()
         own = {"listen": "listen", "application": "application"}
         if name == "stations":
             own = {"listen": "stations_listen", "application": "stations_application"}
         settings |= {own["listen"]: f"127.0.0.1:{self.port}", own["application"]: f"127.0.0.1:{self.application_port}"}
         self.folder, self._name = folder / "edge", name
-        self.keys = KeyFile(folder / "keys" / "tickets.key")
+        self.keys = KeyFile(ticket_keys(folder))
         self.keys.keys()
         (folder / "run").mkdir(exist_ok=True)
-        self.board = folder / "run" / f"{name}.board"
-        places = Places(
-            self.folder, folder / "keys" / "tickets.key", {it: folder / "run" / f"{it}.board" for it in NAMES}
-        )
+        self.boards = [board_file(folder, name, process + 1) for process in range(processes)]
+        self.says = edge_file(self.folder, name)
+        places = Places(self.folder, folder, dict.fromkeys(NAMES, processes))
         write_edge(EdgeConfig(workers=1, **settings), OverloadConfig(), places)
         self.log = folder / "nginx.err"
         self._errors = self.log.open("wb")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def say(self, made_ms: int, level: Level = Level.NORMAL, rooms: int = 1, queues: int = 0) -> None:
-        """What the application would have on its board."""
-        board = Board(made_ms, level, rooms, 0, [rooms] * 4, [queues] * 4, [10.0] * 4)
-        write_board(self.board, board)
+    def say(self, made_ms: int, level: Level = Level.NORMAL, rooms: int = 1, queues: int = 0, process: int = 1) -> None:
+        """What a process would have on its board."""
+        none = [0] * 4
+        board = Board(made_ms, level, rooms, 0, [rooms] * 4, [queues] * 4, [10.0] * 4, none, none, none, none)
+        write_board(self.boards[process - 1], board)
 
     def start(self, wait_until: Callable[..., object]) -> None:
         command = [NGINX, "-p", str(self.folder), "-c", str(self.folder / f"{self._name}.conf")]

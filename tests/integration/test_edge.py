@@ -58,7 +58,7 @@ class Town:
         wait_until: Callable[..., object],
         **more: Any,  # noqa: ANN401
     ) -> None:
-        root = folder / "pages"
+        root = folder / "root"
         (root / "static").mkdir(parents=True)
         (root / "index.html").write_text("<p>first page")
         (root / "static" / "a.css").write_text("p{}")
@@ -68,7 +68,8 @@ class Town:
         self.client = asker(self.edge.port)
 
     def __enter__(self) -> Self:
-        self.edge.say(now_ms())
+        if not self.edge.boards[0].exists():
+            self.edge.say(now_ms())
         self.edge.start(self.wait_until)
         return self
 
@@ -99,6 +100,10 @@ class Town:
 
     def sign(self, kind: Kind, due_ms: int, holder: str = HOLDER, number: str = "00" * 8) -> str:
         return sign(Ticket(kind, due_ms, 60_000, number, holder_of(holder)), self.edge.keys.keys(), now_ms())
+
+
+def _said(edge: Edge) -> list[int]:
+    return [int(it) for it in edge.says.read_text().split()] if edge.says.exists() else []
 
 
 def _get(url: str) -> None:
@@ -249,7 +254,7 @@ def test_an_application_behind_its_gate_and_the_edge_before_it_agree(
             answers = [it.result() for it in asked]
             assert {it.status_code for it in answers} == {200, 503}
             assert sum(it.status_code == 200 for it in answers) == served.count == 60 - len(served.refused(answers))
-            assert read_board(edge.board.read_text()).rooms[Kind.SCAN] >= 1
+            assert read_board(edge.boards[0].read_text()).rooms[Kind.SCAN] >= 1
             ticket = min(it.headers["hutong-ticket"] for it in answers if it.status_code == 503)
             its = next(it for it in answers if it.headers.get("hutong-ticket") == ticket)
             shown = {name: its.headers[name] for name in ("hutong-ticket", "hutong-holder")}
@@ -259,6 +264,48 @@ def test_an_application_behind_its_gate_and_the_edge_before_it_agree(
     finally:
         edge.stop()
         served.stop()
+
+
+def test_several_processes_share_out_what_comes_and_one_that_dies_is_left_out(
+    tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[..., object]
+) -> None:
+    """Places are summed, requests shared out, a ticket is good once, and a dead process costs nobody an answer."""
+    town, far = Town(tmp_path, free_port, wait_until, processes=2), now_ms() + 60_000
+    for process in (1, 2):
+        town.edge.say(far, rooms=10, queues=process - 1, process=process)
+    with town:
+        other = Application(town.edge.application_port + 1)
+        try:
+            held = []
+            for at in range(20):
+                before = len(town.application.reached) + len(other.reached)
+                held.append(threading.Thread(target=_get, args=(f"http://127.0.0.1:{town.edge.port}/scan/hold{at}",)))
+                held[-1].start()
+                wait_until(
+                    lambda count=before: len(town.application.reached) + len(other.reached) > count,
+                    what="a place at one of them",
+                )
+            assert [len(town.application.reached), len(other.reached)] == [10, 10]
+            mine = town.sign(Kind.SCAN, now_ms() - 1000)
+            assert town.ask("/scan/without").status_code == 503, "20 places, and no more"
+            assert [town.ask("/scan/mine", mine).status_code for _ in range(3)] == [200, 503, 503]
+            for one in (town.application, other):
+                one.held.set()
+            for thread in held:
+                thread.join()
+
+            town.edge.say(far, Level.CRITICAL_ONLY, rooms=10, process=2)
+            wait_until(lambda: town.answers("/scan/1") == 503, what="of two, the worse level counts")
+            town.edge.say(1, Level.CRITICAL_ONLY, rooms=10, process=2)
+            wait_until(lambda: town.answers("/scan/1") == 200, what="a board that is not renewed counts for nothing")
+            other.stop()
+            assert [town.answers(f"/scan/{at}") for at in range(20)] == [200] * 20
+            wait_until(lambda: _said(town.edge)[2:3] == [0], what="the edge says that nobody is under way")
+            version, made, _, *counts = _said(town.edge)
+            assert (version, len(counts)) == (1, 8)
+            assert 0 <= now_ms() - made < 10_000
+        finally:
+            other.stop()
 
 
 def test_secrets_stay_in_the_key_file(town: Town) -> None:

@@ -246,6 +246,7 @@ def test_the_edge_sees_the_board_and_the_console_what_the_edge_refused(tmp_path:
         assert board.rooms == [2, 1, 1, 1]
         assert board.queues == [one.queue for one in CLASSES]
         assert board.made_ms == house.clock.wall() // MS
+        assert (board.waiting[Kind.SCAN], board.edge_refused[Kind.SCAN], sum(board.refused)) == (0, 21, 0)
         assert file.stat().st_mode & 0o777 == 0o644
         assert house.metrics.value(OVERLOAD_LEVEL) == Level.CROWDED
         assert house.metrics.value(OVERLOAD_AT_WORK) == 1
@@ -269,10 +270,10 @@ def test_without_an_edge_nobody_is_believed_to_be_one() -> None:
     _run(story)
 
 
-NUMBERS = "8 0 8 7 7 4 64 32 16 8 0 0 0 0"
+NUMBERS = "8 0 8 7 7 4 64 32 16 8 0 0 0 0" + 16 * " 0"
 
 
-@pytest.mark.parametrize("line", ["", f"2 0 0 {NUMBERS}", "1 0 0 8 0 8 7 7", f"1 0 9 {NUMBERS}"])
+@pytest.mark.parametrize("line", ["", f"1 0 0 {NUMBERS}", "2 0 0 8 0 8 7 7", f"2 0 9 {NUMBERS}"])
 def test_a_line_that_is_no_board_is_not_read_as_one(line: str) -> None:
     with pytest.raises(ValueError, match=r"board|values|Level|unpack"):
         read_board(line)

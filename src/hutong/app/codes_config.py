@@ -22,6 +22,15 @@ class CodesConfig(msgspec.Struct, frozen=True):
             check=checks.host_port_or_none,
         ),
     ] = ""
+    processes: Annotated[
+        int,
+        Meta(ge=1, le=64),
+        Doc(
+            zh="公众服务的进程数;第 n 个监听 listen 的端口加 n-1,由边缘分派",
+            en="processes that serve the public; the n-th listens n - 1 ports above listen",
+            unit="processes",
+        ),
+    ] = 1
     algorithm: Annotated[
         Literal["EdDSA", "ES256"], Doc(zh="新密钥的签名算法", en="algorithm of keys that are made from now on")
     ] = "EdDSA"

@@ -494,6 +494,11 @@ class Config(msgspec.Struct, frozen=True):
         """The data folder."""
         return Path(self.node.data)
 
+    @property
+    def crowd_processes(self) -> dict[str, int]:
+        """How many processes serve each part of the edge, by its name."""
+        return {"public": self.codes.processes, "stations": self.sampling.processes}
+
 
 def load_config(
     file: Path | None = None, *, data: Path | None = None, environ: Mapping[str, str] | None = None
@@ -514,7 +519,7 @@ def check_config(config: Config) -> Iterator[Problem]:
     yield from _repeated_listeners(config)
     yield from _web(config)
     yield from _told(config)
-    yield from edge_problems(config.edge)
+    yield from edge_problems(config.edge, config.crowd_processes)
     if config.kafka.security_protocol.startswith("sasl") and not (
         config.kafka.sasl_mechanism and config.kafka.username
     ):

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from hutong.app.config import load_config
-from hutong.app.edge.writing import NAMES, Places, board_file, ticket_keys, write_edge
+from hutong.app.edge.writing import Places, ticket_keys, write_edge
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.overload.keys import LEAD_MS, KeyFile
@@ -33,11 +33,9 @@ def write(*, config: ConfigFile = None, data: DataFolder = None, out: Path | Non
     """
     settings = load_config(config, data=data)
     home = settings.data.resolve()
-    places = Places(
-        (out or home / "edge").resolve(), ticket_keys(home), {name: board_file(home, name) for name in NAMES}
-    )
+    places = Places((out or home / "edge").resolve(), home, settings.crowd_processes)
     try:
-        KeyFile(places.keys).keys()
+        KeyFile(ticket_keys(home)).keys()
         for file in write_edge(settings.edge, settings.overload, places):
             sys.stdout.write(f'nginx -p {places.folder} -c {file} -g "daemon off;"\n')
     except OSError as error:

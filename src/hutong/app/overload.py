@@ -30,13 +30,19 @@ _BEST: Final = {"public": Kind.SCAN, "stations": Kind.CRITICAL}
 
 
 def gate_before(
-    application: ASGIApp, name: Literal["public", "stations"], config: Config, clock: Clock, metrics: Metrics
+    application: ASGIApp,
+    name: Literal["public", "stations"],
+    config: Config,
+    clock: Clock,
+    metrics: Metrics,
+    process: int = 1,
 ) -> Gate:
     """The application behind its gate.
 
     Args:
         application: what is behind it. name: which part of the edge is before it. config: the settings.
         clock: the time. metrics: where figures go.
+        process: which of the part's, from 1: each has limit, queues and a board of its own.
 
     Raises:
         OSError: the keys cannot be made or read.
@@ -54,7 +60,7 @@ def gate_before(
         Routes(route_table().routes, _BEST[name]).kind,
         clock,
         metrics,
-        board=board_file(config.data, name),
+        board=board_file(config.data, name, process),
         https=bool(config.edge.tls_certificate),
         draw=secrets.SystemRandom().random,
     )

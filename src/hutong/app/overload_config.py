@@ -115,15 +115,22 @@ class EdgeConfig(msgspec.Struct, frozen=True):
     ] = 1024
 
 
-def edge_problems(edge: EdgeConfig) -> Iterator[Problem]:
-    """What must hold between them."""
+def edge_problems(edge: EdgeConfig, processes: dict[str, int]) -> Iterator[Problem]:
+    """What must hold between them; `processes`: how many there are of each part, at ports one after the other."""
     for missing, given in (("tls_certificate", edge.tls_key), ("tls_key", edge.tls_certificate)):
         if given and not getattr(edge, missing):
             yield Problem(("edge", missing), "TLS needs a certificate and its key.", f"Set edge.{missing} too.")
-    taken = {addresses.parse_host_port(edge.application), addresses.parse_host_port(edge.stations_application)}
+    taken: set[addresses.HostPort] = set()
+    for name, part in (("application", "public"), ("stations_application", "stations")):
+        first = addresses.parse_host_port(getattr(edge, name))
+        own = [addresses.HostPort(first.host, first.port + more) for more in range(processes[part])]
+        if any(it.port > addresses.HIGHEST_PORT or it.collides_with(other) for it in own for other in taken):
+            fix = "Choose other ports, or fewer processes."
+            yield Problem(("edge", name), f"edge.{name}: {len(own)} processes have no room there.", fix)
+        taken |= set(own)
     for name in ("listen", "stations_listen"):
-        own = addresses.parse_host_port(getattr(edge, name))
-        if any(own.collides_with(other) for other in taken):
-            fix = "Give each listener of the edge and each application a port of its own."
-            yield Problem(("edge", name), f"edge.{name}: {own} is taken.", fix)
-        taken.add(own)
+        listener = addresses.parse_host_port(getattr(edge, name))
+        if any(listener.collides_with(other) for other in taken):
+            fix = "Give each listener of the edge and each process of the applications a port of its own."
+            yield Problem(("edge", name), f"edge.{name}: {listener} is taken.", fix)
+        taken.add(listener)

@@ -36,6 +36,15 @@ class SamplingConfig(msgspec.Struct, frozen=True):
             check=checks.host_port_or_none,
         ),
     ] = ""
+    processes: Annotated[
+        int,
+        Meta(ge=1, le=64),
+        Doc(
+            zh="采样点服务的进程数;第 n 个监听 listen 的端口加 n-1,由边缘分派",
+            en="processes that serve stations; the n-th listens n - 1 ports above listen",
+            unit="processes",
+        ),
+    ] = 1
     sizes: Annotated[
         tuple[int, ...],
         Doc(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from hutong.app.config import load_config
+from hutong.app.edge.writing import process_addresses
 from hutong.app.overload import gate_before
 from hutong.app.sampling_work import open_sampling
 from hutong.app.web_server import serve_crowd
@@ -34,14 +35,17 @@ def serve(
     *,
     config: Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")] = None,
     data: Annotated[Path | None, Parameter(help="数据目录 / data folder")] = None,
+    process: Annotated[int, Parameter(help="第几个进程,从 1 起 / which of the processes, from 1")] = 1,
 ) -> int:
     """供采样点合并的服务,直到收到停止信号 / Serve the stations of sampling until told to stop."""
     settings = load_config(config, data=data)
-    return run(settings, SystemClock(), Reporter("stations", level=settings.log.level, form=settings.log.format))
+    return run(
+        settings, SystemClock(), Reporter("stations", level=settings.log.level, form=settings.log.format), process
+    )
 
 
-def run(config: Config, clock: Clock, reporter: Reporter) -> int:
-    """Serve until SIGTERM or SIGINT; 0 after a clean stop.
+def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after a clean stop. `process`: which of those that share the work, from 1.
 
     Raises:
         ConfigError: no address is set. HutongError: it cannot be listened on, or the records cannot be opened.
@@ -50,6 +54,8 @@ def run(config: Config, clock: Clock, reporter: Reporter) -> int:
     if not address:
         fix = 'Set it, such as "127.0.0.1:8083".'
         raise ConfigError("No address is set for stations.", where="sampling.listen", fix=fix)
+
+    address = process_addresses(address, process)[-1]
 
     def now_ms() -> int:
         return clock.wall() // _NS_IN_MS
@@ -67,7 +73,7 @@ def run(config: Config, clock: Clock, reporter: Reporter) -> int:
         with ThreadPoolExecutor(_THREADS, "stations") as threads:
             application = StationApp(commit, viewer, threads, reporter)
             serve_crowd(
-                gate_before(application, "stations", config, clock, reporter.metrics),
+                gate_before(application, "stations", config, clock, reporter.metrics, process),
                 (address, "sampling.listen"),
                 config,
                 reporter.metrics,

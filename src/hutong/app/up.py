@@ -28,12 +28,14 @@ PROCESSES = {"screen": ("calls", "screen"), "serve": ("serve",), "work": ("work"
 
 def processes_of(config: Config) -> dict[str, tuple[str, ...]]:
     """The processes of a node with these settings, and the words that start each."""
-    more = {
-        "feed": (("feed",), config.kafka.bootstrap_servers),
-        "codes": (("codes", "serve"), config.codes.listen),
-        "stations": (("sampling", "serve"), config.sampling.listen),
-    }
-    return PROCESSES | {name: words for name, (words, wanted) in more.items() if wanted}
+    found = dict(PROCESSES)
+    if config.kafka.bootstrap_servers:
+        found["feed"] = ("feed",)
+    for name, words, part in (("codes", "codes", config.codes), ("stations", "sampling", config.sampling)):
+        for process in range(1, part.processes + 1 if part.listen else 1):
+            further = ("--process", str(process)) if process > 1 else ()
+            found[f"{name}-{process}" if process > 1 else name] = (words, "serve", *further)
+    return found
 
 
 def up(

@@ -16,7 +16,7 @@ from hutong.kernel.errors import ConfigError
 
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _RANGE = re.compile(r"\+?(?P<low>[0-9]{3,15})(?:-\+?(?P<high>[0-9]{3,15}))?")
-_HIGHEST_PORT = 65535
+HIGHEST_PORT = 65535
 
 Transport = Literal["udp", "tcp"]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -84,8 +84,8 @@ def parse_host_port(text: str) -> HostPort:
     if match is None:
         raise ConfigError(f"{text!r} is not host:port.", fix="Write it like 127.0.0.1:5060 or [::1]:5060.")
     port = int(match["port"])
-    if port > _HIGHEST_PORT:
-        raise ConfigError(f"port {port} in {text!r} does not exist.", fix=f"Use 1 to {_HIGHEST_PORT}.")
+    if port > HIGHEST_PORT:
+        raise ConfigError(f"port {port} in {text!r} does not exist.", fix=f"Use 1 to {HIGHEST_PORT}.")
     host = match["v6"] or match["host"]
     looks_numeric = match["v6"] is not None or re.fullmatch(r"[0-9.]+", host) is not None
     if looks_numeric:

@@ -12,6 +12,7 @@ from hutong.kernel import addresses
 from hutong.kernel.errors import ConfigError
 from hutong.kernel.key_files import give_to_owner, make_folder
 from hutong.kernel.overload.answers import page
+from hutong.kernel.overload.board import FRESH_MS
 from hutong.kernel.overload.classes import CLASSES, KINDS, Kind
 from hutong.kernel.overload.concurrency import FIRST
 from hutong.kernel.overload.places import LEAST_PACE, PROMISED
@@ -76,11 +77,11 @@ class RouteTable(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where things are: the edge's folder, the file of ticket keys, the boards by name."""
+    """Where things are, and how many: the edge's folder, the data folder, processes of each part by its name."""
 
     folder: Path
-    keys: Path
-    boards: dict[str, Path]
+    data: Path
+    processes: dict[str, int]
 
 
 class _Instance(NamedTuple):
@@ -94,15 +95,39 @@ class _Instance(NamedTuple):
     networks: tuple[str, ...]
     best: Kind
 
+    def applications(self, processes: int) -> str:
+        """Lines of nginx's `upstream`.
+
+        Who has the fewest requests gets the next one. A process that is gone is left alone for a second; of a single
+        one nothing is remembered, so that it is there for everybody once it is back.
+        """
+        if processes == 1:
+            return f"        server {addresses.parse_host_port(self.application)} max_fails=0;"
+        asked = (addresses.parse_host_port(text) for text in process_addresses(self.application, processes))
+        servers = (f"        server {it} max_fails=1 fail_timeout=1s;" for it in asked)
+        return "\n".join(["        zone application 64k;", "        least_conn;", *servers])
+
+
+def process_addresses(first: str, count: int) -> list[str]:
+    """Where the processes of a part listen: at ports one after the other. Raises ConfigError: a port is too high."""
+    address = addresses.parse_host_port(first)
+    made = [addresses.HostPort(address.host, address.port + more) for more in range(count)]
+    return [str(addresses.parse_host_port(str(it))) for it in made]
+
 
 def ticket_keys(data: Path) -> Path:
     """Where a data folder keeps the keys of tickets."""
     return data / "keys" / "tickets.key"
 
 
-def board_file(data: Path, name: str) -> Path:
-    """Where the application behind this part of the edge tells how it fares."""
-    return data / "run" / f"{name}.board"
+def board_file(data: Path, name: str, process: int) -> Path:
+    """Where a process behind this part of the edge tells how it fares; they are counted from 1."""
+    return data / "run" / f"{name}-{process}.board"
+
+
+def edge_file(folder: Path, name: str) -> Path:
+    """Where this part of an edge in a folder tells how it fares."""
+    return folder / "run" / f"{name}.edge"
 
 
 def route_table() -> RouteTable:
@@ -155,6 +180,7 @@ def _configuration(instance: _Instance, edge: EdgeConfig, overload: OverloadConf
     copies = "\n".join(_COPY.replace("@PATH@", path) for path in table.copies)
     tls = _TLS.replace("@CERTIFICATE@", _path(edge.tls_certificate)).replace("@KEY@", _path(edge.tls_key))
     listen = f"{addresses.parse_host_port(instance.listen)} backlog=4096 deferred"
+    numbers = range(1, places.processes[instance.name] + 1)
     allowed = [f"        allow {network};" for network in instance.networks]
     values = {
         "COPIES": copies,
@@ -168,19 +194,23 @@ def _configuration(instance: _Instance, edge: EdgeConfig, overload: OverloadConf
         "WORKERS": str(instance.workers),
         "PRIORITY": str(instance.priority),
         "CONNECTIONS": str(edge.connections),
-        "KEYS": _path(str(places.keys)),
-        "BOARD": _path(str(places.boards[instance.name])),
+        "KEYS": _path(str(ticket_keys(places.data))),
+        "BOARDS": ", ".join(f'"{_path(str(board_file(places.data, instance.name, it)))}"' for it in numbers),
+        "SAYS": _path(str(edge_file(places.folder, instance.name))),
         "SECURE": "; Secure" if edge.tls_certificate else "",
         "WINDOW_MS": str(overload.window_s * 1000),
         "HORIZON_MS": str(overload.horizon_s * 1000),
         "PROMISED": str(PROMISED),
         "LEAST_PACE": str(LEAST_PACE),
         "FIRST_LIMIT": str(FIRST),
+        "BOARD_MS": str(FRESH_MS),
         "HANDSHAKES": str(edge.handshakes),
         "CACHE_MB": str(edge.cache_mb),
         "CLASSES": "\n".join(_class_line(kind) for kind in Kind),
         "ROUTES": _routes(table.routes, instance.best),
-        "APPLICATION": str(addresses.parse_host_port(instance.application)),
+        "APPLICATIONS": instance.applications(len(numbers)),
+        # What was sent to a process already is not sent to another, unless asking twice is harmless (RFC 9110 §9.2.2).
+        "NEXT": "error" if len(numbers) > 1 else "off",
         "LISTEN": f"{listen} ssl" if edge.tls_certificate else listen,
         "ALLOWED": "\n".join([*allowed, "        deny all;"] if allowed else []),
         "ROOT": _path(edge.root or str(places.folder / "pages")),

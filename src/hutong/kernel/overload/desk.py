@@ -57,6 +57,10 @@ class Desk:
         """How long a ticket is good from its time on, in whole seconds."""
         return -(-self._places.window_ms // 1000)
 
+    def outstanding(self, kind: Kind, pace: float, now_ms: int) -> int:
+        """How many of a class hold a ticket whose time has not come."""
+        return self._places.outstanding(kind, pace, now_ms)
+
     def show(self, text: str, holder_secret: str, kind: Kind, now_ms: int) -> Shown:
         """What a ticket is worth now; one that was let in before is worth nothing."""
         if not text:

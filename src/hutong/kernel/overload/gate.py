@@ -42,6 +42,8 @@ TICKET_COOKIES: Final = tuple(f"hutong_ticket_{one.name}" for one in CLASSES)
 _NS: Final = 1_000_000_000
 _NS_IN_MS: Final = 1_000_000
 _BOARD_NS: Final = 100_000_000
+#: So often an idle process says that it is there: its edge tells it from a dead one by that.
+_BEAT_S: Final = 1.0
 _LONGEST_HOLDER: Final = 64
 _MOST_TOLD: Final = 1_000_000
 _LEVELS: Final = [name.encode() for name in LEVELS]
@@ -83,11 +85,15 @@ class Gate:
         self._classify, self._clock, self._metrics, self._board = classify, clock, metrics, board
         self._secure, self._draw = "; Secure" if https else "", draw
         self._timer: asyncio.TimerHandle | None = None
+        self._beating = False
         self._expected_ns = self._noted_ns = 0
         self._edge_refused = [0] * len(CLASSES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; or what is none, which passes."""
+        if not self._beating:  # with the server's own beginning
+            self._beating = True
+            self._beat()
         kind = self._classify(scope["path"]) if str(scope["type"]) == "http" else None
         if kind is None:
             await self._application(scope, receive, send)
@@ -216,11 +222,19 @@ class Gate:
         if not idle:
             self._tick_later()
 
+    def _beat(self) -> None:
+        """While requests come the board is written by their ticks."""
+        if self._timer is None:
+            self._note()
+        asyncio.get_running_loop().call_later(_BEAT_S, self._beat)
+
     def _note(self) -> None:
         publish(self._metrics, self._admission, self._edge_refused)
         if self._board is not None:
+            now_ms = self._clock.wall() // _NS_IN_MS
+            told = [self._desk.outstanding(kind, self._admission.pace(kind), now_ms) for kind in Kind]
             try:
-                write_board(self._board, Board.of(self._admission, self._clock.wall() // _NS_IN_MS))
+                write_board(self._board, Board.of(self._admission, self._edge_refused, told, now_ms))
             except OSError:
                 # The edge goes on with what it read last, and we with admission: a full disk must not end either.
                 self._metrics.add(OVERLOAD_BOARD_FAILURES)

@@ -8,6 +8,7 @@ a gap, which goes to whoever is there.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Final
 
@@ -50,6 +51,11 @@ class Places:
         self._at_ms[kind] = now_ms
         self._told[kind] = ahead + (wait <= self._horizon_ms)
         return now_ms + int(wait) if wait <= self._horizon_ms else None
+
+    def outstanding(self, kind: Kind, pace: float, now_ms: int) -> int:
+        """How many of a class were told a time that has not come; arguments as above."""
+        promised = PROMISED * max(pace, LEAST_PACE) / _S_IN_MS
+        return math.ceil(max(self._told[kind] - max(now_ms - self._at_ms[kind], 0) * promised, 0.0))
 
     def retry_after_s(self, due_ms: int | None, now_ms: int, draw: float) -> int:
         """Whole seconds for the Retry-After header (RFC 9110 §10.2.3), never before `due_ms`.

@@ -2,13 +2,13 @@
 -- of hutong.kernel.overload (admission, places, desk), with what the board says in place of what the application knows.
 --
 -- In shared memory, `counts`: n = requests passed on and not answered yet, wPID = those of one worker, qCLASS = how many
--- were told a time that has not come, rCLASS = how many were refused since the application was last told, at = when
--- times were last counted down, hSECOND = full TLS handshakes, buriedPID = a dead worker that was seen to; `spent`: ids
--- of tickets let in.
+-- were told a time that has not come, rCLASS = how many were refused since the application was last told, tCLASS = since
+-- the edge began, at = when times were last counted down, hSECOND = full TLS handshakes, buriedPID = a dead worker that
+-- was seen to; `spent`: ids of tickets let in, whichever process served them.
 
 local tickets = require "hutong_tickets"
 
-local ngx, io = ngx, io
+local ngx, io, os = ngx, io, os
 local floor, ceil, max, random = math.floor, math.ceil, math.max, math.random
 
 local M = {}
@@ -56,28 +56,51 @@ local function unknown()
     return first
 end
 
-local function read_board()
-    local text = read(options.board)
+local function numbers_of(path)
     local numbers = {}
-    for word in (text or ""):gmatch("%S+") do
+    for word in (read(path) or ""):gmatch("%S+") do
         numbers[#numbers + 1] = tonumber(word)
     end
-    local count = #options.classes
-    if numbers[1] ~= 1 or #numbers ~= 5 + 3 * count then
-        return
-    end
-    local fresh = { level = numbers[3], rooms = {}, queues = {}, paces = {} }
+    return numbers[1] == 2 and #numbers == 5 + 7 * #options.classes and numbers or nil
+end
+
+-- What those processes have together. The level is the highest that at least half of them call for: a crowd is spread
+-- evenly and felt by all, and what fewer feel is trouble of their own, which their own gates deal with.
+local function summed(boards)
+    local count, sum, levels = #options.classes, { rooms = {}, queues = {}, paces = {} }, {}
     for at = 1, count do
-        fresh.rooms[at] = numbers[5 + at]
-        fresh.queues[at] = numbers[5 + count + at]
-        fresh.paces[at] = numbers[5 + 2 * count + at]
+        sum.rooms[at], sum.queues[at], sum.paces[at] = 0, 0, 0
+        for _, numbers in ipairs(boards) do
+            sum.rooms[at] = sum.rooms[at] + numbers[5 + at]
+            sum.queues[at] = sum.queues[at] + numbers[5 + count + at]
+            sum.paces[at] = sum.paces[at] + numbers[5 + 2 * count + at]
+        end
     end
-    -- A board that has not been renewed is that of an idle application, or of one that is gone or stuck: the level has
-    -- passed either way, and requests under way keep to the rooms.
-    if ngx.now() * 1000 - numbers[2] > options.board_ms then
-        fresh.level = 0
+    for at, numbers in ipairs(boards) do
+        levels[at] = numbers[3]
     end
-    board = fresh
+    table.sort(levels, function(one, other) return one > other end)
+    sum.level = levels[ceil(#levels / 2)]
+    return sum
+end
+
+-- A board that has not been renewed is that of a process that is gone or stuck: it counts for nothing. Where none is
+-- fresh the level has passed, and requests under way keep to the rooms that there were: what is stuck is not buried.
+local function read_boards()
+    local fresh, old = {}, {}
+    for _, path in ipairs(options.boards) do
+        local numbers = numbers_of(path)
+        if numbers then
+            local its = ngx.now() * 1000 - numbers[2] > options.board_ms and old or fresh
+            its[#its + 1] = numbers
+        end
+    end
+    if #fresh > 0 then
+        board = summed(fresh)
+    elseif #old > 0 then
+        board = summed(old)
+        board.level = 0
+    end
 end
 
 -- Requests of the class at place `at` that are promised a time, each second.
@@ -129,24 +152,44 @@ local function bury()
     end
 end
 
+-- For people, each second: `1 MADE UNDER_WAY TOLD×4 REFUSED×4`, as `hutong.kernel.overload.board` reads it; REFUSED
+-- since the edge began. A disk that is full must not end the timer.
+local function say()
+    local words = { 1, floor(ngx.now() * 1000), max(counts:get("n") or 0, 0) }
+    for at = 1, #options.classes do
+        words[#words + 1] = ceil(counts:get("q" .. at) or 0)
+    end
+    for at = 1, #options.classes do
+        words[#words + 1] = counts:get("t" .. at) or 0
+    end
+    local file = io.open(options.says .. ".new", "wb")
+    if file then
+        local done = file:write(table.concat(words, " "), "\n")
+        if file:close() and done then
+            os.rename(options.says .. ".new", options.says)
+        end
+    end
+end
+
 -- In each worker.
 function M.worker()
     counts, spent = ngx.shared.hutong_counts, ngx.shared.hutong_spent
     own = "w" .. ngx.worker.pid()
     math.randomseed(tonumber(tickets.random(6), 16))
     bury()
-    read_board()
+    read_boards()
     local first, ticks = ngx.worker.id() == 0, 0
     ngx.timer.every(BOARD_S, function(ending)
         if ending then
             return
         end
-        read_board()
+        read_boards()
         if first then
             pass_time()
             ticks = ticks + 1
             if ticks % 10 == 0 then
                 bury()
+                say()
             end
         end
     end)
@@ -203,6 +246,7 @@ end
 
 local function refuse(class, shown, now_ms, why)
     counts:incr("r" .. class.at, 1, 0)
+    counts:incr("t" .. class.at, 1, 0)
     local status, ticket, due_ms, seconds = 503, nil, nil, nil
     local secret = shown.secret
     if shown.standing == "early" or shown.standing == "due" then
