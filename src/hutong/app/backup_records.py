@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from hutong.kernel.audit.log import number_rest
 from hutong.kernel.records import RecordsError
+from hutong.kernel.records.change_tables import changes
 from hutong.kernel.records.tables import audit_leaves, metadata
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hutong.kernel.records import Connection, Database
 
 SUFFIX = ".jsonl"
+#: Replicas know by their absence that records were restored, and begin anew.
+LEFT_OUT = frozenset({changes.name})
 _BATCH = 1000
 
 
@@ -35,7 +38,7 @@ class _Header(msgspec.Struct):
 
 
 def export_records(database: Database, folder: Path, progress: Callable[[int], None]) -> dict[str, int]:
-    """Write every table into `folder`, all as of one moment; gives the rows of each.
+    """Write every table but `LEFT_OUT` into `folder`, all as of one moment; gives the rows of each.
 
     Args:
         database: open. folder: exists and has none of the files yet.
@@ -53,6 +56,8 @@ def export_records(database: Database, folder: Path, progress: Callable[[int], N
             connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
             connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         for table in metadata.sorted_tables:
+            if table.name in LEFT_OUT:
+                continue
             with (folder / f"{table.name}{SUFFIX}").open("xb") as out:
                 rows[str(table.name)] = _export(connection, table, out, progress)
     return rows

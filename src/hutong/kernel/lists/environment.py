@@ -7,13 +7,17 @@ So whoever opens the same lists in one process shares the environment, and with 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import lmdb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    Transaction = lmdb.Transaction[bytes]
+
+Result = TypeVar("Result")
 _MAX_READERS = 512
 
 
@@ -61,3 +65,32 @@ def give_back(environment: Environment) -> None:
                 if known is environment:
                     del _open[place]
             environment.lmdb.close()
+
+
+def read(env: lmdb.Environment, lock: threading.RLock, work: Callable[[Transaction], Result]) -> Result:
+    """What `work` finds in one view."""
+    with lock:
+        try:
+            with env.begin() as txn:
+                return work(txn)
+        except lmdb.MapResizedError:
+            env.set_mapsize(0)  # another process made the map larger: take its size
+            with env.begin() as txn:
+                return work(txn)
+
+
+def write(env: lmdb.Environment, lock: threading.RLock, work: Callable[[Transaction], Result]) -> Result:
+    """What `work` gives, once its changes are on disk; it is done again with a larger map when the map was full.
+
+    Raises:
+        lmdb.DiskError: nothing was kept.
+    """
+    with lock:
+        while True:
+            try:
+                with env.begin(write=True) as txn:
+                    return work(txn)
+            except lmdb.MapResizedError:
+                env.set_mapsize(0)
+            except lmdb.MapFullError:
+                env.set_mapsize(2 * int(env.info()["map_size"]))

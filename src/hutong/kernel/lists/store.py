@@ -382,31 +382,17 @@ class ListStore:
     # Transactions
 
     def _read(self, work: Callable[[Transaction], Result]) -> Result:
-        with self._lock:
-            try:
-                with self._env.begin() as txn:
-                    return work(txn)
-            except lmdb.MapResizedError:
-                self._env.set_mapsize(0)  # another process made the map larger: take its size
-                with self._env.begin() as txn:
-                    return work(txn)
+        return environment.read(self._env, self._lock, work)
 
     def _write(self, work: Callable[[Transaction], Result]) -> Result:
-        with self._lock:
-            while True:
-                try:
-                    with self._env.begin(write=True) as txn:
-                        return work(txn)
-                except lmdb.MapResizedError:
-                    self._env.set_mapsize(0)
-                except lmdb.MapFullError:
-                    self._env.set_mapsize(2 * int(self._env.info()["map_size"]))
-                except lmdb.DiskError as error:
-                    raise StateError(
-                        f"The lists cannot be written: {error}.",
-                        where=str(self._folder),
-                        fix="Free space on this disk; nothing of this change was kept.",
-                    ) from error
+        try:
+            return environment.write(self._env, self._lock, work)
+        except lmdb.DiskError as error:
+            raise StateError(
+                f"The lists cannot be written: {error}.",
+                where=str(self._folder),
+                fix="Free space on this disk; nothing of this change was kept.",
+            ) from error
 
 
 def _id(number: int) -> bytes:

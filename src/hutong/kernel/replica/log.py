@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from hutong.kernel.records import change_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from hutong.kernel.records import Connection, Database
 
@@ -105,7 +105,7 @@ def news(connection: Connection, part: str, number: int, limit: int) -> News | N
     """At most `limit` events after a number, in one view of the records; None where not all of them are kept."""
     here = _ROWS.c.topic == part
     chosen = sa.select(_ROWS.c.number, _ROWS.c.body).where(here, _ROWS.c.number >= number)
-    rows: Sequence[sa.Row[Any]] = connection.execute(chosen.order_by(_ROWS.c.number).limit(limit + 1)).all()
+    rows = connection.execute(chosen.order_by(_ROWS.c.number).limit(limit + 1)).all()
     if not rows:
         # Nothing was ever told, or these are other records than those that the number came from.
         return News(0) if number == 0 and not newest(connection, part) else None
