@@ -275,7 +275,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     Attributes:
         clock_ms: the station's clock when it was sent. live: it was sent just now, so that the clock can be measured.
-        district: the station's.
+        district: the station's. waiting: how many events it still has to send after these.
     """
 
     station: str
@@ -283,6 +283,7 @@ class Batch(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     live: bool = True
     district: str = ""
+    waiting: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):

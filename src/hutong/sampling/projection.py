@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hutong.kernel.records import sampling_tables as tables
+from hutong.sampling.counts import CountChanges
 from hutong.sampling.model import Tube
 from hutong.sampling.rooms import batch_rooms
 from hutong.sampling.table import batch_state
@@ -48,9 +49,11 @@ class Changes:
         self._settled: list[Conflict] = []
         self._told: list[dict[str, Any]] = []
         self._batches: set[str] = set()
+        self._counts = CountChanges()
 
     def add(self, before: Story, after: Story, last_ms: int) -> None:
         """What became of a barcode; `last_ms`: of its last event."""
+        self._counts.add(before, after)
         old = {it.id: it for it in before.tubes}
         new = {it.id: it for it in after.tubes}
         self._tubes += [row_of(it, last_ms) for it in after.tubes]
@@ -138,6 +141,10 @@ class Changes:
         common = {"rule": "sequence-twice", "tube": "", "found_ms": self._now_ms}
         twice = [it for held in kept.values() if len(held) > 1 for it in held]
         add_conflicts(connection, [{"barcode": it.barcode, "about": it.id} | common for it in twice])
+
+    def write_counts(self, connection: Connection) -> None:
+        """Write how the counts change: last, for many transactions change the same rows."""
+        self._counts.write(connection)
 
     @staticmethod
     def matches(connection: Connection, story: Story) -> bool:

@@ -55,12 +55,19 @@ class BatchRow(msgspec.Struct, frozen=True):
 
 
 class StationRow(msgspec.Struct, frozen=True):
-    """A station: last contact, its clock's offset, its highest number."""
+    """A station.
+
+    Attributes:
+        contact_ms: when it was last heard of. offset_ms: its clock was behind by so much. sequence: its highest number.
+        waiting: events that it had not sent then.
+    """
 
     station: str
     contact_ms: int
     offset_ms: int
     sequence: int
+    district: str = ""
+    waiting: int = 0
 
 
 class PersonResult(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ sampling_tubes = Table(
     Column("last_ms", BigInteger, nullable=False, index=True),
     Column("body", Text, nullable=False),  # the whole tube, JSON
     Index("ix_sampling_tubes_state", "state", "opened_ms"),
-    Index("ix_sampling_tubes_district", "district", "opened_ms", "state"),
+    Index("ix_sampling_tubes_district", "district", "state", "opened_ms"),
     Index("ix_sampling_tubes_batch", "batch", sqlite_where=text("batch <> ''"), postgresql_where=text("batch <> ''")),
     Index("ix_sampling_tubes_calls", "opened_ms", sqlite_where=text("calls = 1"), postgresql_where=text("calls = 1")),
     Index("ix_sampling_tubes_held", "opened_ms", sqlite_where=text("held = 1"), postgresql_where=text("held = 1")),
@@ -92,7 +92,19 @@ sampling_batches = Table(
     Index("ix_sampling_batches_state", "state", "handed_ms"),
 )
 
-#: When stations were last heard of, and how their clocks stand.
+#: How many there are of what, by hour (since 1970, UTC; 0 = now), district and station (`sampling.counts`).
+sampling_counts = Table(
+    "sampling_counts",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("district", Text, primary_key=True),
+    Column("station", Text, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+)
+
+#: When stations were last heard of, where they are, how their clocks stand, and how much they said still waits there.
 sampling_stations = Table(
     "sampling_stations",
     metadata,
@@ -100,6 +112,8 @@ sampling_stations = Table(
     Column("contact_ms", BigInteger, nullable=False, index=True),
     Column("offset_ms", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
+    Column("district", Text, nullable=False, server_default=""),
+    Column("waiting", BigInteger, nullable=False, server_default="0"),
 )
 
 #: What people are to be told, in order: whoever tells them follows the numbers.

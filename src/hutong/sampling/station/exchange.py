@@ -66,7 +66,9 @@ def merge_all(
         if after and not events:
             return done
         # Asked even with nothing to give: the answer says how the district samples now.
-        answer = centre.merge(Batch(about.name, station_ms, tuple(events), district=about.district), centre_ms)
+        still = max(store.count_waiting() - len(events), 0)
+        batch = Batch(about.name, station_ms, tuple(events), district=about.district, waiting=still)
+        answer = centre.merge(batch, centre_ms)
         store.merged(answer.taken, answer.refused, answer.terms, station_ms)
         done = _added(done, answer)
         if not events:
@@ -99,7 +101,9 @@ def merge_lines(lines: Iterable[bytes], where: str, centre: Centre, now_ms: int)
     done, taken, terms = Merged(cut=cut), list[str](), None
     for at in range(0, max(len(events), 1), AT_ONCE):
         part = tuple(events[at : at + AT_ONCE])
-        answer = centre.merge(Batch(head.station, head.clock_ms, part, live=False, district=head.district), now_ms)
+        still = max(len(events) - at - AT_ONCE, 0)
+        batch = Batch(head.station, head.clock_ms, part, live=False, district=head.district, waiting=still)
+        answer = centre.merge(batch, now_ms)
         done = _added(done, answer)
         taken += answer.taken
         terms = answer.terms

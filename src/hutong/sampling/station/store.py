@@ -162,18 +162,27 @@ class StationStore:
         with self._file.write() as connection:
             return connection.execute(f"DELETE FROM events WHERE tube NOT IN ({kept})", (before_ms,)).rowcount  # noqa: S608  # our own words
 
+    def count_waiting(self) -> int:
+        """How many events the centre has not answered."""
+        with self._file.read() as connection:
+            row = connection.execute("SELECT count(*) FROM events WHERE standing = 'waiting'").fetchone()
+        return int(row[0])
+
     def standing(self) -> Standing:
         """What the station has."""
         with self._file.read() as connection:
             (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
-            (waiting,) = connection.execute("SELECT count(*) FROM events WHERE standing = 'waiting'").fetchone()
             refused = connection.execute("SELECT id, reason FROM events WHERE standing = 'refused' ORDER BY sequence")
             told = tuple(Refusal(of, *reason.split(": ", 1)) for of, reason in refused)
             tubes = connection.execute(
                 "SELECT tube FROM events GROUP BY tube HAVING sum(person = '') = 0 ORDER BY min(sequence)"
             ).fetchall()
             return Standing(
-                count, waiting, told, tuple(tube for (tube,) in tubes), int(_get(connection, "merged_ms") or 0)
+                count,
+                self.count_waiting(),
+                told,
+                tuple(tube for (tube,) in tubes),
+                int(_get(connection, "merged_ms") or 0),
             )
 
     def _events(self, where: str, values: tuple[int, ...], limit: int) -> list[Event]:
