@@ -26,8 +26,8 @@ def test_a_phone_fetches_for_its_person_until_it_is_let_go(devices: Devices) -> 
     one, other = devices.add(WANG, MONDAY), devices.add(LI, MONDAY)
     assert (devices.person(one, MONDAY), devices.person(other, MONDAY)) == (WANG, LI)
     assert [devices.person(it, MONDAY) for it in ("", "x", one[:-1], one + "x", "\0", "ü" * 40)] == [None] * 6
-    assert devices.drop(one)
-    assert not devices.drop(one)
+    assert devices.drop(one, MONDAY)
+    assert not devices.drop(one, MONDAY)
     assert devices.person(one, MONDAY) is None
     assert devices.person(other, MONDAY) == LI
 
@@ -50,5 +50,5 @@ def test_who_is_not_heard_of_is_forgotten_and_no_token_is_kept(devices: Devices,
     assert len(rows) == 1
     assert heard not in str(rows)
     with database.write() as connection:
-        devices.let_go(connection, [LI])
+        devices.let_go(connection, [LI], MONDAY + 31 * DAY)
     assert devices.person(heard, MONDAY + 31 * DAY) is None

@@ -13,12 +13,14 @@ import msgspec
 import sqlalchemy as sa
 
 from hutong.codes.claims import HANDLE_BYTES
+from hutong.codes.replicas import topics
 from hutong.codes.revocation import KEPT_MS, Revoked
 from hutong.kernel.errors import HutongError
 from hutong.kernel.records import bundle_tables as tables
+from hutong.kernel.replica.log import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from hutong.codes.claims import Kind
     from hutong.kernel.records import Connection, Database
@@ -61,7 +63,7 @@ class BundleStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, rows: Iterable[BundleRow]) -> None:
+    def add(self, rows: Sequence[BundleRow]) -> None:
         """Keep bundles; on disk when this returns. Keep one before it is given away: else it could not be revoked.
 
         Raises:
@@ -71,6 +73,8 @@ class BundleStore:
         if values:
             with self._database.write() as connection:
                 connection.execute(sa.insert(_ROWS), values)
+                told = [topics.bundle_change(row) for row in rows]
+                tell(self._database, connection, topics.BUNDLES, told, max(row.issued_ms for row in rows))
 
     def of_person(self, person: str, now_ms: int) -> list[BundleRow]:
         """A person's bundles that have not expired, the newest first."""
@@ -94,6 +98,16 @@ class BundleStore:
             raise BundleError(what, fix=f"A handle has {2 * HANDLE_BYTES} hex letters.")
         return _row_of(row)
 
+    def people_of(self, handles: Collection[str]) -> dict[str, str]:
+        """The person of each handle; those that are nobody's, or forgotten, are left out."""
+        found: dict[str, str] = {}
+        wanted = sorted(handles)
+        with self._database.read() as connection:
+            for at in range(0, len(wanted), _BATCH):
+                chosen = sa.select(_ROWS.c.handle, _ROWS.c.person).where(_ROWS.c.handle.in_(wanted[at : at + _BATCH]))
+                found |= {row.handle: row.person for row in connection.execute(chosen)}
+        return found
+
     # Revocation
 
     def revoke(self, handles: Sequence[str], now_ms: int) -> int:
@@ -105,7 +119,7 @@ class BundleStore:
         done = 0
         with self._database.write() as connection:
             # Whoever reads up to a version must not miss an older one that is committed later.
-            self._database.hold(connection, "code-revocations")
+            self._database.hold(connection, topics.HELD)
             version = max(_version(connection), now_ms)
             for at in range(0, len(handles), _BATCH):
                 part = sorted({it for it in handles[at : at + _BATCH] if _HANDLE.fullmatch(it)})
@@ -121,6 +135,8 @@ class BundleStore:
                 ]
                 if rows:
                     connection.execute(sa.insert(_REVOKED), rows)
+                    told = [topics.revoked_change(**row) for row in rows]
+                    tell(self._database, connection, topics.REVOCATIONS, told, now_ms)
                 version, done = version + len(rows), done + len(rows)
         return done
 
@@ -148,11 +164,15 @@ class BundleStore:
 
     # Forgetting
 
-    def purge(self, now_ms: int) -> int:
-        """Delete bundles whose codes are over and entries that cannot matter any more; gives how many went."""
+    def purge(self, now_ms: int, late_ms: int = 0) -> int:
+        """Delete bundles whose codes are over and entries that cannot matter any more; gives how many went.
+
+        Args:
+            late_ms: for so long after the end of its codes a bundle says whose it was, to stations that merge late.
+        """
         done = 0
         for table, column, before_ms in (
-            (_ROWS, _ROWS.c.expires_ms, now_ms),
+            (_ROWS, _ROWS.c.expires_ms, now_ms - late_ms),
             (_REVOKED, _REVOKED.c.until_ms, now_ms - KEPT_MS),
         ):
             old = sa.select(table.c.handle).where(column <= before_ms).order_by(column).limit(AT_ONCE)

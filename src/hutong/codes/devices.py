@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from hutong.codes.people.day_keys import day_of
+from hutong.codes.replicas.topics import DEVICES, device_change
 from hutong.kernel.records import device_tables as tables
+from hutong.kernel.replica.log import Change, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +55,8 @@ class Devices:
                 connection.execute(sa.delete(_ROWS).where(_ROWS.c.token.in_(gone)))
             row = {"token": _hashed(token), "person": person, "made_ms": now_ms, "day": day_of(now_ms)}
             connection.execute(sa.insert(_ROWS).values(row))
+            here = device_change(_hashed(token), person, day_of(now_ms), self._keep_days)
+            tell(self._database, connection, DEVICES, [here, *map(Change, gone)], now_ms)
         return token
 
     def person(self, token: str, now_ms: int) -> str | None:
@@ -66,18 +70,25 @@ class Devices:
             return None
         if row.day != today:
             with self._database.write() as connection:
-                connection.execute(sa.update(_ROWS).where(here).values(day=today))
+                if connection.execute(sa.update(_ROWS).where(here).values(day=today)).rowcount:
+                    told = device_change(_hashed(token), row.person, today, self._keep_days)
+                    tell(self._database, connection, DEVICES, [told], now_ms)
         return str(row.person)
 
-    def drop(self, token: str) -> bool:
+    def drop(self, token: str, now_ms: int) -> bool:
         """Let a phone go; False where it was none."""
         with self._database.write() as connection:
-            return connection.execute(sa.delete(_ROWS).where(_ROWS.c.token == _hashed(token))).rowcount == 1
+            return bool(self._drop(connection, _ROWS.c.token == _hashed(token), now_ms))
 
-    def let_go(self, connection: Connection, people: Sequence[str]) -> None:
+    def let_go(self, connection: Connection, people: Sequence[str], now_ms: int) -> None:
         """Let every phone of these people go, within the caller's transaction."""
         for at in range(0, len(people), _BATCH):
-            connection.execute(sa.delete(_ROWS).where(_ROWS.c.person.in_(people[at : at + _BATCH])))
+            self._drop(connection, _ROWS.c.person.in_(people[at : at + _BATCH]), now_ms)
+
+    def _drop(self, connection: Connection, which: sa.ColumnElement[bool], now_ms: int) -> int:
+        gone = connection.execute(sa.delete(_ROWS).where(which).returning(_ROWS.c.token)).scalars().all()
+        tell(self._database, connection, DEVICES, map(Change, gone), now_ms)
+        return len(gone)
 
     def forget(self, now_ms: int) -> int:
         """Delete phones that were not heard of for long; gives how many."""

@@ -17,6 +17,7 @@ from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.documents import DocumentKind  # noqa: TC001  # msgspec reads the annotation
 from hutong.codes.people.errors import KeyGoneError, PersonRefused
 from hutong.codes.people.rings import Ring
+from hutong.codes.replicas.topics import tell_kept
 from hutong.kernel.records import code_tables as tables
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class People:
         here = sa.update(_PEOPLE).where(_PEOPLE.c.person == person).values(values)
         if connection.execute(here).rowcount == 0:
             connection.execute(sa.insert(_PEOPLE).values(values | {"person": person}))
+        tell_kept(self._database, connection, person, now_ms)
 
     def _profile(self, connection: Connection, person: str, now_ms: int) -> Profile:
         row = connection.execute(sa.select(_PEOPLE).where(_PEOPLE.c.person == person)).one_or_none()

@@ -151,7 +151,7 @@ class PublicApp:
         return told(self._desk.why(asked.token, asked.language, asked.now_ms))  # type: ignore[arg-type]  # one of both
 
     def _leave(self, asked: _Asked) -> Answer:
-        return told({"left": self._desk.leave(asked.token)})
+        return told({"left": self._desk.leave(asked.token, asked.now_ms)})
 
 
 def _read(body: bytes, form: type[Body]) -> Body:

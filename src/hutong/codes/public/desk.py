@@ -148,9 +148,9 @@ class PublicDesk:
         """Why the person's colour is what it is. Raises PersonRefused as above."""
         return self._status.why(self._person(token, now_ms), language, now_ms)[1]
 
-    def leave(self, token: str) -> bool:
+    def leave(self, token: str, now_ms: int) -> bool:
         """Let a phone go; False where it was none."""
-        return self._devices.drop(token)
+        return self._devices.drop(token, now_ms)
 
     def _kept(self, bearers: Sequence[Bearer], rows: Sequence[BundleRow], now_ms: int) -> bool:
         """Keep bundles, unless a colour changed since it was read: whoever changes one revokes only what is kept."""

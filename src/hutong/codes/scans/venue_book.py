@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from hutong.codes.replicas.topics import VENUES, venue_change
 from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.venues import STATE_TITLES, VENUE_KINDS, Venue, VenueState
 from hutong.kernel.access.trail import Trail
@@ -16,8 +17,11 @@ from hutong.kernel.cases.model import case_id
 from hutong.kernel.decisions import state_diagram
 from hutong.kernel.records.reading import begins, by_bytes
 from hutong.kernel.records.scan_tables import code_venues
+from hutong.kernel.replica.log import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from hutong.codes.venues import VenueWish
     from hutong.kernel.cases.model import Actor
     from hutong.kernel.records import Connection, Database
@@ -93,6 +97,7 @@ class VenueBook:
         )
         with self._database.write() as connection:
             connection.execute(sa.insert(_VENUES).values(_row(venue)))
+            tell(self._database, connection, VENUES, [venue_change(venue)], now_ms)
             self._tell(actor, "issue", None, venue)
         return venue
 
@@ -125,6 +130,7 @@ class VenueBook:
                 version=venue.version + 1,
             )
             connection.execute(sa.update(_VENUES).where(_VENUES.c.id == of).values(_row(after)))
+            tell(self._database, connection, VENUES, [venue_change(after)], now_ms)
             self._tell(actor, action, venue, after, reason)
         return after
 
@@ -154,6 +160,12 @@ class VenueBook:
             rows = list(connection.execute(sa.select(_VENUES.c.body).where(_VENUES.c.id == text)).scalars())
             rows += connection.execute(chosen.order_by(by_bytes(_VENUES.c.title)).limit(limit)).scalars()
         return [msgspec.json.decode(body, type=Venue) for body in rows[:limit]]
+
+    def titles(self, ids: Collection[str]) -> dict[str, str]:
+        """The titles of venues by their ids; of some hundred at once."""
+        chosen = sa.select(_VENUES.c.id, _VENUES.c.title).where(_VENUES.c.id.in_(sorted(ids)))
+        with self._database.read() as connection:
+            return {row.id: row.title for row in connection.execute(chosen)}
 
     def figures(self) -> dict[str, int]:
         """How many venues are in each state."""

@@ -95,5 +95,5 @@ class StatusDesk:
         if DECIDE not in actor.permissions:
             raise StatusRefused("not-allowed", f"This needs the permission {DECIDE}.")
         with self.statuses.database.write():
-            self.statuses.forget(person)
+            self.statuses.forget(person, now_ms)
             self._trail.record(actor.name, actor.address, "codes.forget", "", purpose=purpose, now_ms=now_ms)

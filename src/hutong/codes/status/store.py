@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.errors import KeyGoneError
+from hutong.codes.replicas.topics import HELD, tell_colours
 from hutong.codes.status.changes import Change
 from hutong.codes.status.errors import StatusRefused
 from hutong.codes.status.evidence import Evidence, Opening, Order, check_evidence, commitment, item_digest, new_salt
@@ -92,7 +93,7 @@ class Statuses:
         node: str,
         evidence_days: int,
         told: Callable[[Connection, ColourChanged], None] = lambda _connection, _changed: None,
-        holds: tuple[str, ...] = (),
+        holds: tuple[str, ...] = (HELD,),
     ) -> None:
         self.database, self.people, self.rules, self.node = database, people, rules, node
         self._evidence_days, self._told, self.holds = evidence_days, told, holds
@@ -154,7 +155,7 @@ class Statuses:
             self.people.hold(connection, [person])
             deeds: list[_Deed] = []
             moved = self._take(connection, person, items, now_ms, deeds)
-            self._record(connection, deeds, now_ms)
+            self._record(connection, [person], deeds, now_ms)
         return moved
 
     def take_all(self, found: Mapping[str, Sequence[Evidence]], now_ms: int) -> list[Outcome]:
@@ -171,7 +172,7 @@ class Statuses:
                         outcomes.append(Outcome(person, refused=str(refused)))
                     else:
                         outcomes.append(Outcome(person, moved.changed))
-                self._record(connection, deeds, now_ms)
+                self._record(connection, people, deeds, now_ms)
         return outcomes
 
     def void(self, connection: Connection, person: str, ids: Sequence[str], case: str) -> None:
@@ -214,7 +215,7 @@ class Statuses:
                     troubles.append(error)
                     here = sa.update(_COLOURS).where(_COLOURS.c.person == person)
                     connection.execute(here.values(again_ms=now_ms + _AGAIN_MS))
-            self._record(connection, deeds, now_ms)
+            self._record(connection, people, deeds, now_ms)
         if troubles:
             raise troubles[0]
         return asked
@@ -225,14 +226,16 @@ class Statuses:
         Raises:
             StateError: a key cannot be destroyed.
         """
-        return self.people.expire(now_ms, self._let_go)
+        return self.people.expire(now_ms, lambda connection, people: self._let_go(connection, people, now_ms))
 
-    def _let_go(self, connection: Connection, people: Sequence[str]) -> None:
+    def _let_go(self, connection: Connection, people: Sequence[str], now_ms: int) -> None:
         """Whoever is neither registered nor spoken of in any evidence has no colour any more."""
+        had = list(connection.execute(sa.select(_COLOURS.c.person).where(_COLOURS.c.person.in_(people))).scalars())
         here = [~sa.exists().where(table.c.person == _COLOURS.c.person) for table in (tables.code_people, _EVIDENCE)]
-        connection.execute(sa.delete(_COLOURS).where(_COLOURS.c.person.in_(people), *here))
+        connection.execute(sa.delete(_COLOURS).where(_COLOURS.c.person.in_(had), *here))
+        tell_colours(self.database, connection, had, now_ms)
 
-    def forget(self, person: str) -> None:
+    def forget(self, person: str, now_ms: int) -> None:
         """Remove all that is kept of a person here and now, their keys too; within the caller's transaction or alone.
 
         Links, and changes by hand that are over, lose their names with their own time.
@@ -241,6 +244,7 @@ class Statuses:
             self.people.hold(connection, [person])
             for table in (_EVIDENCE, _EVENTS, _COLOURS, tables.code_people, tables.code_person_keys):
                 connection.execute(sa.delete(table).where(table.c.person == person))
+            tell_colours(self.database, connection, [person], now_ms)
 
     # Judging
 
@@ -291,11 +295,12 @@ class Statuses:
             deeds.append(_Deed(was, fresh, changed))
         return Moved(fresh, changed)
 
-    def _record(self, connection: Connection, deeds: list[_Deed], now_ms: int) -> None:
+    def _record(self, connection: Connection, people: Sequence[str], deeds: list[_Deed], now_ms: int) -> None:
         """Tell of changes, then put them on the trail: last, because from then on nobody else can add to it."""
         for deed in deeds:
             if deed.changed is not None:
                 self._told(connection, deed.changed)
+        tell_colours(self.database, connection, people, now_ms)
         for was, now, _ in deeds:
             after: dict[str, Any] = {"colour": now.colour, "rule": now.rule, "rules": self.rules.digest[:16]}
             after |= {"commitment": now.commitment, "until_ms": now.until_ms}
