@@ -13,7 +13,7 @@ from case_samples import DAY, HOUR, MONDAY
 from fresh_records import lay_out
 from hutong.app.backup_parts import is_known
 from hutong.app.cli import run
-from hutong.app.codes_status_work import KEYS
+from hutong.app.persons_work import KEYS
 from hutong.codes.people.day_keys import DayKeys, day_of, day_text, end_of
 from hutong.codes.people.errors import KeyGoneError, PersonRefused
 from hutong.codes.people.sealing import new_key, seal, unseal

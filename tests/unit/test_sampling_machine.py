@@ -9,11 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hutong.codes.people.documents import read_document
+from hutong.codes.people.pseudonyms import Pseudonyms
+from hutong.kernel.errors import StateError
 from hutong.kernel.identity_cards import check_character
+from hutong.kernel.persons import Persons, station_key
 from hutong.sampling import machine
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.fold import fold
-from hutong.sampling.identity import KeyedIdentities, give_key, id_card, masked_person
+from hutong.sampling.identity import KeyedIdentities, document, give_key, masked_person
 from hutong.sampling.model import Deed, Event, HandOver, Kept, Register, Seal, Settle, Terms
 from hutong.sampling.table import MOVES
 from sampling_samples import (
@@ -195,17 +199,24 @@ def test_the_way_of_a_tube_is_that_of_the_table() -> None:
 
 
 def test_identity_numbers_are_checked_and_pseudonyms_are_the_same_wherever_the_key_is(tmp_path: Path) -> None:
-    assert id_card(f" {CARD.lower()} ") == CARD
+    assert document("id-card", f" {CARD.lower()} ").number == CARD
     assert check_character(CARD) == "X"
     for wrong in (CARD_2[:-1] + "5", CARD[:-1], "11010519491331002" + check_character("11010519491331002"), "名字"):
         with pytest.raises(SamplingRefused) as refused:
-            id_card(wrong)
+            document("id-card", wrong)
         assert wrong not in str(refused.value)
-    node, station = KeyedIdentities(tmp_path / "node"), tmp_path / "station"
-    give_key(node, station)
+    persons, station = Pseudonyms(tmp_path / "node").persons, tmp_path / "station"
+    give_key(persons, station)
     assert (station / "persons.key").stat().st_mode & 0o777 == 0o600
-    who = KeyedIdentities(station).person("id-card", CARD)
+    node, away = KeyedIdentities(persons), KeyedIdentities(Persons(lambda: station_key(station)))
+    who = away.person("id-card", f" {CARD[:6]}-{CARD[6:].lower()} ")
     assert who == node.person("id-card", CARD) != node.person("id-card", CARD_2)
-    assert who != node.person("code", CARD)
+    assert who == persons.of(read_document("id", CARD)), "codes call them so too"
+    assert away.person("passport", "e1234-5678") == persons.of(read_document("passport", "E12345678"))
+    assert away.person("permit", "E12345678") != away.person("passport", "E12345678")
+    with pytest.raises(SamplingRefused, match="cannot be verified"):
+        away.person("code", "HT1:ABC")
+    with pytest.raises(StateError, match="Prepare"):
+        station_key(tmp_path / "elsewhere")
     assert CARD[:6] not in who
     assert len(masked_person(who)) < len(who) // 2

@@ -59,6 +59,15 @@ class CodesConfig(msgspec.Struct, frozen=True):
         ),
     ] = 60
     paper_days: Annotated[int, Meta(ge=1, le=90), Doc(zh="纸质码的有效期", en="term of paper codes", unit="d")] = 30
+    handle_days: Annotated[
+        int,
+        Meta(ge=0, le=30),
+        Doc(
+            zh="码到期后还保留多久是谁的码,供迟到的采样点合并归人",
+            en="how long after its end it is known whose a code was, for stations that merge late",
+            unit="d",
+        ),
+    ] = 3
     key_folder: Annotated[
         str,
         Doc(

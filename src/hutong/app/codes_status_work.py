@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hutong.app.cases_work import open_cases
+from hutong.app.persons_work import key_folder, pseudonyms_of
 from hutong.app.schedule import Job
 from hutong.codes.bundles import BundleStore
 from hutong.codes.people.day_keys import DayKeys, day_of
 from hutong.codes.people.family import Family
-from hutong.codes.people.pseudonyms import Pseudonyms
 from hutong.codes.people.store import People
 from hutong.codes.status import metrics
 from hutong.codes.status.appeals import Appeals
@@ -22,6 +22,7 @@ from hutong.codes.status.guard import Limits
 from hutong.codes.status.hand import Changes
 from hutong.codes.status.loading import OWN, rules_of
 from hutong.codes.status.store import BATCH, Statuses
+from hutong.kernel.key_marks import KeyMarks
 from hutong.kernel.records import Database, database_url
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from hutong.kernel.records import Connection
     from hutong.kernel.reporter import Reporter
 
-#: The folder of keys in the data folder; `codes.key_folder` may name another.
-KEYS: Final = "code-keys"
 #: What revoking holds (`BundleStore.revoke`).
 REVOCATIONS: Final = "code-revocations"
 _MS: Final = 1_000_000
@@ -45,16 +44,11 @@ _MINUTE: Final = 60 * _SECOND
 _BATCHES: Final = 10
 
 
-def key_folder(config: Config) -> Path:
-    """Where the keys are that no backup has."""
-    return Path(config.codes.key_folder) if config.codes.key_folder else config.data / KEYS
-
-
 def people_of(config: Config, database: Database) -> People:
     """The people of a node; `database` is opened by whoever made it."""
     folder, node_key = key_folder(config), config.codes.node_key_file
-    days = DayKeys(folder, Path(node_key) if node_key else None)
-    return People(database, days, Pseudonyms(folder), config.codes.person_days)
+    days = DayKeys(folder, Path(node_key) if node_key else None, KeyMarks(database))
+    return People(database, days, pseudonyms_of(config, database), config.codes.person_days)
 
 
 def family_of(config: Config, database: Database) -> Family:

@@ -62,6 +62,7 @@ class CodeWork:
         self._database = Database(database_url(config.records.url, config.data))
         self._store = BundleStore(self._database)
         self._devices = Devices(self._database, config.codes.person_days)
+        self._late_ms = config.codes.handle_days * _DAY_MS
 
     def jobs(self) -> list[Job]:
         """The jobs."""
@@ -93,7 +94,7 @@ class CodeWork:
         self._database.open()
         gone = 0
         for _ in range(_BATCHES):
-            some = self._store.purge(now_ms)
+            some = self._store.purge(now_ms, self._late_ms)
             gone += some
             if some < AT_ONCE:
                 break

@@ -18,6 +18,7 @@ from cyclopts import App, Parameter
 
 from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
+from hutong.app.persons_work import node_identities
 from hutong.app.sampling_emergency_cli import app as emergency
 from hutong.app.sampling_emergency_cli import who
 from hutong.app.sampling_station_cli import app as station
@@ -27,7 +28,7 @@ from hutong.kernel.access.trail import Trail
 from hutong.kernel.reporter import rfc3339_ms
 from hutong.sampling.conflicts import conflict_rules
 from hutong.sampling.errors import REASON_TITLES, SamplingError, SamplingRefused
-from hutong.sampling.identity import IdentityKind, KeyedIdentities, masked_person
+from hutong.sampling.identity import IdentityKind, masked_person
 from hutong.sampling.model import (
     RESULT_TITLES,
     TOLD_TITLES,
@@ -212,7 +213,7 @@ def show(
 
 @app.command
 def person(
-    kind: Annotated[IdentityKind, Parameter(name="KIND", help="身份证、码、纸质码 / identity card, code, paper")],
+    kind: Annotated[IdentityKind, Parameter(name="KIND", help="证件或码 / document, or code")],
     identity: Annotated[str, Parameter(name="IDENTITY", help="号码;- 为读标准输入 / number; - = standard input")],
     /,
     *,
@@ -227,7 +228,7 @@ def person(
         if "sampling.person" not in actor.permissions or not purpose.strip():
             raise SamplingError("This needs the permission sampling.person, and a purpose.", where="--by")
         text = sys.stdin.readline() if identity == "-" else identity
-        found = KeyedIdentities(desk.config.data / "keys").person(kind, text)
+        found = node_identities(desk.config, desk.database, now_ms).person(kind, text)
         shown = masked_person(found)
         desk.trail.record(actor.name, actor.address, "sampling.person", shown, purpose=purpose, now_ms=now_ms())
         for it in desk.sampling.results_of(found):

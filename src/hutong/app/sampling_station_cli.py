@@ -15,13 +15,15 @@ import msgspec
 from cyclopts import App, Parameter
 
 from hutong.app.cli_records import machine_user, open_records
+from hutong.app.codes_work import code_issuer, key_ring
 from hutong.app.config import load_config
+from hutong.app.persons_work import KEY_SET_FILE, give_codes, persons_of, station_identities
 from hutong.app.sampling_work import open_emergencies, open_sampling
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import rfc3339_ms
 from hutong.sampling.errors import REASON_TITLES, SamplingError, SamplingRefused
-from hutong.sampling.identity import KEY_FILE, IdentityKind, KeyedIdentities, give_key
+from hutong.sampling.identity import IdentityKind, give_key
 from hutong.sampling.machine import check_station
 from hutong.sampling.model import Deed, HandOver, MergeAnswer, Register, Seal
 from hutong.sampling.station.exchange import Merged, export_lines, merge_all, merge_lines
@@ -31,6 +33,8 @@ from hutong.sampling.station.store import FILE, About, StationStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hutong.app.config import Config
+    from hutong.kernel.records import Database
 
 app = App(name="station", help="采样点:离线登记、封管、交接、合并 / A station: works without the centre, merges later")
 
@@ -77,7 +81,8 @@ def prepare(
     with open_records(settings, existing=False) as database:
         terms = open_emergencies(settings, database).terms(district, now_ms())
         about = About(name, district, terms, settings.sampling.apart_hours * _HOUR_MS)
-        give_key(KeyedIdentities(settings.data / "keys"), store)  # first: a store without it would make its own
+        give_key(persons_of(settings, database), store)
+        _give_codes(settings, database, store)
         made = StationStore(store)
         made.make(about)
         made.close()
@@ -87,19 +92,32 @@ def prepare(
 
 
 @app.command
+def renew(*, store: Folder, config: ConfigFile = None, data: DataFolder = None) -> None:
+    """在中心更新采样点目录中的验码密钥与注销表 / Give a station's folder the newest keys and revocations of codes."""
+    settings = load_config(config, data=data)
+    with _opened(store) as opened, open_records(settings) as database:
+        give_key(persons_of(settings, database), store)  # says so where it is another node's
+        _give_codes(settings, database, store)
+        _say(f"{opened.about().name} {store / KEY_SET_FILE}")
+
+
+@app.command
 def register(  # noqa: PLR0913  # a registration's own parts, one option each
     tube: Annotated[str, Parameter(name="TUBE", help="试管条码 / barcode of the tube")],
     identities: Annotated[
         tuple[str, ...],
         Parameter(
-            name="IDENTITY", help="证件号或码;缺省时逐行读标准输入 / number or code; lines of standard input if none"
+            name="IDENTITY",
+            help="证件号或码;缺省时逐行读标准输入 / number or code; lines of standard input if none",
         ),
     ] = (),
     /,
     *,
     store: Folder,
     size: Annotated[int, Parameter(help="几人一管 / people to a tube: 1, 5, 10, 20")],
-    kind: Annotated[IdentityKind, Parameter(help="身份证、码、纸质码 / identity card, code, paper")] = "id-card",
+    kind: Annotated[
+        IdentityKind, Parameter(help="证件或码 / document, or code")
+    ] = "id-card",
     retest: Annotated[bool, Parameter(negative="", help="召回单采复核 / the single test of a recalled person")] = False,
     twice: Annotated[
         bool, Parameter(negative="", help="确认此人今日在另一管 / known to be in another tube today")
@@ -111,9 +129,7 @@ def register(  # noqa: PLR0913  # a registration's own parts, one option each
     fields = _fields(field)
     wrong = 0
     with _opened(store) as opened:
-        if not (store / KEY_FILE).is_file():
-            raise SamplingError("The folder has no key of persons.", where=str(store), fix="Prepare it at the centre.")
-        people = KeyedIdentities(store)
+        people = station_identities(store, now_ms)
         district = opened.about().district
         for line in identities or sys.stdin:
             text = line.strip()
@@ -292,6 +308,13 @@ def forget(
     with _opened(store) as opened:
         gone = opened.forget(now_ms() - hours * _HOUR_MS)
     _say(f"已删除 forgotten: {gone}")
+
+
+def _give_codes(settings: Config, database: Database, store: Path) -> None:
+    ring, at_ms = key_ring(settings), now_ms()
+    if not ring.terms(at_ms):
+        ring.rotate(at_ms)
+    give_codes(store, ring.key_set(at_ms), code_issuer(settings, database).news(0, at_ms))
 
 
 def _reading(file: Path) -> Path:

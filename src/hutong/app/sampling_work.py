@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hutong.app.persons_work import BundleHandles
 from hutong.app.schedule import Job
 from hutong.kernel.records import Database, database_url
 from hutong.sampling import metrics
@@ -35,7 +36,7 @@ def open_sampling(config: Config, database: Database) -> Sampling:
         clock_ms=config.sampling.clock_seconds * 1000,
         keep_ms=config.sampling.keep_days * _DAY_MS,
     )
-    return Sampling(database, bounds, open_emergencies(config, database).terms)
+    return Sampling(database, bounds, open_emergencies(config, database).terms, BundleHandles(database))
 
 
 class SamplingWork:
@@ -54,6 +55,7 @@ class SamplingWork:
         return [
             Job("sampling-figures", _MINUTE, self._count),
             Job("sampling-emergencies", _MINUTE, self._expire),
+            Job("sampling-codes", _MINUTE, self._resolve),
             Job("sampling-forgetting", 10 * _MINUTE, self._forget),
         ]
 
@@ -76,6 +78,9 @@ class SamplingWork:
     def _expire(self, now: int) -> int:
         self._database.open()
         return open_emergencies(self._config, self._database).expire(now // _MS)
+
+    def _resolve(self, now: int) -> int:
+        return self._opened().resolve(now // _MS)
 
     def _forget(self, now: int) -> int:
         return self._opened().forget(now // _MS)

@@ -15,12 +15,12 @@ import msgspec
 from cyclopts import App, Parameter
 
 from hutong.app.cli_terms import Lang, language_of
-from hutong.app.codes_status_work import key_folder
+from hutong.app.persons_work import persons_of
 from hutong.app.scan_device_cli import app as device
 from hutong.app.scan_sitting import By, ConfigFile, DataFolder, Json, Sitting, Why, opened
 from hutong.codes.people.day_keys import day_of, day_text
 from hutong.codes.people.documents import DocumentKind, read_document
-from hutong.codes.people.pseudonyms import Pseudonyms, is_pseudonym
+from hutong.codes.people.pseudonyms import is_pseudonym
 from hutong.codes.scans.errors import ScanError, ScanRefused
 from hutong.codes.scans.files import read_batches
 from hutong.codes.scans.group import MOST_AT_ONCE
@@ -67,7 +67,7 @@ def _about(it: Sitting, kind: ScopeKind, said: str, document: DocumentKind) -> s
     if said != "-":
         fix = "Give 32 hex letters, or - and the number of the document on standard input."
         raise ScanRefused("scope", "This is no pseudonym of a person.", where="ABOUT", fix=fix)
-    return Pseudonyms(key_folder(it.config)).of(read_document(document, sys.stdin.readline().strip()))
+    return persons_of(it.config, it.database).of(read_document(document, sys.stdin.readline().strip()))
 
 
 def _write(values: list[object]) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hutong.app.codes_status_work import key_folder
+from hutong.app.persons_work import key_folder, pseudonyms_of
 from hutong.app.schedule import Job
 from hutong.codes.keys import SECRET_BYTES, SigningKey
 from hutong.codes.people.day_keys import NODE_KEY, DayKeys
-from hutong.codes.people.pseudonyms import Pseudonyms
 from hutong.codes.scans import metrics
 from hutong.codes.scans.day_names import PersonNames
 from hutong.codes.scans.lookup_machine import Bounds
@@ -25,6 +24,7 @@ from hutong.codes.scans.venue_book import VenueBook
 from hutong.kernel.districts import load_districts
 from hutong.kernel.errors import StateError
 from hutong.kernel.key_files import kept_secret
+from hutong.kernel.key_marks import KeyMarks
 from hutong.kernel.records import Database, database_url
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def scan_parts(config: Config, database: Database, figures: Metrics | None = Non
     it, node, folder = config.scans, config.node.name, key_folder(config)
     node_key = Path(config.codes.node_key_file) if config.codes.node_key_file else folder / NODE_KEY
     districts = load_districts(Path(it.districts) if it.districts else None)
-    scans = Scans(database, DayKeys(folder / KEYS, node_key), districts)
+    scans = Scans(database, DayKeys(folder / KEYS, node_key, KeyMarks(database)), districts)
     orders = LookupOrders(database, node, Bounds(it.lookup_days, quiet_days=it.quiet_days, decide_days=it.decide_days))
     notices = Notices(database)
     lasting = max(config.codes.paper_days, -(-config.codes.hours // _HOURS)) + 1
-    names = PersonNames(Pseudonyms(folder), lasting)
+    names = PersonNames(pseudonyms_of(config, database), lasting)
     desk = LookupDesk(database, scans, orders, notices, names, figures)
     return ScanParts(VenueBook(database, node), scans, orders, notices, names, desk)
 

@@ -152,11 +152,14 @@ def _with_member(tube: Tube, kept: Kept, deed: Register, found: list[Conflict]) 
     size = tube.size or deed.size
     if deed.size != size:
         found.append(Conflict("size-differs", tube.barcode, tube.id, kept.event.id))
-    if any(it.person == deed.person for it in tube.members):
+    person = kept.person or deed.person
+    if kept.handle:
+        found.append(Conflict("code-unknown", tube.barcode, tube.id, kept.event.id))
+    if any(it.person == person for it in tube.members):
         found.append(Conflict("person-twice", tube.barcode, tube.id, kept.event.id))
         return replace(tube, size=size)
     event = kept.event
-    members = (*tube.members, Member(deed.person, event.id, kept.time_ms, event.at_ms, kept.merged_ms, deed.retest))
+    members = (*tube.members, Member(person, event.id, kept.time_ms, event.at_ms, kept.merged_ms, deed.retest))
     if len(members) > size:
         found.append(Conflict("over-size", tube.barcode, tube.id, kept.event.id))
     return replace(tube, size=size, members=members, district=tube.district or deed.district)

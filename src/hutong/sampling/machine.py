@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BARCODE: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{5,31}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_PERSON: Final = re.compile(r"[0-9a-f]{16,64}")
+_PERSON: Final = re.compile(r"[0-9a-f]{16,64}|code:[0-9a-f]{16}")
 _DISTRICT: Final = re.compile(r"[0-9]{6}(?:[0-9]{3}){0,2}|")
 _BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 _ID: Final = re.compile(r"[a-z0-9-]{1,32}\.[0-9]{1,12}\.[0-9a-f]{16,64}")

@@ -1,6 +1,7 @@
 """Tubes, people in them, and what happens to them, as values. Pure.
 
-Times are ms since 1970 UTC, 0 where there is none. `person` is an opaque pseudonym of lower-case hex.
+Times are ms since 1970 UTC, 0 where there is none. `person` is an opaque pseudonym of lower-case hex; of somebody who
+showed a code away from the centre, `BY_CODE` and the code's handle until it is known whose it is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ RESULTS: Final[tuple[Result, ...]] = get_args(Result)
 STATES: Final[tuple[State, ...]] = get_args(State)
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 SIZES: Final = (1, 5, 10, 20)
+#: Before the handle of a code whose person is not known yet.
+BY_CODE: Final = "code:"
 #: What may be asked of a person beside who it is.
 FIELDS: Final = ("contact", "residence", "occupation")
 
@@ -143,18 +146,25 @@ class Kept(msgspec.Struct, frozen=True):
 
     Attributes:
         offset_ms: by how much the clock of its station was behind the centre's when it was merged; 0 if unknown.
-        merged_ms: when it came.
+        merged_ms: when it came. person: of a registration by a code, whose it is, once that is known.
     """
 
     event: Event
     offset_ms: int = 0
     merged_ms: int = 0
+    person: str = ""
 
     @property
     def time_ms(self) -> int:
         """When it happened, by the centre's clock; of a result, when it was tested."""
         deed = self.event.deed
         return deed.tested_ms if isinstance(deed, Report) else self.event.at_ms + self.offset_ms
+
+    @property
+    def handle(self) -> str:
+        """Of a registration by a code of which nobody knows yet whose it is: the code's handle; else empty."""
+        deed = self.event.deed
+        return handle_of(deed.person) if isinstance(deed, Register) and not self.person else ""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -307,6 +317,12 @@ class MergeAnswer(msgspec.Struct, frozen=True):
     refused: tuple[Refusal, ...] = ()
     offset_ms: int = 0
     terms: Terms | None = None
+
+
+def handle_of(person: str) -> str:
+    """The handle of somebody who is known by a code alone; empty for everybody else."""
+    handle = person.removeprefix(BY_CODE)
+    return handle if handle != person else ""
 
 
 def event_id(station: str, sequence: int, randomness: bytes) -> str:

@@ -218,4 +218,4 @@ def events_of(connection: Connection, barcodes: Iterable[str]) -> dict[str, list
 
 def kept_of(row: sa.Row[Any]) -> Kept:
     """An event out of its row."""
-    return Kept(_event.decode(row.body), row.offset_ms, row.merged_ms)
+    return Kept(_event.decode(row.body), row.offset_ms, row.merged_ms, row.person)

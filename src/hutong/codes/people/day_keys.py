@@ -16,12 +16,17 @@ from hutong.codes.people.errors import KeyGoneError
 from hutong.codes.people.sealing import new_key, seal, unseal
 from hutong.kernel.errors import StateError
 from hutong.kernel.key_files import kept_secret, make_folder
+from hutong.kernel.key_marks import marked_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hutong.kernel.key_marks import KeyMarks
+
 NODE_KEY: Final = "node.key"
 DAYS: Final = "days"
+#: Of the mark of the node's key in the records.
+MARK: Final = "days"
 _FILE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.key")
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_MS: Final = 86_400_000
@@ -54,10 +59,11 @@ class DayKeys:
 
     Args:
         folder: made at the first use (mode 0700). node_key: file of the key of the node; None = `node.key` in it.
+        marks: by which the records know the key of the node again; None = there are no records.
     """
 
-    def __init__(self, folder: Path, node_key: Path | None = None) -> None:
-        self._days = folder / DAYS
+    def __init__(self, folder: Path, node_key: Path | None = None, marks: KeyMarks | None = None) -> None:
+        self._days, self._marks = folder / DAYS, marks
         self._node_file = node_key or folder / NODE_KEY
         self._node_key = b""
         self._known: dict[int, bytes] = {}
@@ -151,7 +157,7 @@ class DayKeys:
                 # A new one would be of no use for the days that are here, and hide what is wrong.
                 raise StateError("The node's key is not here.", where=str(self._node_file), fix=_FIX)
             try:
-                self._node_key = kept_secret(self._node_file, new_key)
+                self._node_key = marked_secret(self._node_file, MARK, self._marks, new_key)
             except OSError as error:
                 raise self._unusable(error) from error
         return self._node_key

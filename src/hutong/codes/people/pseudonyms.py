@@ -1,65 +1,45 @@
-"""Who a record belongs to, without saying who that is: HMAC-SHA-256 of the identity document with a key of this node.
+"""Pseudonyms of people and of what is kept of them, made with the keys of this node (`kernel.persons`).
 
-The key lies with the keys of the days (`day_keys`), outside of backups: there are few enough identity numbers to try
-them all, so whoever holds rows and this key could find anybody's. Without it they are rows of nobody.
+They lie with the keys of the days (`day_keys`), outside of backups.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from hutong.kernel.errors import StateError
-from hutong.kernel.key_files import kept_secret
+from hutong.kernel.persons import BYTES, NodeSecret, Persons, is_pseudonym
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.codes.people.documents import Document
+    from hutong.kernel.key_marks import KeyMarks
 
-KEY_FILE: Final = "people.key"
-_BYTES: Final = 32
-_LENGTH: Final = 16  # bytes of a pseudonym: 2^64 people before two are expected to share one
-_LETTERS: Final = frozenset("0123456789abcdef")
+__all__ = ["Pseudonyms", "is_pseudonym"]
 
 
 class Pseudonyms:
-    """Pseudonyms made with the key in `folder`, which the first use makes where it is missing (mode 0600).
+    """Pseudonyms made with the secret in `folder`, which the first use makes where it is missing (mode 0600).
 
     Args:
-        folder: of the keys that are in no backup.
+        folder: of the keys that are in no backup. marks: by which the records know the secret again.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / KEY_FILE
-        self._key = b""
+    def __init__(self, folder: Path, marks: KeyMarks | None = None) -> None:
+        self._secret = NodeSecret(folder, marks)
+        self.persons = Persons(self._secret.of_persons)
 
     def of(self, document: Document) -> str:
         """The person of a document: 32 hex letters.
 
         Raises:
-            StateError: the key cannot be made or read.
+            StateError: the key is missing, is another than the records know, or cannot be used.
         """
-        return self._digest("person", document.kind, document.number)
+        return self.persons.of(document)
 
     def item(self, person: str, id_: str) -> str:
         """A name for something that is kept of a person, which tells nobody its own id. Raises StateError as above."""
-        return self._digest("item", person, id_)
-
-    def _digest(self, *parts: str) -> str:
-        if not self._key:
-            try:
-                self._key = kept_secret(self._file, lambda: secrets.token_bytes(_BYTES))
-            except OSError as error:
-                what = f"The key of pseudonyms cannot be used: {error.strerror}."
-                fix = "Check that this user may read and write there."
-                raise StateError(what, where=str(self._file), fix=fix) from error
-        said = "\0".join(("hutong-codes-1", *parts)).encode("utf-8", "surrogatepass")
-        return hmac.new(self._key, said, hashlib.sha256).hexdigest()[: 2 * _LENGTH]
-
-
-def is_pseudonym(text: str) -> bool:
-    """Whether a text has the form of a pseudonym."""
-    return len(text) == 2 * _LENGTH and set(text) <= _LETTERS
+        said = f"item\0{person}\0{id_}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret.of_items(), said, hashlib.sha256).hexdigest()[: 2 * BYTES]

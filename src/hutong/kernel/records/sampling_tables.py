@@ -17,7 +17,13 @@ sampling_events = Table(
     Column("offset_ms", BigInteger, nullable=False),
     Column("merged_ms", BigInteger, nullable=False, index=True),
     Column("body", Text, nullable=False),  # the event, JSON
+    # Of a registration by a code: whose it is, once that is known; until then the code's handle.
+    Column("person", Text, nullable=False, server_default=text("''")),
+    Column("handle", Text, nullable=False, server_default=text("''")),
     Index("ix_sampling_events_station", "station", "sequence"),
+    Index(
+        "ix_sampling_events_handle", "handle", sqlite_where=text("handle <> ''"), postgresql_where=text("handle <> ''")
+    ),
 )
 
 #: Tubes as their events make them. `last_ms`: of anything that happened to the barcode. `calls` people back.
@@ -112,7 +118,7 @@ sampling_stations = Table(
     Column("contact_ms", BigInteger, nullable=False, index=True),
     Column("offset_ms", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("district", Text, nullable=False, server_default=""),
+    Column("district", Text, nullable=False, server_default=text("''")),
     Column("waiting", BigInteger, nullable=False, server_default="0"),
 )
 

@@ -25,6 +25,7 @@ from hutong.kernel.records import (
     change_tables,  # noqa: F401  # declares its tables
     code_tables,  # noqa: F401  # declares its tables
     device_tables,  # noqa: F401  # declares its tables
+    key_tables,  # noqa: F401  # declares its tables
     report_tables,  # noqa: F401  # declares its tables
     sampling_tables,  # noqa: F401  # declares its tables
     scan_tables,  # noqa: F401  # declares its tables
