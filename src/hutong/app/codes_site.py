@@ -11,6 +11,7 @@ from hutong.app.cases_work import open_cases
 from hutong.app.codes_status_work import family_of, people_of, status_desk
 from hutong.app.codes_work import code_issuer, day_names, key_ring
 from hutong.app.overload import gate_before
+from hutong.app.scans_site import ScanListener
 from hutong.codes.devices import Devices
 from hutong.codes.public.app import PublicApp
 from hutong.codes.public.desk import PublicDesk
@@ -51,6 +52,7 @@ class CodesSite:
         self._threads = ThreadPoolExecutor(config.overload.at_once, "codes")
         self._frame = Frame([HOME], [TEXTS])
         self._postbox = Postbox(code_port(config, clock), self._note)
+        self._scans = ScanListener(config, self.database, clock, self._threads, reporter)
 
     def open(self) -> None:
         """Open the records, and make the first key where there is none.
@@ -62,9 +64,11 @@ class CodesSite:
         ring, now_ms = key_ring(self._config), self._clock.wall() // _NS_IN_MS
         if not ring.terms(now_ms):
             ring.rotate(now_ms)
+        self._scans.start()
 
     def close(self) -> None:
         """Let go of everything."""
+        self._scans.stop()
         self._threads.shutdown(cancel_futures=True)
         self._postbox.close()
         self.database.close()
@@ -81,7 +85,7 @@ class CodesSite:
             self._threads,
             self._reporter,
         )
-        return gate_before(public, "public", config, clock, self._reporter.metrics, self._process)
+        return gate_before(self._scans.before(public), "public", config, clock, self._reporter.metrics, self._process)
 
     def _desk(self, issuer: Issuer) -> PublicDesk:
         config, database = self._config, self.database

@@ -19,6 +19,7 @@ from hutong.codes.scans.device import SERIES_BYTES, Device
 from hutong.codes.scans.errors import ScanError
 from hutong.codes.scans.files import write_batch
 from hutong.codes.scans.model import Answer
+from hutong.codes.scans.remote import RemoteScans, send_all
 from hutong.codes.seen import Seen
 from hutong.codes.verification import Trust, verify
 from hutong.kernel.clock import SystemClock
@@ -113,6 +114,25 @@ def export(folder: Folder, /) -> None:
     """待上送的登记写到标准输出,交由中心 `scans merge` / Write what waits to standard output, for `scans merge`."""
     with _opened(folder) as device:
         sys.stdout.writelines(write_batch(device.batch(_now_ms(), -1, live=False)))
+
+
+@app.command
+def send(
+    folder: Folder,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="中心的地址 / the centre's address, such as https://codes.example")],
+    token_file: Annotated[Path, Parameter(help="令牌文件(仅本人可读) / file of the device's token")],
+) -> int:
+    """待上送的登记送往中心,重复无妨 / Send what waits to the centre, as often as you like."""
+    centre = RemoteScans(to, _read(token_file).decode().strip())
+    try:
+        with _opened(folder) as device:
+            sent, found = send_all(device, centre, _now_ms), device.standing()
+    finally:
+        centre.close()
+    sys.stdout.write(f"已送 sent: {sent}\n待上送 waiting: {found.waiting}\n拒收 refused: {len(found.refused)}\n")
+    return 1 if found.refused else 0
 
 
 @app.command

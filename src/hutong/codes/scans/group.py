@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hutong.kernel.metrics import Metrics
 
 MOST_AT_ONCE: Final = 500
+MOST_WAITING: Final = 5_000
 
 
 class GroupCommit:
@@ -32,7 +33,7 @@ class GroupCommit:
         scans: Scans,
         now_ms: Callable[[], int],
         figures: Metrics,
-        waiting: int,
+        waiting: int = MOST_WAITING,
         *,
         at_once: int = MOST_AT_ONCE,
     ) -> None:
