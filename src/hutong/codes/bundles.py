@@ -98,6 +98,15 @@ class BundleStore:
             raise BundleError(what, fix=f"A handle has {2 * HANDLE_BYTES} hex letters.")
         return _row_of(row)
 
+    def looked_up(self, handle: str) -> tuple[str | None, bool]:
+        """The person whose bundle it is (None where there is none) and whether it is revoked: one read by its key."""
+        known = handle if _HANDLE.fullmatch(handle) else ""
+        revoked = sa.exists().where(_REVOKED.c.handle == known)
+        chosen = sa.select(sa.select(_ROWS.c.person).where(_ROWS.c.handle == known).scalar_subquery(), revoked)
+        with self._database.read() as connection:
+            person, is_revoked = connection.execute(chosen).one()
+        return person, bool(is_revoked)
+
     def people_of(self, handles: Collection[str]) -> dict[str, str]:
         """The person of each handle; those that are nobody's, or forgotten, are left out."""
         found: dict[str, str] = {}

@@ -53,9 +53,9 @@ class Devices:
             gone = list(connection.execute(known).scalars())[MOST - 1 :]
             if gone:
                 connection.execute(sa.delete(_ROWS).where(_ROWS.c.token.in_(gone)))
-            row = {"token": _hashed(token), "person": person, "made_ms": now_ms, "day": day_of(now_ms)}
+            row = {"token": token_hash(token), "person": person, "made_ms": now_ms, "day": day_of(now_ms)}
             connection.execute(sa.insert(_ROWS).values(row))
-            here = device_change(_hashed(token), person, day_of(now_ms), self._keep_days)
+            here = device_change(token_hash(token), person, day_of(now_ms), self._keep_days)
             tell(self._database, connection, DEVICES, [here, *map(Change, gone)], now_ms)
         return token
 
@@ -63,7 +63,7 @@ class Devices:
         """Whose codes a phone may fetch; None for a token that is none, or of a phone that was let go."""
         if not 0 < len(token) <= _LONGEST:
             return None
-        here, today = _ROWS.c.token == _hashed(token), day_of(now_ms)
+        here, today = _ROWS.c.token == token_hash(token), day_of(now_ms)
         with self._database.read() as connection:
             row = connection.execute(sa.select(_ROWS.c.person, _ROWS.c.day).where(here)).one_or_none()
         if row is None or row.day < today - self._keep_days:
@@ -71,14 +71,14 @@ class Devices:
         if row.day != today:
             with self._database.write() as connection:
                 if connection.execute(sa.update(_ROWS).where(here).values(day=today)).rowcount:
-                    told = device_change(_hashed(token), row.person, today, self._keep_days)
+                    told = device_change(token_hash(token), row.person, today, self._keep_days)
                     tell(self._database, connection, DEVICES, [told], now_ms)
         return str(row.person)
 
     def drop(self, token: str, now_ms: int) -> bool:
         """Let a phone go; False where it was none."""
         with self._database.write() as connection:
-            return bool(self._drop(connection, _ROWS.c.token == _hashed(token), now_ms))
+            return bool(self._drop(connection, _ROWS.c.token == token_hash(token), now_ms))
 
     def let_go(self, connection: Connection, people: Sequence[str], now_ms: int) -> None:
         """Let every phone of these people go, within the caller's transaction."""
@@ -98,5 +98,6 @@ class Devices:
             return connection.execute(sa.delete(_ROWS).where(_ROWS.c.token.in_(some))).rowcount
 
 
-def _hashed(token: str) -> str:
+def token_hash(token: str) -> str:
+    """What is kept of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from hutong.codes.keys import KeySet, PublicKey
-    from hutong.codes.revocation import Revocations
     from hutong.codes.seen import Seen
 
 _HOUR_MS: Final = 3_600_000
@@ -36,6 +35,21 @@ class Framework(Protocol):
 
     def judge(self, text: str, now_ms: int) -> Outcome:
         """What comes of a code with this prefix."""
+
+
+class RevocationList(Protocol):
+    """What is known of an issuer's revocations: `Revocations`, or whoever can look a bundle up."""
+
+    @property
+    def made_ms(self) -> int:
+        """As of when it stands."""
+
+    @property
+    def floor_ms(self) -> int:
+        """No clock that shows less may be judged by."""
+
+    def __contains__(self, handle: bytes) -> bool:
+        """Whether a bundle is revoked."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -79,7 +93,9 @@ class _Refused(Exception):  # noqa: N818  # ends the checks, and never leaves th
         self.verdict, self.reason = verdict, Reason(word, values)
 
 
-def verify(text: str, trust: Trust, revocations: Mapping[str, Revocations], seen: Seen | None, now_ms: int) -> Outcome:
+def verify(
+    text: str, trust: Trust, revocations: Mapping[str, RevocationList], seen: Seen | None, now_ms: int
+) -> Outcome:
     """Judge one code.
 
     Args:
@@ -159,7 +175,7 @@ def _claims(message: cose.Sign1, key: PublicKey, key_set: KeySet) -> Claims:
     return claims
 
 
-def _check_clock(claims: Claims, key_set: KeySet, revoked: Revocations | None, now_ms: int) -> None:
+def _check_clock(claims: Claims, key_set: KeySet, revoked: RevocationList | None, now_ms: int) -> None:
     """What was signed already cannot lie ahead: then this clock is behind."""
     floors = [("clock_keys", key_set.made_ms), ("clock_code", claims.issued_ms)]
     if revoked is not None:
@@ -183,7 +199,7 @@ def _check_window(claims: Claims, seen: Seen | None, now_ms: int) -> None:
     raise _Refused("not-yet-valid", "not_yet", at=claims.not_before_ms)
 
 
-def _check_revoked(claims: Claims, revoked: Revocations | None) -> None:
+def _check_revoked(claims: Claims, revoked: RevocationList | None) -> None:
     if revoked is not None and claims.handle in revoked:
         raise _Refused("revoked", "revoked")
 
@@ -192,7 +208,7 @@ def _warnings(
     claims: Claims | None,
     key_set: KeySet | None,
     trust: Trust,
-    revocations: Mapping[str, Revocations],
+    revocations: Mapping[str, RevocationList],
     now_ms: int,
 ) -> Iterator[tuple[Warning_, Reason]]:
     made_ms = key_set.made_ms if key_set else trust.oldest_ms

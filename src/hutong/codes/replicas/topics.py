@@ -64,6 +64,14 @@ class RevokedAt(msgspec.Struct, frozen=True):
     until_ms: int
 
 
+class SignedKeys(msgspec.Struct, frozen=True):
+    """A signed key set, base64, the ids of its keys, and when it was signed."""
+
+    document: str
+    kids: list[str]
+    made_ms: int
+
+
 class VenueCode(msgspec.Struct, frozen=True):
     """What stands of a venue's code."""
 
@@ -109,18 +117,12 @@ def tell_keys(database: Database, key_set: KeySet, now_ms: int, every_ms: int) -
     """Tell the key set where its keys are others than those told last, or after a while; says whether it did."""
     with database.write() as connection:
         last = log.last(connection, KEYS.name)
-        known = None if last is None or last.value is None else msgspec.json.decode(last.value, type=_ToldKeys)
-        fresh = _ToldKeys(_text(key_set.document), sorted(it.kid.hex() for it in key_set.keys), key_set.made_ms)
+        known = None if last is None or last.value is None else msgspec.json.decode(last.value, type=SignedKeys)
+        fresh = SignedKeys(_text(key_set.document), sorted(it.kid.hex() for it in key_set.keys), key_set.made_ms)
         if known is not None and known.kids == fresh.kids and 0 <= now_ms - known.made_ms < every_ms:
             return False
         tell(database, connection, KEYS, [Change(key_set.issuer, value_of(fresh))], now_ms)
     return True
-
-
-class _ToldKeys(msgspec.Struct, frozen=True):
-    document: str
-    kids: list[str]
-    made_ms: int
 
 
 def tables(keep_days: int) -> tuple[Table, ...]:

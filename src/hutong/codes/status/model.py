@@ -47,6 +47,10 @@ class Standing(msgspec.Struct, frozen=True):
     as_of_ms: int
     again_ms: int | None = None
 
+    def is_over(self, now_ms: int) -> bool:
+        """Whether it has to be judged again."""
+        return now_ms >= min(self.until_ms, self.again_ms or self.until_ms)
+
     @property
     def change(self) -> str:
         """The id of the change by hand that prevails; empty where a rule does."""

@@ -112,7 +112,7 @@ class Statuses:
         """
         with self.database.read() as connection:
             kept = self._standing(connection, person)
-            if kept is not None and not _is_over(kept, now_ms):
+            if kept is not None and not kept.is_over(now_ms):
                 return kept
             found = self._kept(connection, self.people.ring(connection, person, now_ms), person, now_ms)
             fresh, _ = self._judged(found, self.change_in_force(connection, person, now_ms), now_ms)
@@ -393,10 +393,6 @@ class Statuses:
     def _day_of(self, it: Evidence) -> int:
         """The day that evidence is kept until: so long after it happened, an order until it ends."""
         return day_of(it.until_ms) if isinstance(it, Order) else day_of(it.at_ms) + self._evidence_days
-
-
-def _is_over(standing: Standing, now_ms: int) -> bool:
-    return now_ms >= min(standing.until_ms, standing.again_ms or standing.until_ms)
 
 
 def _by_rule(found: Judgement, now_ms: int) -> Standing:
