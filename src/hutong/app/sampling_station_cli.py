@@ -19,6 +19,7 @@ from hutong.app.codes_work import code_issuer, key_ring
 from hutong.app.config import load_config
 from hutong.app.persons_work import KEY_SET_FILE, give_codes, persons_of, station_identities
 from hutong.app.sampling_work import open_emergencies, open_sampling
+from hutong.app.stations_site import pairings_of
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import rfc3339_ms
@@ -92,6 +93,26 @@ def prepare(
 
 
 @app.command
+def pair(
+    name: Annotated[
+        str, Parameter(name="NAME", help="采样点名称,须有同名账号 / the station's name, which has an account")
+    ],
+    /,
+    *,
+    district: Annotated[str, Parameter(help="行政区划代码 / code of the district, six digits")] = "",
+    config: ConfigFile = None,
+    data: DataFolder = None,
+) -> None:
+    """采样点页面的配对码:一刻钟内有效,只用一次 / A code that makes a tablet the station, once, within 15 minutes."""
+    settings = load_config(config, data=data)
+    with open_records(settings) as database:
+        code = pairings_of(settings, database).begin(name, district, now_ms())
+        said = {"district": district}
+        Trail(database).record(machine_user(), "local", "sampling.pair", name, after=said, now_ms=now_ms())
+    _say(code)
+
+
+@app.command
 def renew(*, store: Folder, config: ConfigFile = None, data: DataFolder = None) -> None:
     """在中心更新采样点目录中的验码密钥与注销表 / Give a station's folder the newest keys and revocations of codes."""
     settings = load_config(config, data=data)
@@ -115,9 +136,7 @@ def register(  # noqa: PLR0913  # a registration's own parts, one option each
     *,
     store: Folder,
     size: Annotated[int, Parameter(help="几人一管 / people to a tube: 1, 5, 10, 20")],
-    kind: Annotated[
-        IdentityKind, Parameter(help="证件或码 / document, or code")
-    ] = "id-card",
+    kind: Annotated[IdentityKind, Parameter(help="证件或码 / document, or code")] = "id-card",
     retest: Annotated[bool, Parameter(negative="", help="召回单采复核 / the single test of a recalled person")] = False,
     twice: Annotated[
         bool, Parameter(negative="", help="确认此人今日在另一管 / known to be in another tube today")

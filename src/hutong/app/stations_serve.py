@@ -12,12 +12,14 @@ from hutong.app.config import load_config
 from hutong.app.edge.writing import process_addresses
 from hutong.app.overload import gate_before
 from hutong.app.sampling_work import open_sampling
+from hutong.app.stations_site import station_page
 from hutong.app.web_server import serve_crowd
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError
 from hutong.kernel.records import Database, database_url
 from hutong.kernel.reporter import Reporter
+from hutong.kernel.web.mounts import Mounts
 from hutong.sampling.commit import GroupCommit
 from hutong.sampling.wire import StationApp
 
@@ -71,7 +73,10 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
     commit.start()
     try:
         with ThreadPoolExecutor(_THREADS, "stations") as threads:
-            application = StationApp(commit, viewer, threads, reporter)
+            page = station_page(config, database, now_ms, threads, reporter)
+            application = Mounts(
+                {"/station": page, "/codes": page, "/static": page}, StationApp(commit, viewer, threads, reporter)
+            )
             serve_crowd(
                 gate_before(application, "stations", config, clock, reporter.metrics, process),
                 (address, "sampling.listen"),

@@ -23,6 +23,7 @@ Reason = Literal[
     "not-yours",
     "too-old",
     "busy",
+    "pairing",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 #: What a refusal is called where people read it.
@@ -43,6 +44,7 @@ REASON_TITLES: Final[dict[Reason, dict[str, str]]] = {
     "not-yours": {"zh": "是别的采样点的事件", "en": "the event is another station's"},
     "too-old": {"zh": "已超过保留期限", "en": "older than events are kept"},
     "busy": {"zh": "系统繁忙,请稍后再送", "en": "busy: send it again in a moment"},
+    "pairing": {"zh": "配对码有误、过期或已用过", "en": "the pairing code is wrong, over or used"},
 }
 
 

@@ -23,8 +23,8 @@ _PERSON: Final = re.compile(r"[0-9a-f]{16,64}|code:[0-9a-f]{16}")
 _DISTRICT: Final = re.compile(r"[0-9]{6}(?:[0-9]{3}){0,2}|")
 _BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 _ID: Final = re.compile(r"[a-z0-9-]{1,32}\.[0-9]{1,12}\.[0-9a-f]{16,64}")
-_LONGEST: Final = 200
-_LARGEST_BATCH: Final = 10_000
+LONGEST: Final = 200
+LARGEST_BATCH: Final = 10_000
 #: A laboratory's clock may be ahead of the centre's by so much.
 _AHEAD_MS: Final = 10 * 60_000
 
@@ -152,10 +152,10 @@ def check_form(event: Event) -> None:
         _match(_ID, deed.of, "event of a tube")
     if isinstance(deed, HandOver | Receive):
         _match(_BATCH, deed.batch, "batch")
-    if isinstance(deed, HandOver) and not 1 <= deed.expected <= _LARGEST_BATCH:
-        raise SamplingRefused("field", f"A batch has 1 to {_LARGEST_BATCH} tubes.", where="expected")
+    if isinstance(deed, HandOver) and not 1 <= deed.expected <= LARGEST_BATCH:
+        raise SamplingRefused("field", f"A batch has 1 to {LARGEST_BATCH} tubes.", where="expected")
     for text in (event.by, *_texts(deed)):
-        if len(text) > _LONGEST or not text.isprintable():
+        if len(text) > LONGEST or not text.isprintable():
             raise SamplingRefused("field", "A text is too long, or not printable.", where=deed.tube)
     times = (event.at_ms, deed.tested_ms) if isinstance(deed, Report) else (event.at_ms,)
     if any(not 0 <= it < 1 << 53 for it in times):
@@ -183,6 +183,12 @@ def _texts(deed: Deed) -> tuple[str, ...]:
             return (deed.reason,)
         case _:
             return ()
+
+
+def forms() -> dict[str, str]:
+    """What names must look like, as regular expressions of a whole text: for stations that judge in a browser."""
+    known = {"tube": _BARCODE, "station": _NAME, "person": _PERSON, "district": _DISTRICT, "batch": _BATCH, "id": _ID}
+    return {name: form.pattern for name, form in known.items()}
 
 
 def check_station(name: str, district: str) -> None:

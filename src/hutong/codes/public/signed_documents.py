@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from hutong.kernel.web.plain import Answer
+from hutong.kernel.web.plain import Answer, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FRESH_MS: Final = 5_000
 _MOST_KEPT: Final = 256
 _MOST_KEPT_BYTES: Final = 32 << 20
+_KIND: Final = "codes"
 _CBOR: Final = "application/cbor"
 _FOR_A_MOMENT: Final = ((b"cache-control", b"public, max-age=5"),)
 
@@ -22,7 +23,8 @@ class SignedDocuments:
     """Both documents.
 
     Args:
-        key_set: gives the signed key set. news: gives what was revoked since a version, signed.
+        key_set: gives the signed key set, nothing where there is none yet. news: gives what was revoked since a
+            version, signed.
     """
 
     def __init__(self, key_set: Callable[[int], bytes], news: Callable[[int, int], bytes]) -> None:
@@ -48,4 +50,4 @@ class SignedDocuments:
                 len(self._kept) > 1 and sum(len(body) for _, body in tuple(self._kept.values())) > _MOST_KEPT_BYTES
             ):
                 self._kept.popitem(last=False)
-        return Answer(200, _CBOR, kept[1], _FOR_A_MOMENT)
+        return Answer(200, _CBOR, kept[1], _FOR_A_MOMENT) if kept[1] else problem(404, _KIND, "none")

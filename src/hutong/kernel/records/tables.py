@@ -30,6 +30,7 @@ from hutong.kernel.records import (
     sampling_tables,  # noqa: F401  # declares its tables
     scan_tables,  # noqa: F401  # declares its tables
     schema,
+    station_tables,  # noqa: F401  # declares its tables
 )
 from hutong.kernel.records.schema import ROW_NUMBER
 

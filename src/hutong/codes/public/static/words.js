@@ -24,7 +24,7 @@ export function say(key, values = {}) {
 }
 
 // The text of a key that may have none.
-export const sayOr = (key, other) => say(key in TEXTS ? key : other);
+export const sayOr = (key, other, values = {}) => say(key in TEXTS ? key : other, values);
 
 export function saySpan(ms) {
   const minutes = Math.floor(ms / 60_000);

@@ -1,0 +1,31 @@
+// Keeps the station's page on the device, whole or not at all, so that it opens with no network. What the station has
+// registered is kept by the page itself (`store.js`).
+
+const PREFIX = "hutong-station-";
+const CACHE = PREFIX + new URL(location.href).searchParams.get("v");
+
+async function keep() {
+  const paths = await (await fetch("/station/files", { cache: "no-store" })).json();
+  const cache = await caches.open(CACHE);
+  await cache.addAll(paths.map((path) => new Request(path, { cache: "no-cache" })));
+  await skipWaiting();
+}
+
+async function tidy() {
+  const old = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+  await Promise.all(old.map((name) => caches.delete(name)));
+  await clients.claim();
+}
+
+async function answer(request) {
+  const cache = await caches.open(CACHE);
+  const { origin, pathname } = new URL(request.url);
+  const found = (await cache.match(request, { ignoreVary: true })) ?? (origin === location.origin && (await cache.match(pathname, { ignoreVary: true })));
+  return found || fetch(request);
+}
+
+addEventListener("install", (event) => event.waitUntil(keep()));
+addEventListener("activate", (event) => event.waitUntil(tidy()));
+addEventListener("fetch", (event) => {
+  if (event.request.method === "GET") event.respondWith(answer(event.request));
+});
