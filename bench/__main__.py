@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ from bench import (
     windows,
 )
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
+from bench.size import size
+from bench.size.engines import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +63,8 @@ SECTIONS = (
     "codes",
     "start",
 )
+#: Takes hours and most of a disk: runs only when it is named.
+LARGE = ("size",)
 ROUNDS = 5
 SECONDS = 3.0
 LATENCY_ROUNDS = 3
@@ -70,19 +75,32 @@ MEMORY_MB = 1_024
 def main() -> None:
     """Measure the named sections, print each table as it is ready, write them into the page where asked."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument(
+        "sections",
+        nargs="*",
+        metavar="SECTION",
+        help=f"of {', '.join(SECTIONS)}, {', '.join(LARGE)}; all but the last by default",
+    )
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     parser.add_argument("--verdicts", type=int, default=pages.VERDICTS, help="on record while pages are measured")
+    parser.add_argument("--rows", default=",".join(map(str, size.ROWS)), help="of section size: 1e6,1e7")
+    parser.add_argument("--engine", default=",".join(ENGINES), help=f"of section size: of {', '.join(ENGINES)}")
+    parser.add_argument("--disk", type=int, default=size.DISK_GB, help="of section size: takes no more, GB")
     arguments = parser.parse_args()
-    unknown = set(arguments.sections) - set(SECTIONS)
+    unknown = set(arguments.sections) - {*SECTIONS, *LARGE}
     if unknown:
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join((*SECTIONS, *LARGE))}")
     chosen = arguments.sections or list(SECTIONS)
     found = {"machine": _machine()}
     print(found["machine"], flush=True)
     with tempfile.TemporaryDirectory(prefix="hutong-bench-") as name:
         folder = Path(name)
-        for section, text in _measure(chosen, folder, arguments.verdicts):
+        measured = _measure(chosen, folder, arguments.verdicts)
+        if "size" in chosen:
+            rows = [int(float(it)) for it in arguments.rows.split(",")]
+            told = size.size_table(folder, rows, arguments.engine.split(","), arguments.disk)
+            measured = chain(measured, [("size", told)])
+        for section, text in measured:
             found[section] = text
             print(f"\n{section}\n{text}", flush=True)
     if arguments.write:
