@@ -34,7 +34,6 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY: Final = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 _TICKET: Final = re.compile(rb"\r\nhutong-ticket: *([^\r]+)", re.IGNORECASE)
 _HOLDER: Final = re.compile(rb"\r\nhutong-holder: *([^\r]+)", re.IGNORECASE)
-_SERVED: Final = (b"200", b"404")
 _WHY: Final = re.compile(rb'"why":"([a-z-]+)"')
 _REFUSED: Final = (b"503", b"429")
 _RECEIVED: Final = 1 << 18
@@ -258,7 +257,7 @@ class Generator:
         else:
             self._drop(line)
         status = got[9:12]
-        if status in _SERVED:
+        if status == b"200":
             self._ended(caller, now, "served")
             return
         why = _WHY.search(got, end)

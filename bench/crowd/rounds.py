@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from bench.crowd.people import Temper
     from bench.crowd.services import Service, Services
 
-#: At a time while the cost of a class is measured: as many as share a commit on a quiet day.
-_ABREAST: Final = 4
+#: At a time while the cost of a class is measured: as many as share commits under load.
+_ABREAST: Final = 16
 #: At a time while refusals are: nearly all are refused at once, and come again at once.
 _PRESSING: Final = 128
 #: Part of a round that does not count: figures of the last second rule what is refused, and there are none at first.
@@ -34,8 +34,6 @@ _SETTLING: Final = 0.2
 #: Ordinary load, in capacities; what is slower than this is not as before.
 _ORDINARY: Final = 0.5
 _SLOW_NS: Final = 500 * MS
-#: Capacity is the most that was served while at most so many were refused.
-_UNREFUSED: Final = 0.01
 
 
 class Plan(NamedTuple):
@@ -53,7 +51,7 @@ class Plan(NamedTuple):
     pairs: int = 1
 
 
-FULL: Final = Plan(6.0, 3.0, 3.0, (1.0, 2.0, 5.0, 10.0), (4, 8, 12, 16, 24))
+FULL: Final = Plan(6.0, 3.0, 3.0, (1.0, 2.0, 5.0, 10.0), (4, 8, 16, 32))
 QUICK: Final = Plan(1.5, 0.7, 1.0, (2.0, 10.0), (8, 16))
 
 
@@ -96,9 +94,9 @@ class Rounds:
         self._services, self._asked, self._plan = services, asked, plan
         self._seeds = itertools.count(1)
 
-    def costs(self, service: Service) -> Costs:
-        """Costs by class, of refusals, and the capacity."""
-        found = {kind: self._closed(service.ports, [kind], _ABREAST) for kind in Kind}
+    def costs(self, service: Service, unrefusing: Service) -> Costs:
+        """Costs by class and of refusals; the capacity, by the same costs, of what refuses nothing."""
+        found = {kind: self._closed(unrefusing.ports, [kind], _ABREAST) for kind in Kind}
         each = {kind: accounts.cost(it.spent.total, it.ended(kind, "served")) for kind, it in found.items()}
         parts = {
             kind: {name: accounts.cost(spent, it.ended(kind, "served")) for name, spent in it.spent.service.items()}
@@ -108,10 +106,8 @@ class Rounds:
         at_edge = self._closed(service.ports, [Kind.HISTORY], _PRESSING)
         at_gate = self._closed(service.behind, [Kind.HISTORY], _PRESSING)
         mix = list(_mix(each))
-        best = max(
-            ((it, window) for window in self._plan.windows if (it := self._closed(service.ports, mix, window))),
-            key=lambda it: it[0].useful(each) if _share_refused(it[0]) <= _UNREFUSED else 0.0,
-        )
+        found_at = [(self._closed(unrefusing.ports, mix, window), window) for window in self._plan.windows]
+        best = max(found_at, key=lambda it: it[0].useful(each))
         counts = {kind: best[0].ended(kind, "served") for kind in Kind}
         return Costs(
             each,
@@ -192,10 +188,6 @@ def _mix(each: Mapping[Kind, float]) -> Iterator[Kind]:
         kind = max(due, key=due.__getitem__)
         due[kind] -= 1
         yield kind
-
-
-def _share_refused(it: Round) -> float:
-    return it.refused() / (len(it.outcomes) or 1)
 
 
 def _refusal(it: Round, part: str, served: float) -> float:

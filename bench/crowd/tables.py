@@ -31,9 +31,10 @@ def crowd_table(folder: Path, plan: Plan) -> str:
         services.start(straight=True)
         rounds, own = Rounds(services, asked, plan), services.hutong()
         services.rest()
-        costs = rounds.costs(own)
+        straight = services.straight()
+        costs = rounds.costs(own, straight)
         print(costs_table(costs), flush=True)
-        compared = [own, services.straight(), services.limited(costs.capacity / costs.mean)]
+        compared = [own, straight, services.limited(costs.capacity / costs.mean)]
         measured = []
         crowds: list[tuple[float, Temper]] = [(load, "obedient") for load in plan.loads]
         for load, temper in [*crowds, (max(plan.loads), "storm")]:
