@@ -23,7 +23,7 @@ let ticket = "";
 
 // The answer; throws Waiting, NotAllowed, or TypeError where there is no network.
 export async function ask(path, { method = "GET", body = null, device = "", type = "json" } = {}) {
-  const headers = { ...(ticket && { [TICKET]: ticket }), ...(device && { Authorization: `Bearer ${device}` }) };
+  const headers = { "Accept-Language": document.documentElement.lang, ...(ticket && { [TICKET]: ticket }), ...(device && { Authorization: `Bearer ${device}` }) };
   if (body) headers["Content-Type"] = "application/json";
   const answer = await fetch(path, {
     method, headers, body: body && JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS),

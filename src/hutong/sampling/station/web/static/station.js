@@ -158,10 +158,11 @@ async function verify(text) {
   const claims = here?.claims;
   const shade = isGood ? (COLOURS[colour] ?? "green") : MILD.has(verdict) ? "warn" : "block";
   tell(byId("outcome"), shade, head, claims ? `${claims.name} ${say(`kind.${claims.kind}`)}` : "");
-  byId("reasons").replaceChildren(...(there || !here ? [] : here.reasons.map(({ word, values }) => made("li", say(`reason.${word}`, values)))));
+  const reasons = there ? there.reasons : here.reasons.map(({ word, values }) => say(`reason.${word}`, values));
+  byId("reasons").replaceChildren(...reasons.map((it) => made("li", it)));
   const ages = codes.ages(Date.now());
   byId("by-whom").textContent = there
-    ? say("by_centre", { at: there.as_of_ms || Date.now() - there.age_ms })
+    ? say("by_centre", { at: Date.now() - there.age_ms })
     : say("by_device", { keys: saySpan(ages.keysMs), list: saySpan(ages.listMs) });
   return undefined;
 }

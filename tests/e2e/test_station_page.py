@@ -1,0 +1,463 @@
+"""The page of a station in a real browser: a day with no network, and every sample at the centre once.
+
+Beside it, in the same page, JavaScript is held to Python: the same person, the same judgement, the same event.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import expect, sync_playwright
+
+from ask_servers import until
+from e2e.browser import ARGUMENTS, CHROMIUM
+from e2e.processes import HUTONG, Process, free_port, hutong
+from hutong.app.codes_work import code_issuer, key_ring
+from hutong.app.config import load_config
+from hutong.app.persons_work import persons_of
+from hutong.app.sampling_work import open_sampling
+from hutong.app.stations_site import pairings_of
+from hutong.codes.issuing import Bearer
+from hutong.kernel.access.people import People
+from hutong.kernel.access.tokens import Tokens
+from hutong.kernel.identity_documents import Document, canonical
+from hutong.kernel.persons import person_of
+from hutong.kernel.records import Database, database_url
+from hutong.sampling.errors import SamplingRefused
+from hutong.sampling.model import FIELDS, Deed, Event, HandOver, Register, Seal, Terms
+from hutong.sampling.station.store import About, StationStore
+from sampling_samples import CARD, CARD_2, OTHER, TUBE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import BrowserContext, Page, Playwright
+
+pytestmark = [pytest.mark.peer("chromium"), pytest.mark.enable_socket]
+
+DISTRICT: Final = "610100"
+_SETTINGS: Final = """\
+[node]
+name = "centre"
+
+[sampling]
+listen = "127.0.0.1:{port}"
+"""
+#: The answer to so many merges is lost on its way, after the centre has kept everything.
+_LOSES: Final = """
+window.lost = 0;
+const real = window.fetch;
+window.fetch = async (address, options) => {
+  const answer = await real(address, options);
+  if (String(address).includes("/merge") && window.lost > 0) {
+    window.lost -= 1;
+    throw new TypeError("lost on its way");
+  }
+  return answer;
+};
+"""
+
+
+class Centre:
+    """`hutong sampling serve` on a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base = f"http://127.0.0.1:{(port := free_port())}"
+        self.folder, self.data, self.settings = folder, folder / "data", folder / "hutong.toml"
+        self.data.mkdir()
+        self.settings.write_text(_SETTINGS.format(port=port), encoding="utf-8")
+        self.common = ["--config", str(self.settings), "--data", str(self.data)]
+        self.config = load_config(self.settings, data=self.data)
+        self.database = Database(database_url("", self.data))
+        self.database.open()
+        for name in ("s1", "s2", "s3"):
+            People(self.database).add(name, name, "operator", now_ms())
+        key_ring(self.config).rotate(now_ms())
+        self.process = Process("stations", [*HUTONG, "sampling", "serve", *self.common], folder)
+
+    def code(self, station: str) -> str:
+        """A pairing code."""
+        return pairings_of(self.config, self.database).begin(station, DISTRICT, now_ms())
+
+    def person(self, card: str) -> str:
+        """The pseudonym of a card."""
+        document = canonical("id", card)
+        assert isinstance(document, Document)
+        return persons_of(self.config, self.database).of(document)
+
+    def paper(self, person: str) -> str:
+        """A paper code of somebody."""
+        bearer = Bearer(
+            person=person, who=b"w" * 12, kind="own", name="王*", tail="2X", colour="green", as_of_ms=now_ms()
+        )
+        return code_issuer(self.config, self.database).paper(bearer, now_ms()).text
+
+    def people(self, tube: str) -> list[list[str]]:
+        """Of each tube with this barcode, who is in it."""
+        return [
+            [it.person for it in each.members] for each in open_sampling(self.config, self.database).story(tube).tubes
+        ]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 10**6
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
+    made = Centre(tmp_path_factory.mktemp("stations"))
+    made.process.start_until_ready()
+    yield made
+    made.process.stop()
+    made.database.close()
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture
+def tablet(playwright: Playwright, tmp_path: Path) -> Iterator[Callable[[], BrowserContext]]:
+    """A tablet, switched on; called again, it is switched off and on."""
+    on: list[BrowserContext] = []
+
+    def start() -> BrowserContext:
+        for context in on:
+            context.close()
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path / "tablet", executable_path=CHROMIUM, args=ARGUMENTS, locale="en-GB", timezone_id="Asia/Shanghai",
+            viewport={"width": 800, "height": 1200}, accept_downloads=True,
+        )  # fmt: skip
+        context.add_init_script(_LOSES)
+        context.set_default_timeout(10_000)
+        on[:] = [context]
+        return context
+
+    yield start
+    for context in on:
+        context.close()
+
+
+def paired(context: BrowserContext, centre: Centre, code: str) -> Page:
+    page = context.new_page()
+    page.goto(f"{centre.base}/station/?lang=en")
+    page.fill("#pair-code", code)
+    page.click("#pair button")
+    expect(page.locator("#contact")).to_contain_text("last contact")
+    expect(page.locator("#working")).to_have_attribute("data-installed", "true")
+    return page
+
+
+def take(page: Page, tube: str, size: int) -> None:
+    page.locator(".sizes label", has_text=str(size)).first.click()
+    page.fill("#barcode", tube)
+    page.press("#barcode", "Enter")
+    expect(page.locator("#tube")).to_have_text(tube)
+
+
+def scan(page: Page, text: str) -> str:
+    """What a scanner types, with Enter behind it; gives what the page says of it."""
+    page.evaluate("document.getElementById('told').hidden = true")
+    page.fill("#person", text)
+    page.press("#person", "Enter")
+    expect(page.locator("#told")).to_be_visible()
+    return page.locator("#told-what").inner_text()
+
+
+def begin_the_day(page: Page, by_code: str) -> None:
+    """People by card and by code, and all that is refused."""
+    take(page, TUBE, 5)
+    assert scan(page, CARD) == "Registered"
+    assert scan(page, CARD) == "the person is in the tube already"
+    assert scan(page, CARD[:-1] + "1") == "the number or code is wrong"
+    assert scan(page, OTHER) == "This is no number of a document, and no code"
+    assert scan(page, by_code) == "Registered"
+    assert scan(page, by_code[:-3] + "000") == "This code is not good for registering"
+    expect(page.locator("#count")).to_have_text("2 of 5")
+    page.click("#aside")
+    take(page, OTHER, 1)
+    assert scan(page, CARD) == "the person is in another tube of today"
+    page.click("#twice")
+    expect(page.locator("#told-what")).to_have_text("Registered")
+    expect(page.locator("#unmerged")).to_have_text("3 not merged")
+
+
+def end_the_day(page: Page, file: Path) -> None:
+    """Seal, hand over, and write a file that could be carried."""
+    take(page, TUBE, 5)
+    expect(page.locator("#count")).to_have_text("2 of 5")
+    page.fill("#counted", "3")
+    page.click("#seal button")
+    expect(page.locator("#told-why")).to_contain_text("Count again")
+    page.fill("#counted", "2")
+    page.click("#seal button")
+    expect(page.locator("#told-what")).to_have_text(f"Sealed {TUBE}")
+    page.click("[data-part=tubes]")
+    page.fill("#batch", "B1")
+    page.fill("#courier", "周")
+    page.click("#hand-over button")
+    expect(page.locator("#hand-told")).to_contain_text("handed over")
+    page.click("[data-part=device]")
+    with page.expect_download() as download:
+        page.click("#export")
+    download.value.save_as(file)
+
+
+def test_a_day_with_no_network_and_every_sample_once(
+    tablet: Callable[[], BrowserContext], centre: Centre, tmp_path: Path
+) -> None:
+    context = tablet()
+    page = paired(context, centre, hutong("sampling", "station", "pair", "s1", "--district", DISTRICT, *centre.common))
+    by_code = centre.paper(known := centre.person(CARD_2))
+    until(lambda: page.evaluate(_KEPT, "revocations"))
+    context.set_offline(True)
+    expect(page.locator("#network")).to_have_text("no network: go on")
+    begin_the_day(page, by_code)
+    page.reload()
+    expect(page.locator("#unmerged")).to_have_text("3 not merged")
+    context = tablet()
+    context.set_offline(True)
+    page = context.new_page()
+    page.goto(f"{centre.base}/station/?lang=en")
+    expect(page.locator("#unmerged")).to_have_text("3 not merged")
+    end_the_day(page, file := tmp_path / "s1.jsonl")
+    assert centre.people(TUBE) == []
+
+    page.evaluate("window.lost = 2")
+    context.set_offline(False)
+    expect(page.locator("#trouble")).to_contain_text("cannot be reached")
+    assert centre.people(TUBE) == [[centre.person(CARD), known]]
+    until(lambda: page.locator("#send").click() or page.evaluate("window.lost") == 0)
+    expect(page.locator("#unmerged")).to_have_text("0 not merged")
+    assert hutong("sampling", "station", "merge", str(file), *centre.common).startswith(f"{file}: 5 已收 taken (5 重复")
+    assert centre.people(TUBE) == [[centre.person(CARD), known]]
+    assert centre.people(OTHER) == [[centre.person(CARD)]]
+    tube = open_sampling(centre.config, centre.database).story(TUBE).tubes[0]
+    assert (tube.state, tube.counted, tube.batch, tube.courier) == ("in-transit", 2, "B1", "周")
+
+
+_KEPT: Final = """
+(name) => new Promise((done) => {
+  const request = indexedDB.open("hutong-station");
+  request.onsuccess = () => {
+    const asked = request.result.transaction("about").objectStore("about").get(name);
+    asked.onsuccess = () => { request.result.close(); done(asked.result !== undefined); };
+  };
+})
+"""
+_JUDGE: Final = """
+async ([name, deeds, terms, nowMs, apartMs]) => {
+  const { Store } = await import("/station/static/store.js");
+  const { Machine } = await import("/station/static/tubes.js");
+  const { RULES } = await import("/station/static/page.js");
+  const store = new Store(new Machine(RULES));
+  await store.open();
+  const key = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  await store.pair({ station: name, district: "", token: "", terms, apart_ms: apartMs, sequence: 0 }, key);
+  await store.keep("station", { ...(await store.about()), by: "赵" });
+  const said = [];
+  for (const [at, [some, chances]] of deeds.entries()) {
+    try {
+      const done = await store.doAll(some, nowMs + at * 60_000, { chances });
+      said.push(JSON.stringify(done));
+    } catch (error) {
+      if (!error.reason) throw error;
+      said.push(error.reason);
+    }
+  }
+  return said;
+}
+"""
+_PERSONS: Final = """
+async ([key, given]) => {
+  const { importKey, personOf, canonical } = await import("/station/static/persons.js");
+  const imported = await importKey(Uint8Array.from(key.match(/../g), (it) => parseInt(it, 16)));
+  const readable = await crypto.subtle.exportKey("raw", imported).then(() => true, () => false);
+  const found = [];
+  for (const [kind, text] of given) found.push(await personOf(imported, kind, text).catch((error) => error.message));
+  return [readable, found];
+}
+"""
+
+
+def cards(chance: random.Random) -> Iterator[str]:
+    """Numbers of every kind of right and wrong."""
+    yield from (
+        CARD,
+        CARD_2,
+        CARD.lower(),
+        f" {CARD[:6]} {CARD[6:14]}-{CARD[14:]} ",
+        "１１０１０５１９４９１２３１００２Ｘ",
+    )
+    yield from ("", "110105", CARD[:-1], CARD + "1", "0" + CARD[1:], "110105194902300021", "11010500001231002X")
+    for _ in range(200):
+        day = f"{chance.choice((1900, 1949, 2000, 2024))}{chance.randrange(14):02}{chance.randrange(33):02}"
+        yield f"{chance.randrange(100000, 700000)}{day}{chance.randrange(1000):03}{chance.choice('0123456789X')}"
+
+
+def test_the_page_knows_people_and_tubes_as_python_does(
+    tablet: Callable[[], BrowserContext], centre: Centre, tmp_path: Path
+) -> None:
+    page = tablet().new_page()
+    page.goto(f"{centre.base}/station/?lang=en")
+    chance, key = random.Random(6), bytes(range(32))
+    given = [("id-card", it) for it in cards(chance)]
+    given += [("passport", it) for it in ("E12345678", "e 1234-5678", "E1", "护照12345", "A" * 21)]
+    given += [("permit", "H01234567"), ("permit", "")]
+    readable, there = page.evaluate(_PERSONS, [key.hex(), given])
+    assert not readable
+    here = []
+    for kind, text in given:
+        found = canonical("id" if kind == "id-card" else kind, text)  # type: ignore[arg-type]  # of the table
+        here.append(person_of(key, found) if isinstance(found, Document) else found)
+    assert there == here
+    assert {"form", "check", "birthday"} < set(here)
+
+    terms, apart_ms, now = Terms(sizes=(1, 5, 10), fields=("contact",)), 3_600_000, 1_790_000_000_000
+    store = StationStore(tmp_path)
+    store.make(About("s9", "", terms, apart_ms))
+    wanted = [(some, [chance.randbytes(8) for _ in some]) for some in deeds(chance)]
+    said = []
+    for at, (some, chances) in enumerate(wanted):
+        try:
+            done = store.do_all(some, "赵", now + at * 60_000, chances)
+            said.append(msgspec.json.encode(done).decode())
+        except SamplingRefused as refused:
+            said.append(refused.reason)
+    store.close()
+    plain: list[Any] = [
+        [json.loads(msgspec.json.encode(some)), [it.hex() for it in chances]] for some, chances in wanted
+    ]
+    assert page.evaluate(_JUDGE, ["s9", plain, json.loads(msgspec.json.encode(terms)), now, apart_ms]) == said
+    kept = [it for it in said if it.startswith("[")]
+    assert all(isinstance(it, Event) for one in kept for it in msgspec.json.decode(one, type=list[Event]))
+    reasons = set(said) - set(kept)
+    assert reasons == {
+        *("field", "size", "no-tube", "full", "size-differs", "person-twice", "person-elsewhere", "not-from-here"),
+    }
+
+
+def deeds(chance: random.Random) -> Iterator[list[Deed]]:
+    """What somebody may try at a station in some hours."""
+    tubes = ["T0000001", "T0000002", "T0000003", "T0000004", "t1", "T-00-05"]
+    people = [f"{at:032x}" for at in range(9)] + ["code:0123456789abcdef", "code:01", "王"]
+    for _ in range(400):
+        tube = chance.choice(tubes)
+        fields = chance.choice(
+            [{"contact": "138"}] * 8 + [{}, {"contact": " "}, {"contact": "1", "pet": "cat"}, {"contact": "\n"}]
+        )
+        match chance.randrange(12):
+            case 0:
+                yield [Seal(tube=tube, people=chance.randrange(6))]
+            case 1:
+                yield [HandOver(tube=tube, batch=chance.choice(("B1", "批")), expected=1, courier="周")]
+            case 2:
+                some = chance.sample(tubes[:4], 2)
+                yield [HandOver(tube=it, batch="B2", expected=2, courier="周") for it in some]
+            case _:
+                size = chance.choice((1, 1, 5, 5, 5, 5, 10, 20, 3))
+                retest = not chance.randrange(4)
+                district = chance.choice(("", "610100", "6101"))
+                yield [
+                    Register(
+                        tube=tube,
+                        size=size,
+                        person=chance.choice(people),
+                        district=district,
+                        retest=retest,
+                        fields=fields,
+                    )
+                ]
+    assert FIELDS[0] == "contact"
+
+
+_BOTH: Final = """
+async ([tube, people]) => {
+  const { Store } = await import("/station/static/store.js");
+  const tubes = await import("/station/static/tubes.js");
+  const { RULES } = await import("/station/static/page.js");
+  const store = new Store(new tubes.Machine(RULES));
+  await store.open();
+  const put = (it) => store.doAll([tubes.register(tube, 20, it)], Date.now());
+  return Promise.all(people.map((it) => put(it).then(() => "ok", (error) => error.reason)));
+}
+"""
+
+
+def test_two_tabs_do_not_double_and_a_device_that_is_cut_off_goes_on(
+    tablet: Callable[[], BrowserContext], centre: Centre
+) -> None:
+    context = tablet()
+    page = paired(context, centre, centre.code("s2"))
+    other = context.new_page()
+    other.goto(f"{centre.base}/station/?lang=en")
+    expect(other.locator("#who")).to_contain_text("s2")
+    people = [f"{at:032x}" for at in range(12)]
+    start = f"(given) => {{ window.done = ({_BOTH})(given) }}"
+    for tab in (page, other):
+        tab.evaluate(start, [TUBE + "2", people])
+    said = [tab.evaluate("() => window.done") for tab in (page, other)]
+    assert sorted(it for tab in said for it in tab) == ["ok"] * 12 + ["person-twice"] * 12
+    page.click("[data-part=device]")
+    page.click("#send")
+    expect(other.locator("#unmerged")).to_have_text("0 not merged")
+    assert [sorted(it) for it in centre.people(TUBE + "2")] == [people]
+
+    tokens = Tokens(centre.database, 30)
+    for it in tokens.of("s2"):
+        tokens.revoke(it.id, now_ms())
+    page.click("[data-part=register]")
+    take(page, "XA20220415009", 5)
+    assert scan(page, CARD) == "Registered"
+    until(lambda: _refused(page))
+    expect(page.locator("#unmerged")).to_have_text("1 not merged")
+    page.click("[data-part=device]")
+    page.click("details summary")
+    page.click("#re-pair")
+    page.fill("#pair-code", centre.code("s2"))
+    page.click("#pair button")
+    expect(page.locator("#unmerged")).to_have_text("0 not merged")
+    assert centre.people("XA20220415009") == [[centre.person(CARD)]]
+
+
+def _refused(page: Page) -> bool:
+    """Whether the centre refused the token: it knows one for a second after it was ended."""
+    page.evaluate("document.getElementById('send').click()")
+    return "token no more" in page.locator("#trouble").inner_text()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_first_view_is_small_and_axe_finds_nothing_serious(
+    playwright: Playwright, centre: Centre, lang: str
+) -> None:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    page = browser.new_page(viewport={"width": 360, "height": 740}, service_workers="block")
+    sizes: list[int] = []
+    page.on("response", lambda answer: sizes.append(len(answer.body())))
+    page.goto(f"{centre.base}/station/?lang={lang}", wait_until="networkidle")
+    assert 0 < sum(sizes) < 100_000
+    page.evaluate(AXE_SCRIPT)
+    found = serious(page)
+    page.fill("#pair-code", centre.code("s3"))
+    page.click("#pair button")
+    for part in ("register", "tubes", "verify", "device"):
+        page.click(f"[data-part={part}]")
+        expect(page.locator(f"[data-shows={part}]")).to_be_visible()
+        found += serious(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert found == []
+    browser.close()
+
+
+def serious(page: Page) -> list[str]:
+    violations = page.evaluate("() => axe.run().then((it) => it.violations)")
+    return [it["id"] for it in violations if it["impact"] in {"serious", "critical"}]
