@@ -164,6 +164,14 @@ class Family:
             self._trail.record(who, address, "codes.unlink", link.id, after={"by": side}, now_ms=now_ms)
         return msgspec.structs.replace(link, ended_ms=now_ms)
 
+    def one(self, id_: str) -> Link:
+        """The link of that id, in force or over. Raises PersonRefused: "no-link"."""
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(_LINKS).where(_LINKS.c.id == id_.replace("\0", ""))).one_or_none()
+        if found is None:
+            raise PersonRefused("no-link", "There is no such link.", where="link")
+        return _link(found)
+
     def may_show(self, guardian: str, ward: str, now_ms: int) -> Link | None:
         """The link by which one may show the other's code now; None where there is none."""
         with self._database.read() as connection:

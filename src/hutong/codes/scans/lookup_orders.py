@@ -46,7 +46,7 @@ class LookupOrders:
     """
 
     def __init__(self, database: Database, node: str, bounds: Bounds) -> None:
-        self._database, self._node, self._bounds = database, node, bounds
+        self._database, self._node, self.bounds = database, node, bounds
         self._trail = Trail(database)
 
     def request(self, wish: OrderWish, seeker: Seeker, now_ms: int) -> LookupOrder:
@@ -56,7 +56,7 @@ class LookupOrders:
             ScanRefused: says why not.
         """
         fresh = case_id(self._node, now_ms, os.urandom(8))
-        order = lookup_machine.request(wish, fresh, seeker, now_ms, self._bounds)
+        order = lookup_machine.request(wish, fresh, seeker, now_ms, self.bounds)
         with self._database.write() as connection:
             connection.execute(sa.insert(_ORDERS).values(_row(order) | {"lookups": 0, "rows": 0}))
             self._tell(seeker, "request", order, wish.reason)
@@ -98,12 +98,25 @@ class LookupOrders:
             row = connection.execute(chosen).one()
         return Used(row.lookups, row.rows)
 
-    def listing(self, seeker: Seeker, limit: int, state: str = "") -> list[LookupOrder]:
-        """Orders that a seeker sees, what changed last first. Raises ScanRefused: nobody of this house or an agency."""
+    def listing(
+        self, seeker: Seeker, limit: int, state: str = "", before: tuple[int, str] | None = None
+    ) -> list[LookupOrder]:
+        """Orders that a seeker sees, what changed last first.
+
+        Args:
+            before: `changed_ms` and id of the last one of the page before.
+
+        Raises:
+            ScanRefused: nobody of this house or an agency.
+        """
         _check_known(seeker)
+        changed = _ORDERS.c.changed_ms
         where = [_ORDERS.c.agency == seeker.agency] if seeker.agency else []
         where += [_ORDERS.c.state == state] if state else []
-        chosen = sa.select(_ORDERS.c.body).where(*where).order_by(_ORDERS.c.changed_ms.desc()).limit(limit)
+        if before is not None:
+            older = sa.and_(changed == before[0], _ORDERS.c.id < before[1].replace("\0", ""))
+            where += [changed <= before[0], sa.or_(changed < before[0], older)]
+        chosen = sa.select(_ORDERS.c.body).where(*where).order_by(changed.desc(), _ORDERS.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return [_order(body) for body in connection.execute(chosen).scalars()]
 
@@ -182,6 +195,8 @@ def seeker_of(database: Database, account: str, address: str) -> Seeker:
         return Seeker(account, frozenset(), address=address)
     if found.disabled:
         return Seeker(found.name, frozenset(), found.agency, address=address)
+    if found.role == "partner" and not found.agency:  # whom nobody has bound yet is not of this house
+        return Seeker(found.name, frozenset(), address=address)
     agency = Agencies(database).agency(found.agency) if found.agency else None
     kind = None if agency is None or agency.disabled else agency.kind
     return Seeker(found.name, permissions_of(found.role), found.agency, kind, address)

@@ -55,7 +55,7 @@ class Changes:
 
     def __init__(self, statuses: Statuses, cases: Callable[[], Cases], bounds: Bounds, limits: Limits) -> None:
         self._database, self._statuses, self._cases = statuses.database, statuses, cases
-        self._bounds, self._limits = bounds, limits
+        self.bounds, self._limits = bounds, limits
         self._trail = Trail(self._database)
 
     # Reading
@@ -94,7 +94,7 @@ class Changes:
         """
         self._check_agency(actor)
         fresh = case_id(self._statuses.node, now_ms, os.urandom(8))
-        change = machine.request(wish, fresh, actor, now_ms, self._bounds)
+        change = machine.request(wish, fresh, actor, now_ms, self.bounds)
         with self._database.write() as connection:
             self.hold(connection, change.person)
             if not self._is_known(connection, change.person):

@@ -90,6 +90,15 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         _of("reports.read", "看群众举报(号码已掩码)", "see reports, numbers masked", "analyst", "operator", "auditor"),
         _of("reports.take", "受理群众举报", "take reports from people in", "analyst", "operator"),
         _of(
+            "codes.read",
+            "看码色规则与人数、改码、场所、查询令(不含人员)",
+            "see colour rules and figures, changes by hand, venues, orders of look-up; no people",
+            "analyst",
+            "operator",
+            "auditor",
+            "partner",
+        ),
+        _of(
             "codes.explain",
             "说明用途后看某人的码色及其依据",
             "see why a person has a colour, for a stated purpose",
@@ -103,6 +112,7 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         _of("codes.revoke", "注销码", "revoke codes", "operator"),
         _of("codes.keys", "看码的签名密钥的状态", "see the state of codes' signing keys", "auditor", "administrator"),
         _of("codes.venues_change", "登记场所、换码、停用", "register venues, replace and withdraw codes", "operator"),
+        _of("replica.follow", "让只读副本取得变更", "let a read replica follow changes", "operator"),
         _of("codes.merge", "合并设备的扫码登记", "merge scans from devices' files", "operator"),
         _of("codes.lookup_request", "申请扫码登记的查询令", "ask for an order to look scans up", "partner"),
         _of(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hutong.kernel.web.frame import Frame
 
 Form = Literal["minute", "second", "milli", "time", "date"]
-Group = Literal["watch", "casework", "rules", "system"]
+Group = Literal["watch", "casework", "codes", "rules", "system"]
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 """Groups of the navigation, in their order."""
 

@@ -1,4 +1,4 @@
-"""Lists of colours, venues and look-ups by index: changes and appeals by state, venues by what they are and by title."""
+"""Lists of colours, venues and look-ups by index: changes and appeals by state, venues by kind, place and title."""
 
 from __future__ import annotations
 
