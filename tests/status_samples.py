@@ -22,6 +22,7 @@ from hutong.codes.status.store import Statuses
 from hutong.kernel.access.agencies import Agencies, Agency
 from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
+from hutong.kernel.key_marks import KeyMarks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +79,9 @@ class Desk:
     def __init__(self, database: Database, folder: Path, limits: Limits = Limits()) -> None:  # noqa: B008  # frozen
         self.database, self.folder = database, folder
         self.told: list[ColourChanged] = []
-        self.days = DayKeys(folder)
-        self.people = People(database, self.days, Pseudonyms(folder), PERSON_DAYS)
+        marks = KeyMarks(database)
+        self.days = DayKeys(folder, marks=marks)
+        self.people = People(database, self.days, Pseudonyms(folder, marks), PERSON_DAYS)
         self.statuses = Statuses(database, self.people, RULES, "node1", EVIDENCE_DAYS, self._tell)
         self.cases = Cases(database, TYPES, CALENDAR, "node1", WHOLE)
         self.changes = Changes(self.statuses, lambda: self.cases, Bounds(), limits)

@@ -219,3 +219,15 @@ def test_what_is_kept_of_a_person_ends_with_its_day(desk: Desk) -> None:
             assert connection.execute(sa.select(table)).all() == []
         assert {it.day for it in connection.execute(sa.select(code_tables.code_person_keys))} == set()
     assert [it for it in desk.days.days() if it < day_of(end)] == []
+
+
+def test_nothing_new_is_kept_of_somebody_who_was_forgotten_while_a_change_by_hand_was_in_force(desk: Desk) -> None:
+    person = desk.person()
+    change = desk.by_hand(person)
+    desk.statuses.forget(person, MONDAY + 1)
+    assert desk.statuses.standing(person, MONDAY + 2).colour == "red", "it holds all the same"
+    desk.changes.do(change.id, "lift", POLICE, MONDAY + 3, "查无实据")
+    assert desk.statuses.judge_again(person, MONDAY + 4).standing.colour == "green"
+    with desk.database.read() as connection:
+        for table in (code_tables.code_colours, code_tables.code_colour_events, code_tables.code_person_keys):
+            assert not connection.execute(sa.select(table)).all()

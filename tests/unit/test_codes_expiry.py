@@ -19,6 +19,7 @@ from hutong.codes.people.errors import KeyGoneError, PersonRefused
 from hutong.codes.people.sealing import new_key, seal, unseal
 from hutong.kernel.errors import StateError
 from hutong.kernel.journal import FileJournal
+from hutong.kernel.persons import KEY_FILE
 from hutong.kernel.records import Database, code_tables, database_url
 from status_samples import EVIDENCE_DAYS, OTHER, PERSON_DAYS, Desk, isolation, positive
 
@@ -99,6 +100,22 @@ def test_a_backup_alone_is_rows_of_nobody(data: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyGoneError, match="is not here") as error:
         stolen.people.profile(person, MONDAY)
     assert not error.value.destroyed, "it is said that keys are missing, not that nobody is there"
+    # Nor does anything go on under new keys, as if nobody had been there.
+    with pytest.raises(StateError, match="not here"):
+        stolen.person()
+    with pytest.raises(StateError, match="not here"):
+        stolen.days.make(day_of(MONDAY), MONDAY)
+    with pytest.raises(StateError, match="not here"):
+        stolen.people.check_keys()
+    assert not (tmp_path / "new" / KEYS).exists(), "no key was made"
+    foreign = tmp_path / "new" / KEYS / KEY_FILE
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"\1" * 32)
+    with pytest.raises(StateError, match="another"):
+        stolen.person()
+    foreign.unlink()
+    # Whoever has lost the keys for good says so, and people register anew.
+    assert run(["codes", "people-key", "--anew", "--reason", "密钥丢失", "--data", str(tmp_path / "new")]) == 0
     assert stolen.person() != person, "without the key of pseudonyms a document leads to no row"
     stolen.database.close()
 

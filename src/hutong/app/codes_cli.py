@@ -15,6 +15,7 @@ COMMANDS = (
     ("status", "hutong.app.codes_status_cli:app", "码色:查看、解释、改码、申诉 / Colours: explain, change, appeal"),
     ("venues", "hutong.app.venues_cli:app", "场所:登记、换码、停用、印码 / Venues and their codes"),
     ("scans", "hutong.app.scans_cli:app", "扫码登记:设备、合并、依令查询、告知 / Scans: devices, merging, look-ups"),
+    ("people-key", "hutong.app.people_key_cli:people_key", "人员密钥是否在位 / Whether people's keys are in place"),
     (
         "conformance",
         "hutong.app.codes_conformance:conformance",

@@ -24,6 +24,9 @@ from hutong.codes.status.metrics import (  # noqa: F401  # declared for the whol
     DAY_KEYS_OVERDUE,
     EXPIRED,
     JUDGED,
+    RESULTS,
+    RESULTS_BEHIND,
+    RESULTS_OWED,
 )
 from hutong.kernel.metrics import Metric
 

@@ -12,7 +12,7 @@ from hutong.sampling.fold import Story, fold
 from hutong.sampling.model import Event, Kept, ResultReported, Told, Tube, told_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hutong.kernel.records import Connection, Database
 
@@ -77,6 +77,24 @@ class PersonResult(msgspec.Struct, frozen=True):
     at_ms: int
     result: Told
     reported_ms: int
+
+
+class ResultNews(msgspec.Struct, frozen=True):
+    """What a person is told of a tube, for whoever follows results.
+
+    Attributes:
+        result: "" takes back what was said. over: something else was said of person and tube since.
+        sampled_ms: when the sample was taken. people: whose samples the result may be of.
+    """
+
+    number: int
+    person: str
+    tube: str
+    result: Told
+    over: bool = False
+    sampled_ms: int = 0
+    people: int = 1
+    laboratory: str = ""
 
 
 class Called(msgspec.Struct, frozen=True):
@@ -145,6 +163,27 @@ class SamplingReader:
         found = [ResultReported(row.person, row.tube, row.result, row.at_ms) for row in rows]
         return (rows[-1].number if rows else number), found
 
+    def news(self, after: int, limit: int, numbers: Sequence[int] | None = None) -> list[ResultNews]:
+        """What people are told after a number, or at some numbers, with the sample; what was said again later is not.
+
+        Args:
+            numbers: of what is asked for; None = all after `after`.
+        """
+        later = _TOLD.alias("later")
+        same = (later.c.person == _TOLD.c.person, later.c.tube == _TOLD.c.tube, later.c.number > _TOLD.c.number)
+        told = _TOLD.c.number > after if numbers is None else _TOLD.c.number.in_(numbers)
+        chosen = sa.select(_TOLD, sa.exists().where(*same).label("over")).where(told)
+        with self._database.read() as connection:
+            rows = connection.execute(chosen.order_by(_TOLD.c.number).limit(limit)).all()
+            bodies = sa.select(_TUBES.c.body).where(_TUBES.c.id.in_({row.tube for row in rows}))
+            tubes = {it.id: it for it in map(_tube.decode, connection.execute(bodies).scalars())}
+        return [_news(row, tubes.get(row.tube)) for row in rows]
+
+    def told_last(self) -> int:
+        """The number of what was told last; 0 where nothing was."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(_TOLD.c.number))).scalar() or 0
+
     def calls(self, limit: int = 50) -> list[Called]:
         """Tubes of which somebody is still to be tested singly, the earliest first."""
         chosen = sa.select(_TUBES.c.body).where(_CALLS).order_by(_TUBES.c.opened_ms, _TUBES.c.id)
@@ -206,6 +245,16 @@ class SamplingReader:
         with self._database.read() as connection:
             rows = connection.execute(chosen).mappings()
             return [msgspec.convert({str(name): value for name, value in row.items()}, kind) for row in rows]
+
+
+def _news(row: sa.Row[Any], tube: Tube | None) -> ResultNews:
+    member = next((it for it in tube.members if it.person == row.person), None) if tube is not None else None
+    if tube is None or member is None:
+        return ResultNews(row.number, row.person, row.tube, "", bool(row.over))
+    people = max(tube.size, len(tube.members), 1 + tube.contested) if tube.is_mixed else 1
+    return ResultNews(
+        row.number, row.person, row.tube, row.result, bool(row.over), member.at_ms, people, tube.laboratory
+    )
 
 
 def events_of(connection: Connection, barcodes: Iterable[str]) -> dict[str, list[Kept]]:

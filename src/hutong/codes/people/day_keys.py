@@ -95,8 +95,9 @@ class DayKeys:
             fresh = new_key()
             try:
                 if not self._file(day).exists():
+                    node = self._node()  # first: where it is missing nothing is made
                     make_folder(self._days.parent, 0o700)
-                    kept_secret(self._file(day), lambda: seal(self._node(), fresh, _about(day)))
+                    kept_secret(self._file(day), lambda: seal(node, fresh, _about(day)))
                     # Rows that need it are committed next: its name must be on disk before they are.
                     for kept_in in (self._days, self._days.parent, self._node_file.parent):
                         _sync(kept_in)
@@ -104,6 +105,14 @@ class DayKeys:
                 raise self._unusable(error) from error
             found = self._known[day] = self._read(day)
         return found
+
+    def check(self) -> None:
+        """Whether the node's key is here, and the one that the records know; it is made where there never was one.
+
+        Raises:
+            StateError: it is not, or cannot be used.
+        """
+        self._node()
 
     def days(self) -> list[int]:
         """The days whose keys are here, in order."""

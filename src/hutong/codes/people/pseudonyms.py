@@ -39,6 +39,10 @@ class Pseudonyms:
         """
         return self.persons.of(document)
 
+    def check(self) -> None:
+        """Whether the key is here, and the one that the records know. Raises StateError as above."""
+        self._secret.of_items()
+
     def item(self, person: str, id_: str) -> str:
         """A name for something that is kept of a person, which tells nobody its own id. Raises StateError as above."""
         said = f"item\0{person}\0{id_}".encode("utf-8", "surrogatepass")

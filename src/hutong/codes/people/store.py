@@ -67,6 +67,11 @@ class People:
     def __init__(self, database: Database, days: DayKeys, pseudonyms: Pseudonyms, keep_days: int) -> None:
         self._database, self.days, self.pseudonyms, self._keep_days = database, days, pseudonyms, keep_days
 
+    def check_keys(self) -> None:
+        """Whether the keys are those that the records were written with. Raises StateError: they are not."""
+        self.pseudonyms.check()
+        self.days.check()
+
     def register(self, document: Document, name: str, phone: str, now_ms: int) -> str:
         """Keep a person, or what is new about them; gives the pseudonym.
 

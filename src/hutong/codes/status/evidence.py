@@ -87,6 +87,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order", forbid_unkno
 Evidence: TypeAlias = Result | Visit | Declaration | Order
 
 
+class Withdrawn(msgspec.Struct, frozen=True):
+    """What a sender takes back: the evidence of this id is kept no more."""
+
+    id: str
+
+
 def read_evidence(data: bytes, now_ms: int) -> Evidence:
     """Evidence out of JSON.
 

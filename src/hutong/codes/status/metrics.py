@@ -38,4 +38,29 @@ EXPIRED = Metric(
     "因到期而删除信息的人次",
     "People of whom something was removed because its day was over",
 )
-ALL = (JUDGED, CHANGES, APPEALS, APPEALS_LATE, DAY_KEYS, DAY_KEYS_OVERDUE, EXPIRED)
+RESULTS = Metric(
+    "hutong_codes_results_total",
+    "counter",
+    "results",
+    "采样结果成为变码依据:已取、拒绝、待补、略过",
+    "Results of sampling as evidence of colours, by outcome: taken, refused, owed, passed",
+    ("outcome",),
+)
+RESULTS_BEHIND = Metric(
+    "hutong_codes_results_behind",
+    "gauge",
+    "results",
+    "尚未成为变码依据的采样结果数",
+    "Results of sampling that colours have not looked at yet",
+)
+RESULTS_OWED = Metric(
+    "hutong_codes_results_owed",
+    "gauge",
+    "results",
+    "因密钥或数据损坏待重试的采样结果数",
+    "Results of sampling that wait because keys or rows of their people are damaged",
+)
+ALL = (
+    *(JUDGED, CHANGES, APPEALS, APPEALS_LATE, DAY_KEYS, DAY_KEYS_OVERDUE, EXPIRED),
+    *(RESULTS, RESULTS_BEHIND, RESULTS_OWED),
+)

@@ -119,8 +119,14 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one person's rows of a batch: `refused` says why none was taken, empty where all were."""
+    """What became of one person's rows of a batch.
+
+    Attributes:
+        refused: why none was taken; empty where all were. owed: keys or rows of the person are not as they must be, and
+            the same may be taken once they are.
+    """
 
     person: str
     changed: ColourChanged | None = None
     refused: str = ""
+    owed: bool = False

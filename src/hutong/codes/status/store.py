@@ -8,6 +8,7 @@ found by the pseudonym alone, so it takes as long among ten million as among ten
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -15,10 +16,20 @@ import sqlalchemy as sa
 
 from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.errors import KeyGoneError
+from hutong.codes.people.pseudonyms import is_pseudonym
 from hutong.codes.replicas.topics import HELD, tell_colours
 from hutong.codes.status.changes import Change
 from hutong.codes.status.errors import StatusRefused
-from hutong.codes.status.evidence import Evidence, Opening, Order, check_evidence, commitment, item_digest, new_salt
+from hutong.codes.status.evidence import (
+    Evidence,
+    Opening,
+    Order,
+    Withdrawn,
+    check_evidence,
+    commitment,
+    item_digest,
+    new_salt,
+)
 from hutong.codes.status.judging import judge
 from hutong.codes.status.model import (
     BY_HAND,
@@ -158,21 +169,45 @@ class Statuses:
             self._record(connection, [person], deeds, now_ms)
         return moved
 
-    def take_all(self, found: Mapping[str, Sequence[Evidence]], now_ms: int) -> list[Outcome]:
+    def take_all(self, found: Mapping[str, Sequence[Evidence | Withdrawn]], now_ms: int) -> list[Outcome]:
         """Take evidence about many people, `BATCH` of them in one transaction; what one is refused keeps no other."""
         outcomes = []
         for people in _batches(sorted(found)):
-            deeds: list[_Deed] = []
-            with self.database.write() as connection:
-                self.people.hold(connection, people)
-                for person in people:
-                    try:
+            try:
+                outcomes += self._take_some(people, found, now_ms)
+            except StateError:  # somebody's rows or keys are damaged: all again, each undone by themselves
+                outcomes += self._take_some(people, found, now_ms, apart=True)
+        return outcomes
+
+    def _take_some(
+        self,
+        people: Sequence[str],
+        found: Mapping[str, Sequence[Evidence | Withdrawn]],
+        now_ms: int,
+        *,
+        apart: bool = False,
+    ) -> list[Outcome]:
+        outcomes = []
+        deeds: list[_Deed] = []
+        with self.database.write() as connection:
+            self.people.hold(connection, people)
+            for person in people:
+                done = len(deeds)
+                try:
+                    if not is_pseudonym(person):
+                        raise _NOBODY  # caught here, told there
+                    with self.database.write() if apart else nullcontext():
                         moved = self._take(connection, person, found[person], now_ms, deeds)
-                    except StatusRefused as refused:  # before anything of this person was written
-                        outcomes.append(Outcome(person, refused=str(refused)))
-                    else:
-                        outcomes.append(Outcome(person, moved.changed))
-                self._record(connection, people, deeds, now_ms)
+                except StatusRefused as refused:  # before anything of this person was written
+                    outcomes.append(Outcome(person, refused=str(refused)))
+                except StateError as error:
+                    if not apart:
+                        raise
+                    del deeds[done:]
+                    outcomes.append(Outcome(person, refused=str(error), owed=True))
+                else:
+                    outcomes.append(Outcome(person, moved.changed))
+            self._record(connection, people, deeds, now_ms)
         return outcomes
 
     def void(self, connection: Connection, person: str, ids: Sequence[str], case: str) -> None:
@@ -249,18 +284,30 @@ class Statuses:
     # Judging
 
     def _take(
-        self, connection: Connection, person: str, items: Sequence[Evidence], now_ms: int, deeds: list[_Deed]
+        self,
+        connection: Connection,
+        person: str,
+        items: Sequence[Evidence | Withdrawn],
+        now_ms: int,
+        deeds: list[_Deed],
     ) -> Moved:
         """Of a person who is held: keep items and judge. What is refused is refused before anything is written."""
-        for it in items:
+        new = [it for it in items if not isinstance(it, Withdrawn)]
+        for it in new:
             self._check(it, now_ms)
         ring = self.people.ring(connection, person, now_ms)
         kept = self._kept(connection, ring, person, now_ms)
-        fresh = {self.people.pseudonyms.item(person, it.id) for it in items} - kept.keys()
+        fresh = {self.people.pseudonyms.item(person, it.id) for it in new} - kept.keys()
         if len(kept) + len(fresh) > _MOST_EVIDENCE:
             raise StatusRefused("evidence", f"More than {_MOST_EVIDENCE} items would be kept of this person.")
-        for it in items:
-            self._keep(connection, ring, person, it, kept)
+        for item in items:
+            if isinstance(item, Withdrawn):
+                self._drop(connection, person, item, kept)
+            else:
+                self._keep(connection, ring, person, item, kept)
+        if not kept and not self._is_registered(connection, person):
+            # Forgotten, or never known: whatever a change by hand still says of them, nothing new is kept.
+            return Moved(self._judged(kept, self.change_in_force(connection, person, now_ms), now_ms)[0])
         return self._judge(connection, ring, person, kept, now_ms, deeds)
 
     def _judge(  # what a judgement rests on
@@ -390,9 +437,21 @@ class Statuses:
             connection.execute(sa.insert(_EVIDENCE).values(values))
         kept[item] = _Kept(it, day, "")
 
+    def _drop(self, connection: Connection, person: str, it: Withdrawn, kept: dict[str, _Kept]) -> None:
+        item = self.people.pseudonyms.item(person, it.id)
+        if kept.pop(item, None) is not None:
+            connection.execute(sa.delete(_EVIDENCE).where(_EVIDENCE.c.person == person, _EVIDENCE.c.item == item))
+
+    def _is_registered(self, connection: Connection, person: str) -> bool:
+        chosen = sa.select(tables.code_people.c.person).where(tables.code_people.c.person == person)
+        return connection.execute(chosen).first() is not None
+
     def _day_of(self, it: Evidence) -> int:
         """The day that evidence is kept until: so long after it happened, an order until it ends."""
         return day_of(it.until_ms) if isinstance(it, Order) else day_of(it.at_ms) + self._evidence_days
+
+
+_NOBODY: Final = StatusRefused("no-person", "This is no pseudonym of a person.", where="person")
 
 
 def _by_rule(found: Judgement, now_ms: int) -> Standing:
