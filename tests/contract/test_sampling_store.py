@@ -19,6 +19,7 @@ from hutong.sampling.emergency.model import Actor, Wish
 from hutong.sampling.emergency.store import Emergencies
 from hutong.sampling.errors import SamplingError, SamplingRefused
 from hutong.sampling.model import Batch, Event, Recall, Register, Settle, Terms
+from hutong.sampling.projection import MOST_TOGETHER
 from hutong.sampling.results_csv import take_in
 from hutong.sampling.rooms import BATCH_ROOMS, ROOMS, batch_rooms, tube_rooms
 from hutong.sampling.store import Bounds, Sampling, Taking
@@ -268,6 +269,34 @@ def test_a_decision_and_what_is_told_follow_the_swab_when_an_earlier_use_of_the_
         **{(f"{TUBE}@s1", person((TUBE, n))): "negative" for n in range(2)},
     }
     assert it.recount() == []
+
+
+def test_one_pseudonym_in_many_tubes_is_a_conflict_and_not_ever_more_of_them(database: Database) -> None:
+    it = sampling(database)
+    tubes = 3 * MOST_TOGETHER
+    everywhere = [
+        event(Register(tube=f"XA{n:06}", size=1, person=person("everybody")), n + 1, NOW + n) for n in range(tubes)
+    ]
+    for one in everywhere:
+        merge(it, [one])
+    pairs = {(one.tube, one.about) for one in it.conflicts(rule="person-in-two-tubes", limit=10_000)}
+    assert {tube for tube, _ in pairs} == {f"XA{n:06}@s1" for n in range(tubes)}
+    assert len(pairs) <= 2 * tubes * MOST_TOGETHER
+
+
+def test_a_person_in_two_tubes_is_found_in_the_tubes_that_these_are_now(database: Database) -> None:
+    it = sampling(database)
+    later = [event(Register(tube=TUBE, size=5, person=person("both")), 9, LATER)]
+    merge(it, later)
+    merge(it, [event(Register(tube=OTHER, size=5, person=person("both")), 1, LATER, "s2")])
+    (one, _) = it.conflicts(rule="person-in-two-tubes")
+    assert {one.tube, one.about} == {f"{TUBE}@s1", f"{OTHER}@s2"}
+    merge(it, filled(people=2), LATER + HOUR)
+    found = it.conflicts(rule="person-in-two-tubes")
+    assert {(one.tube, one.about) for one in found} == {
+        (f"{TUBE}@s1.2", f"{OTHER}@s2"),
+        (f"{OTHER}@s2", f"{TUBE}@s1.2"),
+    }
 
 
 def test_a_wrong_clock_is_measured_and_both_times_are_kept(database: Database) -> None:

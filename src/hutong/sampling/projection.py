@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 TUBES, PEOPLE, CONFLICTS = tables.sampling_tubes, tables.sampling_people, tables.sampling_conflicts
 BATCHES, TOLD = tables.sampling_batches, tables.sampling_told
-#: Rules of conflicts that are found by looking beyond a barcode: these stay once they are found.
-BEYOND: Final = ("person-in-two-tubes", "sequence-twice")
+TWICE: Final = "person-in-two-tubes"
+#: Rules of conflicts that are found by looking beyond a barcode: these stay while the tubes have these people.
+BEYOND: Final = (TWICE, "sequence-twice")
+#: Samples of a person that one more is held against.
+MOST_TOGETHER: Final = 20
 _tube = msgspec.json.Decoder(Tube)
 
 
@@ -64,7 +67,10 @@ class Changes:
         was, now = _people(before), _people(after)
         self._people += [row for key, row in now.items() if was.get(key) != row]
         self._new_people += [row for key, row in now.items() if key not in was]
-        self._people_gone += sorted(was.keys() - now.keys())
+        gone = sorted(was.keys() - now.keys())
+        self._people_gone += gone
+        if gone:  # tubes have other ids: what was found of these is looked for again
+            self._new_people += [row for key, row in now.items() if key in was]
         self._found += sorted(set(after.conflicts) - set(before.conflicts))
         self._settled += sorted(set(before.conflicts) - set(after.conflicts))
         heard, told = before.told(), after.told()
@@ -102,16 +108,19 @@ class Changes:
 
     def _find_twice(self, connection: Connection) -> None:
         """People who are in another tube within a short time, in this transaction or before it."""
+        self._lose_twice(connection)
         new = [row for row in self._new_people if not row["retest"]]
         if not new:
             return
         first = min(row["at_ms"] for row in new) - self._apart_ms
         last = max(row["at_ms"] for row in new) + self._apart_ms
-        chosen = sa.select(PEOPLE).where(
-            PEOPLE.c.person.in_({row["person"] for row in new}), PEOPLE.c.at_ms.between(first, last)
-        )
+        people = {row["person"] for row in new}
+        # The latest alone: one pseudonym in a thousand tubes would be a million conflicts, and say no more.
+        nth = sa.func.row_number().over(partition_by=PEOPLE.c.person, order_by=PEOPLE.c.at_ms.desc())
+        near = sa.and_(PEOPLE.c.person.in_(people), PEOPLE.c.at_ms.between(first, last), PEOPLE.c.retest == 0)
+        latest = sa.select(PEOPLE, nth.label("nth")).where(near).subquery()
         others: dict[str, list[Any]] = {}
-        for found in connection.execute(chosen.where(PEOPLE.c.retest == 0)):
+        for found in connection.execute(sa.select(latest).where(latest.c.nth <= MOST_TOGETHER)):
             others.setdefault(found.person, []).append(found)
         rows = []
         for row in new:
@@ -121,8 +130,23 @@ class Changes:
                         {"barcode": row["barcode"], "tube": row["tube"], "about": other.tube},
                         {"barcode": other.barcode, "tube": other.tube, "about": row["tube"]},
                     ]
-        common = {"rule": "person-in-two-tubes", "found_ms": self._now_ms}
+        common = {"rule": TWICE, "found_ms": self._now_ms}
         add_conflicts(connection, [row | common for row in rows])
+
+    def _lose_twice(self, connection: Connection) -> None:
+        """Take back what was found of tubes that have other people now."""
+        tubes = sorted({tube for tube, _ in self._people_gone})
+        if not tubes:
+            return
+        barcodes = {it.partition("@")[0] for it in tubes}
+        chosen = sa.select(CONFLICTS.c.tube, CONFLICTS.c.about).where(
+            CONFLICTS.c.barcode.in_(barcodes), CONFLICTS.c.rule == TWICE, CONFLICTS.c.tube.in_(tubes)
+        )
+        for one, other in connection.execute(chosen).all():
+            for tube, about in ((one, other), (other, one)):
+                key = {"barcode": tube.partition("@")[0], "rule": TWICE, "tube": tube, "about": about}
+                same = [CONFLICTS.c[name] == value for name, value in key.items()]
+                connection.execute(sa.delete(CONFLICTS).where(*same))
 
     def write_numbers(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Say where a number of a station stands for two events. `rows`: of new events that have numbers."""

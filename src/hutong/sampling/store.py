@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 #: Events of one batch: a station with more sends several.
 MOST_EVENTS: Final = 1000
 _FORGOTTEN_AT_ONCE: Final = 500
+_TOLD_AT_ONCE: Final = 5_000
 #: Handles that one transaction resolves.
 _AT_ONCE: Final = 200
 
@@ -341,11 +342,18 @@ class Sampling(SamplingReader):
                 gone += barcodes
         with self._database.write() as connection:
             forget_counts(connection, before)
-            connection.execute(sa.delete(tables.sampling_told).where(tables.sampling_told.c.at_ms < before))
             stations = tables.sampling_stations
             connection.execute(sa.delete(stations).where(stations.c.contact_ms < before))
             connection.execute(sa.delete(tables.sampling_batches).where(tables.sampling_batches.c.handed_ms < before))
+        while self._forget_told(before):
+            pass
         return gone
+
+    def _forget_told(self, before: int) -> int:
+        told = tables.sampling_told
+        some = sa.select(told.c.number).where(told.c.at_ms < before).order_by(told.c.at_ms).limit(_TOLD_AT_ONCE)
+        with self._database.write() as connection:
+            return connection.execute(sa.delete(told).where(told.c.number.in_(some))).rowcount
 
     def _forget(self, chosen: sa.Select[str]) -> int:
         with self._database.write() as connection:
