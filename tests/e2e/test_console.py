@@ -19,6 +19,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from e2e.browser import PASSWORD, WAIT_MS, Browsers, ConsoleNode, Desk
 from e2e.case_flow import live_through, some_cases
+from e2e.processes import free_port
 from hutong.app.site import NAV
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.web.console import GROUPS
@@ -68,6 +69,18 @@ PLACES = (
     Place("/appeals", "appeals.read"),
     Place("/reports", "reports.read"),
     Place("/handoffs", "handoffs.read"),
+    Place("/colours", "codes.read"),
+    Place("/colours/rules", "codes.read"),
+    Place("/colours/changes", "codes.read"),
+    Place("/colours/changes/new", "codes.set"),
+    Place("/colours/appeals", "codes.decide"),
+    Place("/venues", "codes.read"),
+    Place("/venues/new", "codes.venues_change"),
+    Place("/lookups", "codes.read"),
+    Place("/lookups/new", "codes.lookup_request"),
+    Place("/personal-codes", "codes.issue"),
+    Place("/personal-codes/family", "codes.issue"),
+    Place("/code-keys", "codes.keys"),
     Place("/lists", "lists.read"),
     Place("/lists/new", "lists.change"),
     Place("/lists/import", "lists.change"),
@@ -77,6 +90,7 @@ PLACES = (
     Place("/evidence", "verdicts.read"),
     Place("/trunks", "trunks.read"),
     Place("/health", "health.read"),
+    Place("/load", "health.read"),
     Place("/bulletins", "bulletins.read"),
     Place("/bulletins/losses", "bulletins.read"),
     Place("/settings", "settings.read"),
@@ -104,7 +118,9 @@ NAVIGATION = {it.path: it.permission for group in GROUPS for it in NAV if it.gro
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleNode]:
     pytest_socket.enable_socket()
-    node = ConsoleNode(tmp_path_factory.mktemp("console"))
+    # With a process for stations, so that the page of load has something to say.
+    stations = f'[sampling]\nlisten = "127.0.0.1:{free_port()}"\n'
+    node = ConsoleNode(tmp_path_factory.mktemp("console"), more=stations)
     try:
         node.start()
         node.make_calls(CALLS)

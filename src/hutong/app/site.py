@@ -17,8 +17,9 @@ from litestar.static_files import create_static_files_router
 from hutong.app import bulletins_site, cases_site, orders_site, reports_site
 from hutong.app import console as app_console
 from hutong.app.appeals_work import public_desk
-from hutong.app.console import health, settings
+from hutong.app.console import health, load, load_api, settings
 from hutong.app.console.health_facts import HealthSource
+from hutong.app.console.load_facts import LoadSource
 from hutong.app.console.metrics_files import merged_metrics
 from hutong.app.handoff_work import desks_of
 from hutong.app.screen import trunks_of
@@ -79,6 +80,7 @@ NAV: Final = (
     NavItem("watch", "/overdue", "nav.overdue", "cases.read", "x"),
     NavItem("watch", "/verdicts", "nav.verdicts", "verdicts.read", "v"),
     NavItem("watch", "/alerts", "nav.alerts", "verdicts.read", "w"),
+    NavItem("watch", "/load", "nav.load", "health.read", "q"),
     NavItem("casework", "/work", "nav.work", "cases.read", "m"),
     NavItem("casework", "/cases", "nav.cases", "cases.read", "c"),
     NavItem("casework", "/registers", "nav.registers", "cases.read", "z"),
@@ -117,6 +119,7 @@ class Site:
         facts = live.WallFacts(", ".join(config.sip.listen), bool(config.mirror.listen), config.calls.time_zone)
         self._wall = live.Wall(self._frame, facts, lambda: services.duty.now)
         self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
+        self._load = LoadSource(config, services.clock.wall)
         self._meters = Meters(services.reporter.metrics)
         asked = Buckets(config.api.requests_per_second)
         self._api_desk = ApiDesk(services.trail, services.clock, asked, self._meters)
@@ -132,6 +135,7 @@ class Site:
                 ),
                 appeals_api.section(services.appeals, self._api_desk),
                 handoff_api.section(services.handoffs, services.numbering, self._api_desk),
+                load_api.section(self._load, self._api_desk),
             ],
             version("hutong"),
             self._meters,
@@ -241,6 +245,7 @@ class Site:
         )
         return [
             *health.routes(self._console, source=source, trail=it.trail),
+            *load.routes(self._console, source=self._load),
             *settings.routes(
                 self._console,
                 config=config,
@@ -321,6 +326,7 @@ class Site:
             asyncio.create_task(self.feed.run(), name="live-feed"),
             asyncio.create_task(self._keep_fresh(warm), name="index-refresh"),
             asyncio.create_task(self._read_duty(), name="duty"),
+            asyncio.create_task(self._load.run(), name="load"),
         ]
         for work in (warm, *beats):
             work.add_done_callback(self._ended)
