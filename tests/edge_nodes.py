@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from hutong.app.edge.writing import Pages
+
 LUA = Path(MODULES) / "ngx_http_lua_module.so"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
@@ -146,6 +148,7 @@ class Edge:
         free_port: Callable[[], int],
         *,
         processes: int = 1,
+        pages: Pages | None = None,
         **settings: Any,  # noqa: ANN401
     ) -> None:
         self.port, self.application_port = free_port(), free_port()
@@ -160,7 +163,8 @@ class Edge:
         self.boards = [board_file(folder, name, process + 1) for process in range(processes)]
         self.says = edge_file(self.folder, name)
         places = Places(self.folder, folder, dict.fromkeys(NAMES, processes))
-        write_edge(EdgeConfig(workers=1, **settings), OverloadConfig(), places)
+        shown = {name: pages} if pages is not None else {}
+        write_edge(EdgeConfig(workers=1, **settings), OverloadConfig(), places, shown)
         self.log = folder / "nginx.err"
         self._errors = self.log.open("wb")
         self._process: subprocess.Popen[bytes] | None = None

@@ -20,10 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edge_nodes import LUA, Application, Edge, GatedApplication
+from hutong.app.edge.writing import Pages
 from hutong.kernel.metrics import OVERLOAD_LEVEL
 from hutong.kernel.overload.board import read_board
 from hutong.kernel.overload.classes import Kind, Level
 from hutong.kernel.overload.tickets import Standing, Ticket, holder_of, sign, verify
+from hutong.kernel.web.installed import file_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,6 +197,44 @@ def test_the_application_gone_the_edge_serves_what_it_has_and_says_so_honestly(t
 
     town.application = Application(town.edge.application_port)
     assert [town.ask("/scan/2").status_code for _ in range(5)] == [200] * 5, "no failed request is still counted"
+
+
+def test_the_public_pages_are_there_while_the_application_is_not(
+    tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[..., object]
+) -> None:
+    files = {
+        "/codes/?lang=zh": file_of(".html", "<p>亮码</p>".encode()),
+        "/codes/?lang=en": file_of(".html", b"<p>show " + 50 * b"x"),
+        "/codes/check?lang=en": file_of(".html", b"<p>verify"),
+        "/codes/static/a.js": file_of(".js", b"let a;"),
+        "/codes/manifest.webmanifest": file_of(".webmanifest", b"{}"),
+        "/codes/files": file_of(".json", b"{}"),
+        "/static/b.css": file_of(".css", b"p{}"),
+    }
+    with Town(tmp_path, free_port, wait_until, pages=Pages("/codes/", files)) as town:
+        assert town.ask("/codes/wallet/x").text == "answer to /codes/wallet/x"
+        town.application.stop()
+
+        def told(path: str, language: str = "") -> str:
+            answer = town.ask(path, **{"accept-language": language})
+            assert answer.status_code == 200, path
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'"), path
+            return f"{answer.headers['content-type']} {answer.text[:7].strip()}"
+
+        assert (
+            told("/codes/", "fr, en;q=0.8, zh;q=0.5") == told("/codes/?lang=en") == "text/html; charset=utf-8 <p>show"
+        )
+        assert told("/codes/", "fr, zh-CN, en") == told("/codes/?lang=xx") == told("/codes/?lang=zh", "en")
+        assert told("/codes/") == "text/html; charset=utf-8 <p>亮码</"
+        assert told("/codes/check", "en-GB") == "text/html; charset=utf-8 <p>veri"
+        assert told("/codes/static/a.js") == "text/javascript; charset=utf-8 let a;"
+        assert told("/codes/manifest.webmanifest") == "application/manifest+json {}"
+        assert told("/codes/files") == "application/json {}"
+        packed = town.ask("/codes/?lang=en")
+        assert (packed.headers["content-encoding"], packed.headers["cache-control"]) == ("gzip", "no-cache")
+        again = town.ask("/codes/?lang=en", **{"if-none-match": packed.headers["etag"]})
+        assert (again.status_code, town.ask("/static/b.css").text) == (304, "p{}")
+        assert town.ask("/codes/wallet").status_code == town.ask("/codes/check?lang=zh").status_code == 503
 
 
 def test_when_only_critical_requests_are_taken_stations_go_on_at_their_own_listener(

@@ -37,12 +37,17 @@ def test_everything_is_written_once_more_and_the_keys_stay(written: Path) -> Non
         return {str(it.relative_to(written)): it.read_bytes() for it in written.rglob("*") if it.is_file()}
 
     before = content()
-    assert sorted(before) == [
+    (left := written / "edge" / "root" / "public" / "codes" / "static" / "gone.js").write_text("of an older version")
+    shown = {it.removeprefix("edge/root/public/") for it in before if it.startswith("edge/root/")}
+    assert {"codes/index.zh.html", "codes/index.en.html.gz", "codes/check.zh.html", "codes/worker.js"} < shown
+    assert {"codes/files", "codes/manifest.webmanifest", "codes/static/show.js", "static/tokens.css"} < shown
+    assert sorted(it for it in before if not it.startswith("edge/root/")) == [
         "edge/lua/hutong_edge.lua", "edge/lua/hutong_tickets.lua", "edge/pages/away.html", "edge/pages/busy.html",
         "edge/pages/full.html", "edge/public.conf", "edge/stations.conf", "keys/tickets.key",
     ]  # fmt: skip
     assert run(["edge", "write", "--data", str(written)]) == 0
     assert content() == before
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("name", NAMES)

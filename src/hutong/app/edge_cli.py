@@ -9,10 +9,12 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from hutong.app.config import load_config
-from hutong.app.edge.writing import Places, ticket_keys, write_edge
+from hutong.app.edge.writing import Pages, Places, ticket_keys, write_edge
+from hutong.codes.public.files import HOME, PREFIX, TEXTS, PublicFiles
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.overload.keys import LEAD_MS, KeyFile
+from hutong.kernel.web.frame import Frame
 
 app = App(name="edge", help="边缘:写出 nginx 配置、轮换排队凭证的密钥 / The edge: nginx's configuration, ticket keys")
 
@@ -36,7 +38,9 @@ def write(*, config: ConfigFile = None, data: DataFolder = None, out: Path | Non
     places = Places((out or home / "edge").resolve(), home, settings.crowd_processes)
     try:
         KeyFile(ticket_keys(home)).keys()
-        for file in write_edge(settings.edge, settings.overload, places):
+        # Written here once, answered by nginx alone: from an upgrade on, once this is done again.
+        pages = {"public": Pages(PREFIX, PublicFiles(Frame([HOME], [TEXTS]), settings.node.name).files)}
+        for file in write_edge(settings.edge, settings.overload, places, pages):
             sys.stdout.write(f'nginx -p {places.folder} -c {file} -g "daemon off;"\n')
     except OSError as error:
         raise StateError(f"Cannot write the edge: {error.strerror}.", where=str(error.filename)) from error

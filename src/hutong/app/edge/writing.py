@@ -17,9 +17,13 @@ from hutong.kernel.overload.classes import CLASSES, KINDS, Kind
 from hutong.kernel.overload.concurrency import FIRST
 from hutong.kernel.overload.places import LEAST_PACE, PROMISED
 from hutong.kernel.overload.routes import Route
+from hutong.kernel.web.installed import HEADERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hutong.app.overload_config import EdgeConfig, OverloadConfig
+    from hutong.kernel.web.installed import File
 
 HOME: Final = Path(__file__).parent
 MODULES: Final = "/usr/lib/nginx/modules"
@@ -59,6 +63,24 @@ _COPY: Final = """\
             proxy_cache_lock_timeout 1s;
             add_header Hutong-Copy $upstream_cache_status always;
         }"""
+#: Pages that everybody gets: from the edge's own folder, so that they are there while the application is not.
+_PAGES: Final = """\
+        location ^~ @PREFIX@ {
+            root @ROOT@;
+            gzip_static on;
+@HEADERS@
+            add_header Cache-Control no-cache;
+            add_header Vary "Accept-Encoding, Accept-Language";
+            try_files $uri $uri.$hutong_language.html ${uri}index.$hutong_language.html @application;
+        }
+        location = @PREFIX@files {
+            root @ROOT@;
+            gzip_static on;
+@HEADERS@
+            add_header Cache-Control no-cache;
+            default_type application/json;
+            try_files $uri @application;
+        }"""
 _TLS: Final = """\
         ssl_certificate @CERTIFICATE@;
         ssl_certificate_key @KEY@;
@@ -82,6 +104,13 @@ class Places(NamedTuple):
     folder: Path
     data: Path
     processes: dict[str, int]
+
+
+class Pages(NamedTuple):
+    """Files that a part answers below a prefix, by path; pages in a language by path and `?lang=`."""
+
+    prefix: str
+    files: Mapping[str, File]
 
 
 class _Instance(NamedTuple):
@@ -137,8 +166,13 @@ def route_table() -> RouteTable:
     return RouteTable(routes, tuple(table["copies"]["paths"]))
 
 
-def write_edge(edge: EdgeConfig, overload: OverloadConfig, places: Places) -> list[Path]:
+def write_edge(
+    edge: EdgeConfig, overload: OverloadConfig, places: Places, pages: Mapping[str, Pages] | None = None
+) -> list[Path]:
     """Write both configurations with all that they include; gives their files.
+
+    Args:
+        pages: of the parts by their names; those of a part that has none come from its application.
 
     Raises:
         OSError: something cannot be written.
@@ -152,8 +186,8 @@ def write_edge(edge: EdgeConfig, overload: OverloadConfig, places: Places) -> li
         make_folder(part, _MODE)
     for file in sorted((HOME / "lua").glob("*.lua")):
         _write(folder / "lua" / file.name, file.read_text(encoding="utf-8"))
-    pages = {"busy": page("busy", place=True), "full": page("busy", place=False), "away": page("away", place=False)}
-    for name, text in pages.items():
+    told = {"busy": page("busy", place=True), "full": page("busy", place=False), "away": page("away", place=False)}
+    for name, text in told.items():
         _write(folder / "pages" / f"{name}.html", text)
     written = []
     for instance in (
@@ -170,12 +204,50 @@ def write_edge(edge: EdgeConfig, overload: OverloadConfig, places: Places) -> li
         ),
     ):
         file = folder / f"{instance.name}.conf"
-        _write(file, _configuration(instance, edge, overload, places))
+        its = (pages or {}).get(instance.name)
+        if its is not None:
+            _write_pages(folder / "root" / instance.name, its)
+        _write(file, _configuration(instance, edge, overload, places, its))
         written.append(file)
     return written
 
 
-def _configuration(instance: _Instance, edge: EdgeConfig, overload: OverloadConfig, places: Places) -> str:
+def _write_pages(root: Path, pages: Pages) -> None:
+    """Every file under its path, packed beside plain; what an older version had and this one has not goes."""
+    written = set()
+    for path, it in pages.files.items():
+        file = root / _file_name(path)
+        make_folder(file.parent, _MODE)
+        for name, body in ((file, it.body), (file.with_name(f"{file.name}.gz"), it.packed)):
+            if body:
+                _write(name, body)
+                written.add(name)
+    for old in [it for it in root.rglob("*") if it.is_file() and it not in written]:
+        old.unlink()
+
+
+def _file_name(path: str) -> str:
+    """`/codes/?lang=zh` is `codes/index.zh.html`, `/codes/check?lang=zh` is `codes/check.zh.html`."""
+    plain, _, language = path.lstrip("/").partition("?lang=")
+    if not language:
+        return plain
+    return f"{plain}{'index' if plain.endswith('/') else ''}.{language}.html"
+
+
+def _pages(pages: Pages | None, folder: Path, name: str) -> str:
+    if pages is None:
+        return ""
+    headers = "\n".join(f'            add_header {key.decode()} "{value.decode()}";' for key, value in HEADERS)
+    values = {"@PREFIX@": pages.prefix, "@ROOT@": _path(str(folder / "root" / name)), "@HEADERS@": headers}
+    text = _PAGES
+    for key, value in values.items():
+        text = text.replace(key, value)
+    return text
+
+
+def _configuration(
+    instance: _Instance, edge: EdgeConfig, overload: OverloadConfig, places: Places, pages: Pages | None
+) -> str:
     table = route_table()
     copies = "\n".join(_COPY.replace("@PATH@", path) for path in table.copies)
     tls = _TLS.replace("@CERTIFICATE@", _path(edge.tls_certificate)).replace("@KEY@", _path(edge.tls_key))
@@ -184,6 +256,8 @@ def _configuration(instance: _Instance, edge: EdgeConfig, overload: OverloadConf
     allowed = [f"        allow {network};" for network in instance.networks]
     values = {
         "COPIES": copies,
+        "PAGES": _pages(pages, places.folder, instance.name),
+        "SHIPPED": _path(str(places.folder / "root" / instance.name)),
         "PASS": _FORWARD,
         "AWAY": _AWAY,
         "TLS": tls if edge.tls_certificate else "",
@@ -221,12 +295,12 @@ def _configuration(instance: _Instance, edge: EdgeConfig, overload: OverloadConf
     return "\n".join(line for line in text.splitlines() if line.strip()) + "\n"
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, content: str | bytes) -> None:
     """Whole or not at all: an nginx that reloads meanwhile must not read half of it."""
     fresh = file.with_name(f"{file.name}.new")
-    with fresh.open("w", encoding="utf-8") as out:
+    with fresh.open("wb") as out:
         give_to_owner(out.fileno(), file.parent)
-        out.write(text)
+        out.write(content.encode() if isinstance(content, str) else content)
     fresh.replace(file)
 
 
