@@ -38,6 +38,7 @@ LEFT_OUT: Final = {
     "proposals.lock": "held while a stage is decided",
     "scores": "published anew by the next scoring run",
     "marks": "a table of the records' marks, made again from them",
+    "replica": "a copy of rows of the records, made again from them",
     "edge": "nginx's configuration, written again by `hutong edge write`, and copies of answers",
     "code-keys": "keys of people's data, which must be gone once they are destroyed here: a backup would keep them",
     "records.db": "held as rows, which either engine takes",

@@ -36,6 +36,7 @@ COMMANDS = (
     ("losses", "hutong.app.bulletins_cli:losses", "案件与损失:导入、列出 / Fraud cases and losses of agencies"),
     ("codes", "hutong.app.codes_cli:app", "一码通:密钥、签发、核验、符合性 / Codes: keys, issuing, verifying"),
     ("sampling", "hutong.app.sampling_cli:app", "核酸采样:采样点、结果、召回、应急 / Sampling: stations, results"),
+    ("replica", "hutong.app.replica_cli:app", "只读副本:跟随、查看、重建 / Read replicas: follow, look, make anew"),
     ("orders", "hutong.app.orders_cli:app", "封停、解封、限制指令与证据包 / Orders on numbers, evidence packs"),
     ("rules", "hutong.app.rules_cli:app", "规则:检查、查看、回测、升降 / Rules: lint, list, test, move"),
     ("risk", "hutong.app.risk_cli:app", "涉诈风险评分:训练、评估、评分 / Risk score: train, evaluate, score"),

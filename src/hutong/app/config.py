@@ -15,6 +15,7 @@ from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.app.codes_config import CodesConfig
 from hutong.app.orders_config import OrdersConfig
 from hutong.app.overload_config import EdgeConfig, OverloadConfig, edge_problems
+from hutong.app.replica_config import ReplicaConfig
 from hutong.app.reports_config import ReportsConfig
 from hutong.app.sampling_config import SamplingConfig
 from hutong.app.scans_config import ScansConfig
@@ -484,6 +485,7 @@ class Config(msgspec.Struct, frozen=True):
     codes: CodesConfig = CodesConfig()
     scans: ScansConfig = ScansConfig()
     sampling: SamplingConfig = SamplingConfig()
+    replica: ReplicaConfig = ReplicaConfig()
     risk: RiskConfig = RiskConfig()
     overload: OverloadConfig = OverloadConfig()
     edge: EdgeConfig = EdgeConfig()

@@ -11,8 +11,10 @@ from cyclopts import Parameter
 from hutong.app.config import load_config
 from hutong.app.edge.writing import process_addresses
 from hutong.app.overload import gate_before
+from hutong.app.replica_work import replica_of
 from hutong.app.sampling_work import open_sampling
 from hutong.app.stations_site import station_page
+from hutong.app.stations_verify import mounted
 from hutong.app.web_server import serve_crowd
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.clock import SystemClock
@@ -64,6 +66,8 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
 
     database = Database(database_url(config.records.url, config.data))
     database.open()
+    replica = replica_of(config)
+    replica.open()
     commit = GroupCommit(open_sampling(config, database), now_ms, reporter.metrics)
     tokens = Tokens(database, config.access.token_days)
 
@@ -74,8 +78,10 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
     try:
         with ThreadPoolExecutor(_THREADS, "stations") as threads:
             page = station_page(config, database, now_ms, threads, reporter)
+            more = mounted(config, database, replica, viewer, clock, threads, reporter)
             application = Mounts(
-                {"/station": page, "/codes": page, "/static": page}, StationApp(commit, viewer, threads, reporter)
+                {"/station": page, "/codes": page, "/static": page, **more},
+                StationApp(commit, viewer, threads, reporter),
             )
             serve_crowd(
                 gate_before(application, "stations", config, clock, reporter.metrics, process),
@@ -86,5 +92,6 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
             )
     finally:
         commit.stop()
+        replica.close()
         database.close()
     return 0

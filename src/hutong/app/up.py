@@ -35,6 +35,8 @@ def processes_of(config: Config) -> dict[str, tuple[str, ...]]:
         for process in range(1, part.processes + 1 if part.listen else 1):
             further = ("--process", str(process)) if process > 1 else ()
             found[f"{name}-{process}" if process > 1 else name] = (words, "serve", *further)
+    if config.codes.listen or config.sampling.listen or config.replica.url:
+        found["replica"] = ("replica", "follow")
     return found
 
 

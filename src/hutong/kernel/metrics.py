@@ -260,6 +260,25 @@ OVERLOAD_BOARD_FAILURES = Metric(
     "Times that the board which the edge reads could not be written",
 )
 
+REPLICA_AGE = Metric(
+    "hutong_replica_age_seconds",
+    "gauge",
+    "s",
+    "只读副本的内容距今多久",
+    "How old what the read replica holds is",
+)
+REPLICA_ENTRIES = Metric("hutong_replica_entries", "gauge", "entries", "只读副本的条数", "Entries of the read replica")
+REPLICA_CHANGES = Metric(
+    "hutong_replica_changes_total", "counter", "changes", "只读副本收到的变更", "Changes that the read replica took"
+)
+REPLICA_FAILURES = Metric(
+    "hutong_replica_failures_total",
+    "counter",
+    "rounds",
+    "只读副本未能取得变更的次数",
+    "Times that the read replica could not ask for changes",
+)
+
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
 

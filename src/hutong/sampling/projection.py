@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hutong.kernel.records import sampling_tables as tables
+from hutong.kernel.replica.log import tell
 from hutong.sampling.counts import CountChanges
 from hutong.sampling.model import Tube
+from hutong.sampling.replicas import HELD, RESULTS, told_change
 from hutong.sampling.rooms import batch_rooms
 from hutong.sampling.table import batch_state
 
@@ -97,8 +99,10 @@ class Changes:
             put(connection, BATCHES, _batches(connection, sorted(self._batches)), ("id",))
         if self._told:
             # Numbers become visible in their order, so that whoever follows them misses none.
-            self._database.hold(connection, "sampling-told")
+            self._database.hold(connection, HELD)
             connection.execute(sa.insert(TOLD), self._told)
+            told = [told_change(**row) for row in self._told]
+            tell(self._database, connection, RESULTS, told, self._now_ms)
 
     def _write_conflicts(self, connection: Connection) -> None:
         for it in self._settled:

@@ -117,7 +117,7 @@ def tell_keys(database: Database, key_set: KeySet, now_ms: int, every_ms: int) -
     """Tell the key set where its keys are others than those told last, or after a while; says whether it did."""
     with database.write() as connection:
         last = log.last(connection, KEYS.name)
-        known = None if last is None or last.value is None else msgspec.json.decode(last.value, type=SignedKeys)
+        known = None if last is None else msgspec.json.decode(last.value, type=SignedKeys)
         fresh = SignedKeys(_text(key_set.document), sorted(it.kid.hex() for it in key_set.keys), key_set.made_ms)
         if known is not None and known.kids == fresh.kids and 0 <= now_ms - known.made_ms < every_ms:
             return False

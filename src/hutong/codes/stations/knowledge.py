@@ -5,7 +5,7 @@ The records say what is so; a replica says what was so a moment ago, also when t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from hutong.codes.keys import KeySet
     from hutong.codes.replicas.reading import CodesReplica
     from hutong.codes.status.model import Standing
+
+
+#: For how long a key set serves.
+KEYS_MS: Final = 5_000
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -43,6 +47,21 @@ class Knowledge(Protocol):
 
     def bundle(self, handle: str, now_ms: int) -> Known:
         """What is known of a bundle. Raises HutongError: it cannot be asked now."""
+
+
+class KeptKeySet:
+    """A key set that is made again after some seconds rather than for every code: making one reads a file and signs."""
+
+    def __init__(self, make: Callable[[int], KeySet]) -> None:
+        self._make = make
+        self._kept: tuple[int, KeySet] | None = None
+
+    def __call__(self, now_ms: int) -> KeySet:
+        """The key set. Raises what making one raises."""
+        kept = self._kept
+        if kept is None or not 0 <= now_ms - kept[0] < KEYS_MS:
+            kept = self._kept = (now_ms, self._make(now_ms))
+        return kept[1]
 
 
 class RecordsKnowledge:

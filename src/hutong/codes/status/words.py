@@ -82,6 +82,16 @@ def tell(reason: Reason, lang: Language, *, green: str = "green") -> Told:
     return Told(_say(f"colour.{standing.colour}", lang), words, tuple(lines), _evidence(reason, lang))
 
 
+def tell_as_of(standing: Standing, rule: ColourRule | None, lang: Language, at_ms: int) -> Told:
+    """The same from a copy, while the records are away: without evidence, change by hand and appeals."""
+    lines = [_say("line.by_hand_away", lang)] if standing.change else list(_because(Reason(standing, rule), lang))
+    lines.append(_say("line.until", lang, until=show_moment(standing.until_ms)))
+    if standing.commitment:
+        lines.append(_say("line.commitment", lang, commitment=standing.commitment))
+    lines.append(_say("line.as_of", lang, at=show_moment(at_ms)))
+    return Told(_say(f"colour.{standing.colour}", lang), rule.words[lang] if rule else "", tuple(lines))
+
+
 def _because(reason: Reason, lang: Language) -> Sequence[str]:
     change, rule = reason.change, reason.rule
     if change is not None:

@@ -31,13 +31,18 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a key.
 
     Attributes:
-        value: what stands there now, JSON; None where nothing does.
+        value: what stands there now, JSON; null where nothing does.
         until_ms: from then on nothing stands there, whoever tells of it or not; 0 = it stays.
     """
 
     key: str
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = msgspec.Raw(b"null")
     until_ms: int = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing stands there any more."""
+        return bytes(self.value) == b"null"
 
 
 class Topic(NamedTuple):

@@ -128,20 +128,22 @@ class Replica:
         value = self._read(found)
         return None if value is None or _is_over(value, now_ms) else value[_TIME_BYTES:]
 
-    def each(self, topic: Topic, now_ms: int) -> Iterator[tuple[str, bytes]]:
-        """Every key of a topic and what stands there, by key; what changes meanwhile may or may not show."""
+    def each(self, topic: Topic, now_ms: int, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+        """Every key that begins so and what stands there, by key; what changes meanwhile may or may not show."""
         for part in topic.parts:
-            after = b""
+            after = prefix.encode()
             while page := self._read(lambda txn, part=part, after=after: self._page(txn, part.encode(), after)):  # type: ignore[misc]  # bound here
                 for name, value in page:
+                    if not name.startswith(prefix.encode()):
+                        return
                     if not _is_over(value, now_ms):
                         yield name.decode(), value[_TIME_BYTES:]
-                after = page[-1][0]
+                after = page[-1][0] + b"\0"
 
     def _page(self, txn: Transaction, part: bytes, after: bytes) -> list[tuple[bytes, bytes]]:
         slot = txn.get(b"slot:" + part, db=self._about)
         cursor = txn.cursor(db=self._entries)
-        if slot is None or not cursor.set_range(_place(part, slot, after + b"\0")):
+        if slot is None or not cursor.set_range(_place(part, slot, after)):
             return []
         begin = _place(part, slot, b"")
         rows = ((key, value) for key, value in islice(cursor, _PAGE) if key.startswith(begin))
@@ -268,7 +270,7 @@ class Replica:
         begin = _place(part.encode(), slot.encode(), b"")
         for it in changes:
             place = begin + it.key.encode()
-            if it.value is None:
+            if it.is_gone:
                 txn.delete(place, db=self._entries)
                 continue
             until = it.until_ms.to_bytes(_TIME_BYTES)

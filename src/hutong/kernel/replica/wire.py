@@ -28,8 +28,9 @@ LONGEST_BODY: Final = 64 * 1024
 _KIND: Final = "replica"
 _AWAY_S: Final = 5
 _Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
-_Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
-_Text = Annotated[str, msgspec.Meta(max_length=200, pattern="^[^\0]*$")]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+#: PostgreSQL takes no NUL in a text.
+_Text = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class NewsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
