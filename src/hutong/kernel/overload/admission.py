@@ -138,7 +138,7 @@ class Admission:
         place.state = State.ENDED
         self._at_work -= 1
         self.served[place.kind] += 1
-        self._concurrency.ended(spent, now_ns)
+        self._concurrency.ended(place.kind, spent, now_ns)
         self._work_ns[place.kind] = _closer(self._work_ns[place.kind], spent)
         self._mean_ns = _closer(self._mean_ns, spent)
         return list(self._serve_waiting(now_ns))
@@ -209,11 +209,12 @@ class Admission:
                 return
 
     def _expire(self, now_ns: int) -> Iterator[Place]:
-        """Those at the head have waited longest; who is behind them and late too is seen when they move up."""
+        """Whoever is late is told so at once; not only heads, for lag makes those who came later due sooner."""
         for kind in Kind:
+            latest = now_ns + self._work_ns[kind]
             for queue in (self._due[kind], self._plain[kind]):
-                while queue and now_ns + self._work_ns[kind] > queue[0].deadline_ns:
-                    place = queue.popleft()
+                for place in [it for it in queue if latest > it.deadline_ns]:
+                    queue.remove(place)
                     self._refuse(place, "late")
                     yield place
 
