@@ -68,6 +68,7 @@ def test_a_short_demo_blocks_fraud_and_nobody_else(start: Callable[..., subproce
     assert demo.returncode == 0, said
     assert re.search(r"Console: http://127\.0\.0\.1:\d+/", said)
     assert re.search(r"Sign in as operator, .* with the password demo-\S+", said)
+    assert re.search(r"Personal codes: http://127\.0\.0\.1:\d+/codes/", said)
     assert re.search(r"appeal at http://127\.0\.0\.1:\d+/appeal; .* written to \S+/codes\.jsonl", said)
     assert "Good: fraud was blocked" in said
     assert re.search(r"Wrong blocks[^\n]*\s0\s", said)

@@ -92,7 +92,7 @@ def test_a_caller_keeps_its_trunk(attempts: list[Attempt]) -> None:
 
 
 def test_the_nodes_configuration_is_accepted(tmp_path: Path) -> None:
-    places = surroundings.Places("127.0.0.1:8080", "127.0.0.1:8081", 5060, 9060, 5070, 5080, "")
+    places = surroundings.Places(*(f"127.0.0.1:{port}" for port in range(8080, 8084)), 5060, 9060, 5070, 5080, "")
     file = tmp_path / "hutong.toml"
     file.write_text(surroundings.node_config(places, tmp_path / "codes.jsonl"), encoding="utf-8")
     config = load_config(file, environ={})

@@ -72,6 +72,7 @@ class _Demo:
             self._report.say("page", page=self._places.page)
             self._report.say("sign_in", password=surroundings.password)
             self._report.say("appeal", page=self._places.appeal, file=surroundings.codes)
+            self._report.say("phones", page=self._places.phones)
             for path in paths:
                 self._report.say(path)
             if not seconds:

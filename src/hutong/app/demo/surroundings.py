@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
+from hutong.app.demo import city_plan
 from hutong.app.demo.gateway import Route
 from hutong.app.demo.people import ENTERPRISE, ENTERPRISE_RANGE, TRUNKS
 from hutong.kernel.access.people import People
@@ -50,6 +51,8 @@ class Places(Struct, frozen=True):
 
     web: str
     public: str
+    codes: str
+    stations: str
     sip: int
     mirror: int
     proxy: int
@@ -66,6 +69,11 @@ class Places(Struct, frozen=True):
     def appeal(self) -> str:
         """Address of the public page where owners of blocked numbers appeal."""
         return f"http://{self.public}/appeal"
+
+    @property
+    def phones(self) -> str:
+        """Address of the public page of codes."""
+        return f"http://{self.codes}/codes/"
 
     @property
     def route(self) -> Route:
@@ -92,9 +100,10 @@ def find_places(port: int, *, direct: bool) -> Places:
     except OSError:
         web = 0
     sip, mirror, proxy, callees = (_free(socket.SOCK_DGRAM) for _ in range(4))
-    console, public = web or _free(socket.SOCK_STREAM), _free(socket.SOCK_STREAM)
+    ports = [web or _free(socket.SOCK_STREAM), *(_free(socket.SOCK_STREAM) for _ in range(3))]
+    console, public, codes, stations = (f"{_LOOPBACK}:{it}" for it in ports)
     kamailio = "" if direct else _kamailio()
-    return Places(f"{_LOOPBACK}:{console}", f"{_LOOPBACK}:{public}", sip, mirror, proxy, callees, kamailio)
+    return Places(console, public, codes, stations, sip, mirror, proxy, callees, kamailio)
 
 
 def _free(kind: socket.SocketKind) -> int:
@@ -126,6 +135,8 @@ def node_config(places: Places, codes: Path) -> str:
             "[windows]\nmemory_mb = 64\n",
             f'[serve]\nlisten = "{places.web}"\npublic_listen = "{places.public}"\n',
             f'[appeals]\ncode_file = "{codes}"\n',
+            f'[codes]\nlisten = "{places.codes}"\n',
+            f'[sampling]\nlisten = "{places.stations}"\n',
             '[log]\nlevel = "warning"\n',
             *trunks,
         )
@@ -144,7 +155,7 @@ class Surroundings:
     def __init__(self, places: Places, roaming: Sequence[str], *, keep: bool) -> None:
         self._places, self._roaming, self._keep = places, roaming, keep
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.folder = Path()
+        self.folder, self._city = Path(), Path()
         self.password = ""
 
     def __enter__(self) -> Self:
@@ -179,6 +190,7 @@ class Surroundings:
         self._fill_roaming_table()
         self._invite_people()
         await self._start_node()
+        self._spawn("city", (sys.executable, "-P", "-m", "hutong.app.demo.city", str(self._city)), {}, None)
         if self._places.kamailio:
             await self._start_proxy()
 
@@ -205,6 +217,7 @@ class Surroundings:
             for role, titles in ROLE_TITLES.items():
                 first = people.add(role, f"{titles['zh']} {titles['en']}", role, now)
                 people.set_password(role, first, self.password, now)
+            self._city = city_plan.prepare(database, self.folder, f"http://{self._places.stations}", now)
         finally:
             database.close()
 
