@@ -15,16 +15,25 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from ask_servers import until
+from case_samples import EVERYTHING
 from e2e.browser import ARGUMENTS, CHROMIUM
 from e2e.processes import HUTONG, Process, free_port
-from hutong.app.codes_status_work import people_of
+from hutong.app.cases_work import open_cases
+from hutong.app.codes_status_work import people_of, status_desk
 from hutong.app.codes_work import code_issuer, key_ring
 from hutong.app.config import load_config
+from hutong.app.results_work import ResultsWork
+from hutong.app.sampling_work import open_sampling
 from hutong.codes.bundles import BundleStore
 from hutong.codes.people.documents import read_document
 from hutong.codes.revocation import no_revocations, read_news
+from hutong.codes.status.appeals import Correction
+from hutong.codes.status.changes import Actor
 from hutong.codes.verification import Trust, verify
 from hutong.kernel.records import Database, database_url
+from hutong.kernel.reporter import Reporter
+from hutong.sampling.model import Event, Register, Report, Result, event_id
+from hutong.sampling.store import Taking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +84,15 @@ class Service:
         """The pseudonym of whoever arrived."""
         people = people_of(self.config, self.database)
         return people.pseudonyms.of(read_document("id", DOCUMENT))
+
+    def sampled(self, person: str, tube: str, told: Result, at_ms: int) -> None:
+        """Somebody's single tube has its result."""
+        deeds = (Register(tube=tube, size=1, person=person), Report(tube=tube, result=told, tested_ms=at_ms + 1000))
+        events = [
+            Event(id=event_id(station, 0, bytes([number]) * 8), station=station, at_ms=at_ms, deed=deed)
+            for number, (station, deed) in enumerate(zip(("s1", "lab"), deeds, strict=True))
+        ]
+        open_sampling(self.config, self.database).take([Taking(it, judged=False) for it in events], now_ms())
 
     def verdict(self, text: str, at_ms: int) -> str:
         """What the library says of a code."""
@@ -205,6 +223,42 @@ def test_wrong_digits_and_documents_are_told_and_nothing_is_lost(phone: BrowserC
     page.fill("#otp", "000000x")
     page.click("#confirm button")
     expect(page.locator("#told")).to_contain_text("digits are not right")
+
+
+def test_results_and_reasons_are_read_and_an_appeal_is_followed_to_its_end(
+    phone: BrowserContext, service: Service
+) -> None:
+    page = arrived(phone, service)
+    person, sampled_ms = service.person(), now_ms() - 3_600_000
+    service.sampled(person, "XA20261122001", "positive", sampled_ms)
+    assert ResultsWork(service.config, Reporter("work")).follow(now_ms()) == 1
+    page.click("#ask-mine")
+    expect(page.locator("#results")).to_contain_text("阳性。请不要外出")
+    expect(page.locator("#mine-colour")).to_contain_text("红码")
+    expect(page.locator("#reasons")).to_contain_text("检测结果阳性")
+    expect(page.locator("#appealed")).to_be_hidden()
+    page.fill("#objection", "我没有去采样，是别人用了我的码。")
+    page.click("#appeal button")
+    expect(page.locator("#appealed")).to_contain_text("前由人裁定")
+    expect(page.locator("#appeal")).to_be_hidden()
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("() => axe.run().then((it) => it.violations)")
+    assert [it["id"] for it in found if it["impact"] in {"serious", "critical"}] == []
+
+    desk = status_desk(service.config, service.database, lambda: open_cases(service.config, service.database))
+    (appeal,) = desk.appeals.of_person(person)
+    assert desk.appeals.words(appeal.id, now_ms()).startswith("我没有去采样")
+    wrong = Correction(void=("tube:XA20261122001@s1",))
+    desk.appeals.decide(appeal.id, "corrected", "采样登记有误", Actor("zhao", EVERYTHING), now_ms(), wrong)
+    page.click("#ask-mine")
+    expect(page.locator("#appealed")).to_contain_text("予以更正：采样登记有误")
+    expect(page.locator("#mine-colour")).to_contain_text("绿码")
+    phone.set_offline(True)
+    page.reload()
+    page.click("#ask-mine")
+    expect(page.locator("#told")).to_contain_text("上次看到的情况")
+    expect(page.locator("#appealed")).to_contain_text("予以更正")
+    phone.set_offline(False)
 
 
 @pytest.mark.parametrize("path", ["/codes/", "/codes/check"])

@@ -11,12 +11,18 @@ from hutong.app.cases_work import open_cases
 from hutong.app.codes_status_work import family_of, people_of, status_desk
 from hutong.app.codes_work import code_issuer, day_names, key_ring
 from hutong.app.overload import gate_before
+from hutong.app.replica_work import replica_of
+from hutong.app.sampling_work import open_sampling
 from hutong.app.scans_site import ScanListener
 from hutong.codes.devices import Devices
 from hutong.codes.public.app import PublicApp
 from hutong.codes.public.desk import PublicDesk
 from hutong.codes.public.files import HOME, TEXTS, PublicFiles
+from hutong.codes.public.mine import MyDesk, MyResult
 from hutong.codes.public.signed_documents import SignedDocuments
+from hutong.codes.replicas.away import AwayDesk, news_of
+from hutong.codes.replicas.reading import CodesReplica
+from hutong.codes.status.loading import OWN, rules_of
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.key_files import kept_secret
 from hutong.kernel.letters import Postbox
@@ -28,6 +34,7 @@ from hutong.kernel.web.frame import Frame
 if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.codes.issuing import Issuer
+    from hutong.codes.status.desk import StatusDesk
     from hutong.kernel.clock import Clock
     from hutong.kernel.overload.gate import Gate
     from hutong.kernel.reporter import Reporter
@@ -49,6 +56,8 @@ class CodesSite:
     def __init__(self, config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> None:
         self._config, self._clock, self._reporter, self._process = config, clock, reporter, process
         self.database = Database(database_url(config.records.url, config.data))
+        self._replica = replica_of(config)
+        self._copy = CodesReplica(self._replica)
         self._threads = ThreadPoolExecutor(config.overload.at_once, "codes")
         self._frame = Frame([HOME], [TEXTS])
         self._postbox = Postbox(code_port(config, clock), self._note)
@@ -61,6 +70,7 @@ class CodesSite:
             RecordsError: they cannot be opened. StateError: keys cannot be read or written.
         """
         self.database.open()
+        self._replica.open()
         ring, now_ms = key_ring(self._config), self._clock.wall() // _NS_IN_MS
         if not ring.terms(now_ms):
             ring.rotate(now_ms)
@@ -71,30 +81,34 @@ class CodesSite:
         self._scans.stop()
         self._threads.shutdown(cancel_futures=True)
         self._postbox.close()
+        self._replica.close()
         self.database.close()
 
     def application(self) -> Gate:
         """The application, behind admission."""
         config, clock = self._config, self._clock
         ring, issuer = key_ring(config), code_issuer(config, self.database, self._reporter.metrics)
+        status = status_desk(config, self.database, lambda: open_cases(config, self.database))
+        desk = self._desk(issuer, status)
         public = PublicApp(
             PublicFiles(self._frame, config.node.name),
-            self._desk(issuer),
-            SignedDocuments(lambda now_ms: ring.key_set(now_ms).document, issuer.news),
+            desk,
+            MyDesk(desk.person, status, self._results),
+            SignedDocuments(lambda now_ms: ring.key_set(now_ms).document, news_of(issuer.news, self._copy, ring)),
             clock,
             self._threads,
             self._reporter,
         )
         return gate_before(self._scans.before(public), "public", config, clock, self._reporter.metrics, self._process)
 
-    def _desk(self, issuer: Issuer) -> PublicDesk:
+    def _desk(self, issuer: Issuer, status: StatusDesk) -> PublicDesk:
         config, database = self._config, self.database
         people = people_of(config, database)
         keys = config.data / "keys"
         return PublicDesk(
             people=people,
             family=family_of(config, database),
-            status=status_desk(config, database, lambda: open_cases(config, database)),
+            status=status,
             issuer=issuer,
             devices=Devices(database, config.codes.person_days),
             names=day_names(config, people),
@@ -106,7 +120,12 @@ class CodesSite:
                 "codes_pages.letter", language, code=code, minutes=minutes
             ),
             secret=lambda: kept_secret(keys / _ARRIVALS, lambda: secrets.token_bytes(_SECRET_BYTES)),
+            away=AwayDesk(self._copy, rules_of(config.data / OWN)),
         )
+
+    def _results(self, person: str, most: int) -> list[MyResult]:
+        found = open_sampling(self._config, self.database).results_of(person, most)
+        return [MyResult(it.at_ms, it.result, it.reported_ms) for it in found]
 
     def _note(self, result: str, why: str) -> None:
         if why:

@@ -19,7 +19,9 @@ from hutong.app.codes_work import CodeWork
 from hutong.app.config import load_config
 from hutong.app.handoff_work import HandoffWork
 from hutong.app.orders_work import OrderWork
+from hutong.app.replica_work import ReplicaWork
 from hutong.app.reports_work import ReportWork
+from hutong.app.results_work import ResultsWork
 from hutong.app.retention import (
     carry_over,
     count_calls,
@@ -170,7 +172,8 @@ def work(
         jobs += ReportWork(settings, reporter).jobs()
         jobs += [*CodeWork(settings, reporter).jobs(), *StatusWork(settings, reporter).jobs()]
         jobs += ScanWork(settings, reporter).jobs()
-        jobs += SamplingWork(settings, reporter).jobs()
+        jobs += [*SamplingWork(settings, reporter).jobs(), *ResultsWork(settings, reporter).jobs()]
+        jobs += ReplicaWork(settings).jobs()
         jobs += BulletinWork(settings, reporter).jobs()
         return Worker(jobs, reporter, SystemClock(), run_folder).run()
     finally:

@@ -15,6 +15,8 @@ import msgspec
 from hutong.codes.people.errors import PersonRefused
 from hutong.codes.public.desk import Arrival, Confirmation
 from hutong.codes.public.files import PREFIX
+from hutong.codes.public.mine import Objection
+from hutong.codes.status.errors import StatusRefused
 from hutong.kernel.errors import HutongError
 from hutong.kernel.one_time import TooManyCodes
 from hutong.kernel.web.installed import HEADERS, file_answer
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from hutong.codes.public.desk import PublicDesk
     from hutong.codes.public.files import PublicFiles
+    from hutong.codes.public.mine import MyDesk
     from hutong.codes.public.signed_documents import SignedDocuments
     from hutong.kernel.clock import Clock
     from hutong.kernel.reporter import Reporter
@@ -57,25 +60,28 @@ class PublicApp:
     """The application.
 
     Args:
-        files: for everybody. desk: for phones. documents: what verifiers keep. clock: the time. threads: where the
-            records are waited for. reporter: logs.
+        files: for everybody. desk: for phones. mine: for what they ask about their people. documents: what verifiers
+            keep. clock: the time. threads: where the records are waited for. reporter: logs.
     """
 
     def __init__(  # everything that it is wired to
         self,
         files: PublicFiles,
         desk: PublicDesk,
+        mine: MyDesk,
         documents: SignedDocuments,
         clock: Clock,
         threads: Executor,
         reporter: Reporter,
     ) -> None:
-        self._files, self._desk, self._documents = files, desk, documents
+        self._files, self._desk, self._mine, self._documents = files, desk, mine, documents
         self._clock, self._threads, self._reporter = clock, threads, reporter
         self._asked: dict[tuple[str, str], Callable[[_Asked], Answer]] = {
             ("GET", f"{PREFIX}keys"): self._keys,
             ("GET", f"{PREFIX}revocations"): self._revocations,
             ("GET", f"{PREFIX}why"): self._why,
+            ("GET", f"{PREFIX}mine"): self._my,
+            ("POST", f"{PREFIX}appeal"): self._appeal,
             ("POST", f"{PREFIX}arrive"): self._arrive,
             ("POST", f"{PREFIX}confirm"): self._confirm,
             ("POST", f"{PREFIX}wallet"): self._wallet,
@@ -113,6 +119,8 @@ class PublicApp:
             return work(asked)
         except PersonRefused as refused:
             return problem(_STATUS.get(refused.reason, _UNFIT), _KIND, refused.reason)
+        except StatusRefused as refused:
+            return problem(_UNFIT, _KIND, refused.reason)
         except TooManyCodes as refused:
             return problem(429, _KIND, "often", refused.wait_s)
         except (msgspec.DecodeError, ValueError):
@@ -149,6 +157,13 @@ class PublicApp:
 
     def _why(self, asked: _Asked) -> Answer:
         return told(self._desk.why(asked.token, asked.language, asked.now_ms))  # type: ignore[arg-type]  # one of both
+
+    def _my(self, asked: _Asked) -> Answer:
+        return told(self._mine.mine(asked.token, asked.language, asked.now_ms))  # type: ignore[arg-type]  # one of both
+
+    def _appeal(self, asked: _Asked) -> Answer:
+        said = _read(asked.body, Objection)
+        return told(self._mine.appeal(asked.token, said, asked.language, asked.now_ms))  # type: ignore[arg-type]
 
     def _leave(self, asked: _Asked) -> Answer:
         return told({"left": self._desk.leave(asked.token, asked.now_ms)})

@@ -19,6 +19,7 @@ from hutong.codes.people.sealing import seal, unseal
 from hutong.codes.people.store import checked_name
 from hutong.kernel.errors import StateError
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
+from hutong.kernel.records import RecordsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from hutong.codes.minting import Wallet
     from hutong.codes.people.family import Family
     from hutong.codes.people.store import People
+    from hutong.codes.replicas.away import AwayDesk
     from hutong.codes.scans.day_names import PersonNames
     from hutong.codes.status.desk import StatusDesk
     from hutong.codes.status.words import Language, Told
@@ -70,7 +72,7 @@ class PublicDesk:
     Args:
         people, family, status, issuer, devices: of the node. names: what codes show of a person. codes: one-time codes.
         numbering: reads telephone numbers. words: the message, by language, code and minutes.
-        secret: 32 bytes that arrivals are sealed with; asked for at the first one.
+        secret: 32 bytes that arrivals are sealed with; asked for at the first one. away: answers without the records.
     """
 
     def __init__(  # noqa: PLR0913  # everything that it is wired to
@@ -86,10 +88,11 @@ class PublicDesk:
         numbering: Numbering,
         words: Callable[[str, str, int], str],
         secret: Callable[[], bytes],
+        away: AwayDesk,
     ) -> None:
         self._people, self._family, self._status, self._issuer = people, family, status, issuer
         self._devices, self._names, self._codes, self._numbering = devices, names, codes, numbering
-        self._words, self._secret = words, secret
+        self._words, self._secret, self._away = words, secret, away
 
     def arrive(self, who: Arrival, language: str, now_ms: int) -> str:
         """Send a one-time code to the number; gives what the phone brings with it.
@@ -131,7 +134,7 @@ class PublicDesk:
         Raises:
             PersonRefused: "device": this phone may not fetch. StateError: keys are not here.
         """
-        person = self._person(token, now_ms)
+        person = self.person(token, now_ms)
         for _ in range(_TRIES):
             own = self._bearer(person, "own", now_ms)
             family = []
@@ -145,8 +148,11 @@ class PublicDesk:
         raise StateError("Colours changed while codes were made.", fix="Ask again.")
 
     def why(self, token: str, language: Language, now_ms: int) -> Told:
-        """Why the person's colour is what it is. Raises PersonRefused as above."""
-        return self._status.why(self._person(token, now_ms), language, now_ms)[1]
+        """Why the person's colour is what it is, or was lately while the records are away. Raises PersonRefused."""
+        try:
+            return self._status.why(self.person(token, now_ms), language, now_ms)[1]
+        except RecordsError:
+            return self._away.why(token, language, now_ms)
 
     def leave(self, token: str, now_ms: int) -> bool:
         """Let a phone go; False where it was none."""
@@ -162,7 +168,8 @@ class PublicDesk:
             self._issuer.keep(rows)
         return True
 
-    def _person(self, token: str, now_ms: int) -> str:
+    def person(self, token: str, now_ms: int) -> str:
+        """Whose phone it is, who is kept for the whole time again. Raises PersonRefused: "device": nobody's."""
         person = self._devices.person(token, now_ms)
         if person is None or not self._people.knows(person, now_ms):
             raise PersonRefused("device", "This phone may not fetch codes.", fix="Get a code again, with a message.")

@@ -27,8 +27,8 @@ TEXTS: Final = HOME.parent / "texts.toml"
 PREFIX: Final = "/codes/"
 #: What the page that shows a code loads; the other page's come when somebody opens that.
 _SHOWING: Final = (
-    *("show", "asking", "bundle", "bytes", "cbor", "claims", "documents", "drawing", "installed", "kept", "sign1"),
-    *("words", "vendor/qr/index"),
+    *("show", "asking", "bundle", "bytes", "cbor", "claims", "documents", "drawing", "installed", "kept", "mine"),
+    *("sign1", "words", "vendor/qr/index"),
 )
 _CHECKING: Final = (
     *(

@@ -9,6 +9,7 @@ import { drawCode } from "./drawing.js";
 import { readKeySet } from "./documents.js";
 import { install } from "./installed.js";
 import { Kept } from "./kept.js";
+import { hideMine, wireMine } from "./mine.js";
 import { readSign1 } from "./sign1.js";
 import { fromBase45 } from "./bytes.js";
 import { checkedClaims } from "./claims.js";
@@ -187,11 +188,13 @@ byId("refresh").addEventListener("click", () => refresh());
 byId("forget").addEventListener("click", async () => {
   if (!confirm(say("forget.sure"))) return;
   const device = await kept.get("device");
-  for (const name of ["device", "wallet"]) await kept.remove(name);
+  for (const name of ["device", "wallet", "mine"]) await kept.remove(name);
   people = [];
+  hideMine();
   step("start");
   if (device) ask("/codes/leave", { method: "POST", device }).catch(() => {}); // with no network it ends with its time
 });
+wireMine(kept, tell);
 addEventListener("online", tick);
 addEventListener("online", plan);
 addEventListener("offline", tick);
