@@ -32,6 +32,7 @@ from hutong.kernel.records import Database, database_url
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.model import FIELDS, Deed, Event, HandOver, Register, Seal, Terms
 from hutong.sampling.station.store import About, StationStore
+from hutong.sampling.station.web.files import station_rules
 from sampling_samples import CARD, CARD_2, OTHER, TUBE
 
 if TYPE_CHECKING:
@@ -177,15 +178,15 @@ def begin_the_day(page: Page, by_code: str) -> None:
     """People by card and by code, and all that is refused."""
     take(page, TUBE, 5)
     assert scan(page, CARD) == "Registered"
-    assert scan(page, CARD) == "the person is in the tube already"
-    assert scan(page, CARD[:-1] + "1") == "the number or code is wrong"
+    assert scan(page, CARD) == "The person is in the tube already"
+    assert scan(page, CARD[:-1] + "1") == "The number or code is wrong"
     assert scan(page, OTHER) == "This is no number of a document, and no code"
     assert scan(page, by_code) == "Registered"
     assert scan(page, by_code[:-3] + "000") == "This code is not good for registering"
     expect(page.locator("#count")).to_have_text("2 of 5")
     page.click("#aside")
     take(page, OTHER, 1)
-    assert scan(page, CARD) == "the person is in another tube of today"
+    assert scan(page, CARD) == "The person is in another tube of today"
     page.click("#twice")
     expect(page.locator("#told-what")).to_have_text("Registered")
     expect(page.locator("#unmerged")).to_have_text("3 not merged")
@@ -255,11 +256,10 @@ _KEPT: Final = """
 })
 """
 _JUDGE: Final = """
-async ([name, deeds, terms, nowMs, apartMs]) => {
+async ([rules, name, deeds, terms, nowMs, apartMs]) => {
   const { Store } = await import("/station/static/store.js");
   const { Machine } = await import("/station/static/tubes.js");
-  const { RULES } = await import("/station/static/page.js");
-  const store = new Store(new Machine(RULES));
+  const store = new Store(new Machine(rules));
   await store.open();
   const key = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   await store.pair({ station: name, district: "", token: "", terms, apart_ms: apartMs, sequence: 0 }, key);
@@ -308,7 +308,7 @@ def test_the_page_knows_people_and_tubes_as_python_does(
     tablet: Callable[[], BrowserContext], centre: Centre, tmp_path: Path
 ) -> None:
     page = tablet().new_page()
-    page.goto(f"{centre.base}/station/?lang=en")
+    page.goto(f"{centre.base}/station/static/tubes.js")
     chance, key = random.Random(6), bytes(range(32))
     given = [("id-card", it) for it in cards(chance)]
     given += [("passport", it) for it in ("E12345678", "e 1234-5678", "E1", "护照12345", "A" * 21)]
@@ -337,7 +337,8 @@ def test_the_page_knows_people_and_tubes_as_python_does(
     plain: list[Any] = [
         [json.loads(msgspec.json.encode(some)), [it.hex() for it in chances]] for some, chances in wanted
     ]
-    assert page.evaluate(_JUDGE, ["s9", plain, json.loads(msgspec.json.encode(terms)), now, apart_ms]) == said
+    rules = json.loads(msgspec.json.encode(station_rules()))
+    assert page.evaluate(_JUDGE, [rules, "s9", plain, msgspec.to_builtins(terms), now, apart_ms]) == said
     kept = [it for it in said if it.startswith("[")]
     assert all(isinstance(it, Event) for one in kept for it in msgspec.json.decode(one, type=list[Event]))
     reasons = set(said) - set(kept)

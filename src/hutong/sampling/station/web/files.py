@@ -72,7 +72,9 @@ class StationFiles:
         self._files[f"{PREFIX}manifest.webmanifest"] = file_of(".webmanifest", manifest(name, title, PREFIX))
         needed = [PREFIX, *self._files]
         self._files[f"{PREFIX}worker.js"] = file_of(".js", worker)
-        self._files[f"{PREFIX}files"] = file_of(".json", msgspec.json.encode(needed))
+        self._files[f"{PREFIX}files"] = file_of(
+            ".json", msgspec.json.encode({"version": self.version, "paths": needed})
+        )
 
     def file(self, path: str, query: str, language: str) -> File | None:
         """The file of an address; the page in the reader's language. None where there is none."""

@@ -4,11 +4,14 @@
 import { ask } from "/codes/static/asking.js";
 
 const PATIENCE_MS = 1_500;
+const AWAY_MS = 30_000; // whoever waits in line does not wait for an answer that did not come just now
 const FRESH_MS = 10 * 60_000;
+const AGAIN_MS = 60_000;
 
 export class Codes {
   #known = { keySets: [], revocations: new Map(), seen: null };
-  #updatedMs = 0;
+  #nextMs = 0; // when keys are asked for again
+  #awayUntilMs = 0;
 
   // `store`: where keys and revocations are kept.
   constructor(store) {
@@ -35,7 +38,8 @@ export class Codes {
 
   // What is new since what is kept; whatever does not verify leaves what is kept as it is.
   async update(nowMs) {
-    if (nowMs - this.#updatedMs < FRESH_MS) return;
+    if (nowMs < this.#nextMs) return;
+    this.#nextMs = nowMs + AGAIN_MS;
     const { noRevocations, readKeySet, withNews } = await import("/codes/static/documents.js");
     const keySet = await readKeySet(await ask("/codes/keys", { type: "bytes" }), this.#known.keySets[0] ?? null);
     await this.store.keep("keys", keySet);
@@ -44,7 +48,7 @@ export class Codes {
     const next = await withNews(list, await ask(`/codes/revocations?since=${list.version}`, { type: "bytes" }), [keySet]);
     await this.store.keep("revocations", next);
     this.#known.revocations = new Map([[next.issuer, next]]);
-    this.#updatedMs = nowMs;
+    this.#nextMs = nowMs + FRESH_MS;
   }
 
   // By what is here: the outcome of `verification.js`. For a registration a code may be shown again: a tube may be full.
@@ -59,8 +63,10 @@ export class Codes {
 
   // By the centre: {verdict, reasons, colour, as_of_ms, age_ms}; null where it does not answer soon.
   async there(text, token) {
-    if (!navigator.onLine) return null;
+    if (!navigator.onLine || Date.now() < this.#awayUntilMs) return null;
     const asked = ask("/v1/codes/verify", { method: "POST", device: token, body: { code: text } }).catch(() => null);
-    return Promise.race([asked, new Promise((done) => setTimeout(done, PATIENCE_MS, null))]);
+    const told = await Promise.race([asked, new Promise((done) => setTimeout(done, PATIENCE_MS, null))]);
+    if (!told) this.#awayUntilMs = Date.now() + AWAY_MS;
+    return told;
   }
 }

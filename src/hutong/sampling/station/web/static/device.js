@@ -32,7 +32,7 @@ export class Device {
   }
 
   async #sign() {
-    await this.store.keep("station", { ...(await this.store.about()), by: byId("sampler").value.trim() });
+    await this.store.sign(byId("sampler").value.trim());
     this.changed();
   }
 

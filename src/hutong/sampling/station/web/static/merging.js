@@ -4,7 +4,7 @@
 import { ask } from "/codes/static/asking.js";
 import { toHex } from "/codes/static/bytes.js";
 
-const AT_ONCE = 500;
+const AT_ONCE = 200; // little enough for a slow line
 const FORM = "hutong-sampling-1";
 const LOCK = "hutong-station-merging";
 

@@ -27,7 +27,7 @@ export class Registering {
   constructor(store, codes, changed) {
     Object.assign(this, { store, codes, changed });
     byId("choose").addEventListener("submit", (event) => this.#on(event, () => this.#choose()));
-    byId("person-form").addEventListener("submit", (event) => this.#on(event, () => this.#submit()));
+    byId("person-form").addEventListener("submit", (event) => this.#typed(event));
     byId("seal").addEventListener("submit", (event) => this.#on(event, () => this.#seal()));
     byId("twice").addEventListener("click", (event) => this.#on(event, () => this.#keep(this.#asked, true)));
     byId("aside").addEventListener("click", (event) => this.#on(event, () => this.leave()));
@@ -40,6 +40,19 @@ export class Registering {
     return this.#turn;
   }
 
+  // What was typed is taken out of its field at once: the next may be typed while this one is being kept.
+  #typed(event) {
+    const field = byId("person");
+    const text = field.value.trim();
+    field.value = "";
+    return this.#on(event, () =>
+      this.#submit(text).catch((error) => {
+        field.value ||= text;
+        throw error;
+      }),
+    );
+  }
+
   #refuse(error) {
     const box = byId("told");
     byId("twice").hidden = error.reason !== "person-elsewhere";
@@ -47,7 +60,8 @@ export class Registering {
     else if (error instanceof Fault) tell(box, "block", title("identity"), say(`fault.${error.message}`));
     else if (error instanceof Refused) tell(box, error.reason === "person-elsewhere" ? "warn" : "block", title(error.reason), why(error));
     else tell(box, "block", say("lost", { why: error.message }));
-    this.focus();
+    if (error.field) error.field.focus();
+    else this.focus();
   }
 
   async setTerms(about) {
@@ -99,7 +113,7 @@ export class Registering {
     byId("count").textContent = say("count", { count: members.length, size });
     Object.assign(byId("filled"), { max: size, value: members.length });
     byId("person-form").hidden = members.length >= size;
-    byId("members").replaceChildren(...members.toReversed().map((it) => made("li", shownMember(it))));
+    byId("members").replaceChildren(...[...members].reverse().map((it) => made("li", shownMember(it))));
   }
 
   // What the camera saw, once for many pictures.
@@ -109,15 +123,14 @@ export class Registering {
     this.#last = { text, ms: nowMs };
     if (again) return this.#turn;
     byId(this.#tube ? "person" : "barcode").value = text;
-    return this.#on(new Event("scan"), () => (this.#tube ? this.#submit() : this.#choose()));
+    return this.#tube ? this.#typed(new Event("scan")) : this.#on(new Event("scan"), () => this.#choose());
   }
 
-  async #submit() {
-    const text = byId("person").value.trim();
+  async #submit(text) {
     const empty = this.about.terms.fields.map((name) => byId(`field-${name}`)).find((it) => !it.value.trim());
     if (empty) {
-      empty.focus();
-      throw new Refused("field", { what: empty.parentElement.dataset.field });
+      const missing = new Refused("field", { what: empty.parentElement.dataset.field });
+      throw Object.assign(missing, { field: empty });
     }
     const fields = Object.fromEntries(this.about.terms.fields.map((name) => [name, byId(`field-${name}`).value.trim()]));
     const person = await this.#personOf(text);
@@ -156,7 +169,6 @@ export class Registering {
     await this.show();
     byId("twice").hidden = true;
     tell(byId("told"), "green", say("done"), say(members >= deed.size ? "full_now" : "done_why", { count: members }));
-    byId("person").value = "";
     for (const name of this.about.terms.fields) byId(`field-${name}`).value = "";
     byId("retest").checked = false;
     if (members >= deed.size) byId("counted").focus();

@@ -16,6 +16,7 @@ import { Machine, Refused } from "./tubes.js";
 
 const SOON_MS = 1_000;
 const EVERY_MS = 30_000;
+const RENEWED_MS = 6 * 3_600_000;
 const KEPT_MS = 48 * 3_600_000;
 const FORMATS = ["qr_code", "code_128", "code_39", "ean_13", "itf"];
 const COLOURS = { green: "green", yellow: "warn", red: "block" };
@@ -65,6 +66,13 @@ function open(name) {
 async function goOn(barcode) {
   await open("register");
   await registering.go(barcode);
+}
+
+// Another tab changed something: this may be a station now, or be none any more.
+async function heard() {
+  const about = await store.about();
+  if (Boolean(about) === byId("working").hidden) location.reload();
+  else if (about) await show();
 }
 
 function trouble(text) {
@@ -169,14 +177,15 @@ async function verify(text) {
 
 // The beginning
 
+// This page is kept as it was: only the centre knows whether there is a newer one.
 async function install() {
   if (!("serviceWorker" in navigator)) return;
-  const version = document.querySelector('meta[name="version"]').content;
+  const own = document.querySelector('meta[name="version"]').content;
+  const newest = await ask("/station/files").then((it) => it.version, () => own);
   try {
-    const registration = await navigator.serviceWorker.register(`/station/worker.js?v=${version}`, { scope: "/station/" });
-    const worker = registration.installing ?? registration.waiting;
-    if (worker) await new Promise((done) => worker.addEventListener("statechange", () => ["activated", "redundant"].includes(worker.state) && done()));
-    device.installed = Boolean(registration.active);
+    await navigator.serviceWorker.register(`/station/worker.js?v=${newest}`, { scope: "/station/" });
+    await navigator.serviceWorker.ready;
+    device.installed = true;
   } catch (error) {
     console.warn("not installed", error);
   }
@@ -215,11 +224,12 @@ async function begin() {
     byId("unfit").hidden = false;
     return;
   }
-  store.onChange(async () => ((await store.about()) ? show() : location.reload()));
+  store.onChange(heard);
   addEventListener("online", () => ((againMs = 0), mergeQuietly()));
   addEventListener("offline", () => store.about().then((about) => about && show()));
   await Promise.all([work(), install()]);
   setInterval(mergeQuietly, EVERY_MS);
+  setInterval(install, RENEWED_MS);
 }
 
 begin();

@@ -99,6 +99,13 @@ export class Store {
     });
   }
 
+  // Who samples from now on.
+  sign(by) {
+    return this.#in("readwrite", async ({ about }) => {
+      about.put({ ...(await asked(about.get("station"))), by }, "station");
+    });
+  }
+
   // Stop being a station. Throws Refused while there is something that nobody else has.
   leave() {
     return this.#in("readwrite", async (box) => {

@@ -1,14 +1,13 @@
-// Keeps the station's page on the device, whole or not at all, so that it opens with no network. What the station has
-// registered is kept by the page itself (`store.js`).
+// Keeps the station's page on the device, whole or not at all, so that it opens with no network. A new version is used
+// once the page was closed, not in the middle of work. What the station has registered is kept by the page (`store.js`).
 
 const PREFIX = "hutong-station-";
 const CACHE = PREFIX + new URL(location.href).searchParams.get("v");
 
 async function keep() {
-  const paths = await (await fetch("/station/files", { cache: "no-store" })).json();
+  const { paths } = await (await fetch("/station/files", { cache: "no-store" })).json();
   const cache = await caches.open(CACHE);
   await cache.addAll(paths.map((path) => new Request(path, { cache: "no-cache" })));
-  await skipWaiting();
 }
 
 async function tidy() {
