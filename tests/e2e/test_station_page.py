@@ -21,14 +21,16 @@ from e2e.processes import HUTONG, Process, free_port, hutong
 from hutong.app.codes_work import code_issuer, key_ring
 from hutong.app.config import load_config
 from hutong.app.persons_work import persons_of
-from hutong.app.sampling_work import open_sampling
+from hutong.app.sampling_work import open_emergencies, open_sampling
 from hutong.app.stations_site import pairings_of
+from hutong.codes.bundles import BundleStore
 from hutong.codes.issuing import Bearer
 from hutong.kernel.access.people import People
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.identity_documents import Document, canonical
 from hutong.kernel.persons import person_of
 from hutong.kernel.records import Database, database_url
+from hutong.sampling.emergency.model import Actor, Wish
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.model import FIELDS, Deed, Event, HandOver, Register, Seal, Terms
 from hutong.sampling.station.store import About, StationStore
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.peer("chromium"), pytest.mark.enable_socket]
 
-DISTRICT: Final = "610100"
+DISTRICT, OTHER_DISTRICT = "610100", "610102"
 _SETTINGS: Final = """\
 [node]
 name = "centre"
@@ -78,14 +80,14 @@ class Centre:
         self.config = load_config(self.settings, data=self.data)
         self.database = Database(database_url("", self.data))
         self.database.open()
-        for name in ("s1", "s2", "s3"):
+        for name in ("s1", "s2", "s3", "s4"):
             People(self.database).add(name, name, "operator", now_ms())
         key_ring(self.config).rotate(now_ms())
         self.process = Process("stations", [*HUTONG, "sampling", "serve", *self.common], folder)
 
-    def code(self, station: str) -> str:
+    def code(self, station: str, district: str = DISTRICT) -> str:
         """A pairing code."""
-        return pairings_of(self.config, self.database).begin(station, DISTRICT, now_ms())
+        return pairings_of(self.config, self.database).begin(station, district, now_ms())
 
     def person(self, card: str) -> str:
         """The pseudonym of a card."""
@@ -244,6 +246,45 @@ def test_a_day_with_no_network_and_every_sample_once(
     assert centre.people(OTHER) == [[centre.person(CARD)]]
     tube = open_sampling(centre.config, centre.database).story(TUBE).tubes[0]
     assert (tube.state, tube.counted, tube.batch, tube.courier) == ("in-transit", 2, "B1", "周")
+
+
+def test_the_centre_is_asked_while_it_answers_and_not_waited_for_in_an_emergency(
+    tablet: Callable[[], BrowserContext], centre: Centre
+) -> None:
+    page = paired(tablet(), centre, centre.code("s4", OTHER_DISTRICT))
+    until(lambda: page.evaluate(_KEPT, "revocations"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(centre.base)))
+    code, tube = centre.paper(person := centre.person(CARD)), "XA20220415021"
+    page.click("[data-part=verify]")
+    page.fill("#code", code)
+    page.click("#verify button")
+    expect(page.locator("#by-whom")).to_contain_text("Verified by the centre")
+    BundleStore(centre.database).revoke_person(person, now_ms())
+    page.click("[data-part=register]")
+    take(page, tube, 5)
+    assert scan(page, code) == "This code is not good for registering"
+    expect(page.locator("#told-why")).to_contain_text("Revoked")
+
+    orders = open_emergencies(centre.config, centre.database)
+    both = frozenset({"sampling.order", "sampling.approve"})
+    wish = Wish(district=OTHER_DISTRICT, preset="district", term_h=48, agency="市指挥部", document="1", reason="全员")
+    order = orders.request(wish, Actor("chen", both), now_ms())
+    orders.do(order.id, "approve", Actor("li", both), now_ms())
+    page.click("[data-part=device]")
+    page.click("#send")
+    expect(page.locator("#facts")).to_contain_text("Offline firstyes")
+    page.click("[data-part=register]")
+    asked.clear()
+    code = centre.paper(known := centre.person(CARD_2))
+    assert scan(page, code) == "Something is not as it must be"
+    expect(page.locator("#told-why")).to_have_text("The contact is asked here.")
+    page.fill("#field-contact", "13800138000")
+    assert scan(page, code) == "Registered"
+    assert "/v1/codes/verify" not in asked
+    page.click("#aside")
+    assert page.locator(".sizes label:visible").all_inner_texts() == ["5", "10"]
+    until(lambda: centre.people(tube) == [[known]])
 
 
 _KEPT: Final = """
