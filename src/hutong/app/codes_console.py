@@ -9,7 +9,7 @@ from hutong.app.codes_status_work import family_of, people_of, status_desk
 from hutong.app.codes_work import code_issuer, day_names, key_ring
 from hutong.app.scans_work import scan_parts, venue_key
 from hutong.codes.bundles import BundleStore
-from hutong.codes.console import HOME, appeal_pages, colour_pages, issue_pages, lookup_pages, venue_pages
+from hutong.codes.console import HOME, api, appeal_pages, colour_pages, issue_pages, lookup_pages, venue_pages
 from hutong.codes.console.desk import StaffDesk
 from hutong.codes.scans.lookup_orders import seeker_of
 from hutong.codes.status.loading import OWN, rule_sources
@@ -17,9 +17,11 @@ from hutong.kernel.web.console import NavItem
 
 if TYPE_CHECKING:
     from hutong.app.services import Services
+    from hutong.kernel.web.api.desk import Desk
+    from hutong.kernel.web.api.document import Section
     from hutong.kernel.web.console import Console
 
-__all__ = ["HOME", "NAV", "STATIC", "console_pages", "staff_desk"]
+__all__ = ["HOME", "NAV", "STATIC", "console_pages", "section", "staff_desk"]
 
 STATIC: Final = HOME / "static"
 NAV: Final = (
@@ -52,6 +54,11 @@ def staff_desk(services: Services) -> StaffDesk:
         node=config.node.name,
         trail=services.trail,
     )
+
+
+def section(desk: StaffDesk, limits: Desk) -> Section:
+    """What codes bring to the API."""
+    return api.section(desk, limits)
 
 
 def console_pages(desk: StaffDesk, console: Console) -> list[Any]:

@@ -14,7 +14,7 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
-from hutong.app import bulletins_site, cases_site, orders_site, reports_site
+from hutong.app import bulletins_site, cases_site, codes_console, orders_site, reports_site
 from hutong.app import console as app_console
 from hutong.app.appeals_work import public_desk
 from hutong.app.console import health, load, load_api, settings
@@ -73,7 +73,7 @@ _LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
 _HOMES: Final = (
     *(appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME),
-    *(orders_site.HOME, bulletins_site.HOME, cases_site.HOME),
+    *(orders_site.HOME, bulletins_site.HOME, cases_site.HOME, codes_console.HOME),
 )
 NAV: Final = (
     NavItem("watch", "/", "nav.live", "live.read", "l"),
@@ -89,6 +89,7 @@ NAV: Final = (
     NavItem("casework", "/handoffs", "nav.handoffs", "handoffs.read", "d"),
     NavItem("casework", "/reports", "nav.reports", "reports.read", "o"),
     bulletins_site.NAV,
+    *codes_console.NAV,
     NavItem("rules", "/lists", "nav.lists", "lists.read", "i"),
     NavItem("rules", "/rules", "nav.rules", "rules.read", "r"),
     NavItem("rules", "/trunks", "nav.trunks", "trunks.read", "t"),
@@ -120,6 +121,7 @@ class Site:
         self._wall = live.Wall(self._frame, facts, lambda: services.duty.now)
         self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
         self._load = LoadSource(config, services.clock.wall)
+        self._codes = codes_console.staff_desk(services)
         self._meters = Meters(services.reporter.metrics)
         asked = Buckets(config.api.requests_per_second)
         self._api_desk = ApiDesk(services.trail, services.clock, asked, self._meters)
@@ -136,6 +138,7 @@ class Site:
                 appeals_api.section(services.appeals, self._api_desk),
                 handoff_api.section(services.handoffs, services.numbering, self._api_desk),
                 load_api.section(self._load, self._api_desk),
+                codes_console.section(self._codes, self._api_desk),
             ],
             version("hutong"),
             self._meters,
@@ -176,6 +179,7 @@ class Site:
                 *bulletins_site.console_pages(services, self._console),
                 *orders_site.console_pages(services, self._console),
                 *cases_site.console_pages(services, self._console, self._desk()),
+                *codes_console.console_pages(self._codes, self._console),
                 *self._redress_pages(),
                 *self._api.routes,
                 *_for_machines(self.feed, services),
@@ -376,6 +380,7 @@ def _static() -> Any:  # noqa: ANN401  # what Litestar takes
             reports_site.STATIC,
             bulletins_site.STATIC,
             cases_site.STATIC,
+            codes_console.STATIC,
         ],
         cache_control=None,
         opt=OPEN,

@@ -142,11 +142,11 @@ class VenueBook:
     def listing(self, query: VenueQuery, limit: int) -> list[Venue]:
         """Venues by id, which is the order in which they were registered."""
         where = [
-            _VENUES.c[name] == value
+            _VENUES.c[name] == value.replace("\0", "")
             for name in ("district", "unit", "kind", "state")
             if (value := getattr(query, name))
         ]
-        chosen = sa.select(_VENUES.c.body).where(*where, _VENUES.c.id > query.after).order_by(_VENUES.c.id).limit(limit)
+        chosen = sa.select(_VENUES.c.body).where(*where, _VENUES.c.id > query.after.replace("\0", "")).order_by(_VENUES.c.id).limit(limit)
         with self._database.read() as connection:
             return [msgspec.json.decode(body, type=Venue) for body in connection.execute(chosen).scalars()]
 
