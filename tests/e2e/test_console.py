@@ -20,6 +20,7 @@ from playwright.sync_api import expect, sync_playwright
 from e2e.browser import PASSWORD, WAIT_MS, Browsers, ConsoleNode, Desk
 from e2e.case_flow import live_through, some_cases
 from e2e.processes import free_port
+from e2e.sampling_flow import some_samples
 from hutong.app.site import NAV
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.web.console import GROUPS
@@ -65,6 +66,21 @@ PLACES = (
     Place("/cases/{case}", "cases.read"),
     Place("/registers", "cases.read"),
     Place("/registers/{register}", "cases.read"),
+    Place("/sampling", "sampling.read"),
+    Place("/sampling/map", "sampling.read"),
+    Place("/sampling/map?measure=oldest", "sampling.read"),
+    Place("/sampling/stations", "sampling.read"),
+    Place("/sampling/tubes", "sampling.read"),
+    Place("/sampling/tubes/{tube}", "sampling.read"),
+    Place("/sampling/batches", "sampling.read"),
+    Place("/sampling/batches/{batch}", "sampling.read"),
+    Place("/sampling/results", "sampling.results"),
+    Place("/sampling/recalls", "sampling.read"),
+    Place("/sampling/conflicts", "sampling.read"),
+    Place("/sampling/person", "sampling.person"),
+    Place("/sampling/emergencies", "sampling.read"),
+    Place("/sampling/emergencies/new", "sampling.order"),
+    Place("/sampling/emergencies/{emergency}", "sampling.read"),
     Place("/audit", "trail.read"),
     Place("/appeals", "appeals.read"),
     Place("/reports", "reports.read"),
@@ -111,6 +127,7 @@ TABLES = (
     ("/live/cities", "operator"),
     ("/trail", "auditor"),
     ("/people", "auditor"),
+    ("/sampling/stations", "operator"),
 )
 NAVIGATION = {it.path: it.permission for group in GROUPS for it in NAV if it.group == group}
 
@@ -153,8 +170,9 @@ def paths(node: ConsoleNode, browsers: Browsers) -> dict[str, str]:
     ref = desk.path.rpartition("/")[2]
     desk.close()
     assert LISTED not in ref
-    cases = some_cases(node.data, time.time_ns() // 1_000_000)
-    return {"seq": str(node.blocked_call()), "ref": ref, **cases}
+    now_ms = time.time_ns() // 1_000_000
+    made = {**some_cases(node.data, now_ms), **some_samples(node.data, now_ms)}
+    return {"seq": str(node.blocked_call()), "ref": ref, **made}
 
 
 def _may(role: str, place: Place) -> bool:

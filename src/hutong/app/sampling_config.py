@@ -77,6 +77,15 @@ class SamplingConfig(msgspec.Struct, frozen=True):
             en="a station's clock may differ by so many seconds before its times are corrected",
         ),
     ] = 5
+    silent_minutes: Annotated[
+        int,
+        Meta(ge=1, le=1440),
+        Doc(
+            zh="采样点多久没有联系算失联",
+            en="a station that was not heard of for so long is silent",
+            unit="min",
+        ),
+    ] = 30
     keep_days: Annotated[
         int, Meta(ge=1, le=3660), Doc(zh="采样记录保留天数", en="how long sampling is kept, in days")
     ] = 30

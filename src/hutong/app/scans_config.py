@@ -17,8 +17,8 @@ class ScansConfig(msgspec.Struct, frozen=True):
     districts: Annotated[
         str,
         Doc(
-            zh="各区县位置的文件(判断复制码),空为西安市",
-            en="file with where districts are, to tell copied codes; empty = those of Xi'an",
+            zh="各区县的文件(名称、位置、图上方格),空为西安市",
+            en="file of districts: names, where they are, tiles of the map; empty = those of Xi'an",
             check=checks.file_or_none,
         ),
     ] = ""

@@ -14,7 +14,7 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
-from hutong.app import bulletins_site, cases_site, codes_console, orders_site, reports_site
+from hutong.app import bulletins_site, cases_site, codes_console, orders_site, reports_site, sampling_console
 from hutong.app import console as app_console
 from hutong.app.appeals_work import public_desk
 from hutong.app.console import health, load, load_api, settings
@@ -73,7 +73,7 @@ _LONGEST_BODY: Final = 64 * 1024
 _TEXTS: Final = Path(__file__).with_name("texts.toml")
 _HOMES: Final = (
     *(appeals_public_pages.HOME, handoff_pages.HOME, reports_site.HOME),
-    *(orders_site.HOME, bulletins_site.HOME, cases_site.HOME, codes_console.HOME),
+    *(orders_site.HOME, bulletins_site.HOME, cases_site.HOME, codes_console.HOME, sampling_console.HOME),
 )
 NAV: Final = (
     NavItem("watch", "/", "nav.live", "live.read", "l"),
@@ -81,6 +81,7 @@ NAV: Final = (
     NavItem("watch", "/verdicts", "nav.verdicts", "verdicts.read", "v"),
     NavItem("watch", "/alerts", "nav.alerts", "verdicts.read", "w"),
     NavItem("watch", "/load", "nav.load", "health.read", "q"),
+    sampling_console.NAV,
     NavItem("casework", "/work", "nav.work", "cases.read", "m"),
     NavItem("casework", "/cases", "nav.cases", "cases.read", "c"),
     NavItem("casework", "/registers", "nav.registers", "cases.read", "z"),
@@ -122,6 +123,7 @@ class Site:
         self.feed = LiveFeed(services.live, services.clock, self._wall.draw)
         self._load = LoadSource(config, services.clock.wall)
         self._codes = codes_console.staff_desk(services)
+        self._sampling = sampling_console.parts_of(services, self._console)
         self._meters = Meters(services.reporter.metrics)
         asked = Buckets(config.api.requests_per_second)
         self._api_desk = ApiDesk(services.trail, services.clock, asked, self._meters)
@@ -139,6 +141,7 @@ class Site:
                 handoff_api.section(services.handoffs, services.numbering, self._api_desk),
                 load_api.section(self._load, self._api_desk),
                 codes_console.section(self._codes, self._api_desk),
+                sampling_console.section(self._sampling, self._api_desk),
             ],
             version("hutong"),
             self._meters,
@@ -180,6 +183,7 @@ class Site:
                 *orders_site.console_pages(services, self._console),
                 *cases_site.console_pages(services, self._console, self._desk()),
                 *codes_console.console_pages(self._codes, self._console),
+                *sampling_console.console_pages(self._sampling),
                 *self._redress_pages(),
                 *self._api.routes,
                 *_for_machines(self.feed, services),
@@ -380,6 +384,7 @@ def _static() -> Any:  # noqa: ANN401  # what Litestar takes
             reports_site.STATIC,
             bulletins_site.STATIC,
             cases_site.STATIC,
+            sampling_console.STATIC,
             codes_console.STATIC,
         ],
         cache_control=None,

@@ -23,7 +23,7 @@ _EARTH_KM: Final = 6371.0
 _HOUR_MS: Final = 3_600_000
 
 _Degrees = tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]]
-_Place = Annotated[int, Meta(ge=1, le=40)]
+_Place = Annotated[int, Meta(ge=1, le=16)]
 
 
 class District(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

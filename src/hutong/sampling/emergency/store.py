@@ -14,11 +14,13 @@ from hutong.kernel.cases.model import case_id
 from hutong.kernel.records.sampling_tables import sampling_emergencies as table
 from hutong.sampling.emergency import machine
 from hutong.sampling.emergency.machine import KEEPING, EmergencyRefused
-from hutong.sampling.emergency.model import Actor, Emergency, terms_of
+from hutong.sampling.emergency.model import EMERGENCY_STATES, Actor, Emergency, terms_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hutong.kernel.records import Connection, Database
-    from hutong.sampling.emergency.model import EmergencyAction, Wish
+    from hutong.sampling.emergency.model import EmergencyAction, EmergencyState, Wish
     from hutong.sampling.model import Terms
 
 KEEPER: Final = Actor("hutong", frozenset({KEEPING}))
@@ -78,9 +80,19 @@ class Emergencies:
             body = connection.execute(chosen).scalar()
         return self._usual if body is None else terms_of(_order.decode(body))
 
-    def listing(self, limit: int = 50) -> list[Emergency]:
-        """Orders, what changed last stands first."""
-        chosen = sa.select(table.c.body).order_by(table.c.changed_ms.desc(), table.c.id).limit(limit)
+    def order(self, of: str) -> Emergency:
+        """An order by its id. Raises EmergencyRefused."""
+        chosen = sa.select(table.c.body).where(table.c.id == of.replace("\0", ""))
+        with self._database.read() as connection:
+            body = connection.execute(chosen).scalar()
+        if body is None:
+            raise EmergencyRefused("no-order", f"There is no emergency order {of[:80]!r}.")
+        return _order.decode(body)
+
+    def listing(self, limit: int = 50, states: Sequence[EmergencyState] = EMERGENCY_STATES) -> list[Emergency]:
+        """Orders in these states, what changed last stands first."""
+        chosen = sa.select(table.c.body).where(table.c.state.in_(states))
+        chosen = chosen.order_by(table.c.changed_ms.desc(), table.c.id).limit(limit)
         with self._database.read() as connection:
             return [_order.decode(body) for body in connection.execute(chosen).scalars()]
 
