@@ -34,6 +34,8 @@ from bench import (
     watchers,
     windows,
 )
+from bench.crowd.rounds import FULL
+from bench.crowd.tables import crowd_table
 from bench.peers import Echo, Hutong, Kamailio, Server, has_kamailio
 from bench.size import size
 from bench.size.engines import ENGINES
@@ -61,6 +63,7 @@ SECTIONS = (
     "orders",
     "bulletins",
     "codes",
+    "crowd",
     "start",
 )
 #: Takes hours and most of a disk: runs only when it is named.
@@ -157,6 +160,9 @@ def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     """With a node of their own, or two processes of one."""
     if "kafka" in chosen:
         yield "kafka", kafka.kafka_table(folder)
+    if "crowd" in chosen:
+        (place := folder / "crowd").mkdir()
+        yield "crowd", crowd_table(place, FULL)
     if "orders" in chosen:
         yield "orders", orders.orders_table(folder)
     if "start" in chosen:

@@ -94,7 +94,10 @@ class Generator:
         self.behind_ns = 0
 
     def open_loop(self, callers: Sequence[Caller], crowd_until_ns: int, end_ns: int) -> None:
-        """Everybody at their time, whatever becomes of the others; then wait for the last answers."""
+        """Everybody at their time, whatever becomes of the others; then wait for the last answers.
+
+        Ends sooner where nobody is left to come.
+        """
         self._crowd_until = crowd_until_ns
         self._run(deque(callers), end_ns)
 
@@ -120,7 +123,7 @@ class Generator:
         gc.disable()
         try:
             now = time.monotonic_ns()
-            while now < end_ns or (self._outstanding and now < end_ns + PATIENT_NS):
+            while (self._outstanding and now < end_ns + PATIENT_NS) or (now < end_ns and (coming or self._back)):
                 if now < end_ns:
                     self._come(coming, now)
                 self._read(self._pause_s(coming, now, end_ns))

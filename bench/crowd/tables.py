@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Final
 
 from bench.crowd.asked import PEOPLE, STATIONS, made_up
@@ -33,15 +34,20 @@ def crowd_table(folder: Path, plan: Plan) -> str:
         services.rest()
         straight = services.straight()
         costs = rounds.costs(own, straight)
-        print(costs_table(costs), flush=True)
+        _say(costs_table(costs))
         compared = [own, straight, services.limited(costs.capacity / costs.mean)]
         measured = []
         crowds: list[tuple[float, Temper]] = [(load, "obedient") for load in plan.loads]
         for load, temper in [*crowds, (max(plan.loads), "storm")]:
             for service in compared:
                 measured.append(rounds.crowd(service, costs, load, temper))
-                print(_crowd_row(measured[-1], costs), dict(measured[-1].statuses), flush=True)
+                _say(" | ".join([*_crowd_row(measured[-1], costs), str(dict(measured[-1].statuses))]))
     return "\n\n".join((costs_table(costs), crowds_table(measured, costs), "\n".join(remarks(measured))))
+
+
+def _say(line: str) -> None:
+    """For who waits: what was found so far, and what was answered other than 200."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def costs_table(costs: Costs) -> str:
