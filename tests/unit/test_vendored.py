@@ -10,6 +10,7 @@ import pytest
 
 from hutong.codes import public
 from hutong.kernel.web.frame import STATIC
+from hutong.sampling.station import web as station
 
 CODES = Path(public.__path__[0]) / "static"
 ECHARTS, HTMX = STATIC / "vendor" / "echarts", STATIC / "vendor" / "htmx"
@@ -35,7 +36,7 @@ def test_the_licences_stand_beside() -> None:
 
 
 def test_no_page_or_style_names_another_host() -> None:
-    files = [*STATIC.rglob("*"), *CODES.rglob("*")]
+    files = [*STATIC.rglob("*"), *CODES.rglob("*"), *(Path(station.__path__[0]) / "static").rglob("*")]
     own = [path for path in files if path.suffix in {".css", ".js"} and "vendor" not in path.parts]
     assert own
     for path in own:
