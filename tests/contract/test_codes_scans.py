@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from fresh_records import lay_out
 from hutong.app.backup_records import export_records, import_records
 from hutong.codes.people.day_keys import day_of, day_text
 from hutong.codes.people.sealing import unseal
-from hutong.codes.scans import metrics
+from hutong.codes.scans import emptying, metrics
 from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.scans.group import GroupCommit
 from hutong.codes.scans.lookup_model import Scope, Seeker
@@ -27,7 +28,7 @@ from hutong.codes.scans.venue_book import VenueQuery
 from hutong.kernel.access.trail import Trail, TrailQuery
 from hutong.kernel.metrics import Metrics
 from hutong.kernel.records import Database, database_url
-from hutong.kernel.records.scan_tables import code_scan_days, code_scan_findings, code_scan_sources, code_scans
+from hutong.kernel.records.scan_tables import SLOTS, code_scan_days, code_scan_findings, code_scan_sources, code_scans
 from scan_worlds import CLERK, DAY, DUTY, HOUR, LI, MINUTE, NOW, WANG, ZHAO, World, batch, of_venue, scan, wish
 
 if TYPE_CHECKING:
@@ -289,6 +290,43 @@ def test_after_retention_nothing_is_found_the_keys_are_gone_and_a_backup_brings_
         assert not [path for path in (tmp_path / "keys").rglob("*") if day_text(days[1]) in path.name]
         assert not any(key.hex() in path.read_text("latin-1") for path in backup.iterdir())
         assert again.scans.forget(later + DAY).days == 2
+
+
+class _Died(Exception):  # noqa: N818  # says what happened
+    """A process was killed."""
+
+
+@SQLITE
+@pytest.mark.parametrize("parts", range(6))
+def test_a_day_goes_in_parts_and_what_a_process_leaves_of_it_goes_with_the_next(
+    world: World, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emptying, "AT_ONCE", 3)
+    venue, later = world.venue(), NOW + 8 * DAY
+    world.scans.merge([batch(*(scan(n, venue, NOW) for n in range(1, 8)))], NOW)
+    slot = day_of(NOW) % SLOTS
+    with world.database.read() as connection:
+        indexes = sa.inspect(connection).get_indexes(code_scans[slot].name)
+    assert len(indexes) == 3
+    went: list[float] = []
+
+    def pause(seconds: float) -> None:
+        went.append(seconds)
+        # Whoever writes comes between two parts.
+        fresh = scan(100 + len(went), venue, later - HOUR)
+        assert not world.scans.merge([batch(fresh, clock_ms=later)], later).answers[0].refused
+        if len(went) > parts:
+            raise _Died
+
+    with contextlib.suppress(_Died):
+        emptying.let_days_go(world.database, day_of(NOW) + 1, pause)
+    assert len(went) == parts + 1
+    assert world.scans.forget(later).days == 1
+    with world.database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(code_scans[slot])).scalar_one() == 0
+        assert sorted(sa.inspect(connection).get_indexes(code_scans[slot].name), key=str) == sorted(indexes, key=str)
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    assert len(world.scans.at_venue(venue.id, later - DAY, later + 1, later)) == len(went)
 
 
 @SQLITE

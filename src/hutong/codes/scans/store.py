@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.errors import KeyGoneError
 from hutong.codes.scans.copies import WINDOW_MS
+from hutong.codes.scans.emptying import empty, let_days_go
 from hutong.codes.scans.merging import Merging
 from hutong.codes.scans.model import Found, Source
 from hutong.codes.scans.ranges import Ranges
@@ -169,13 +170,8 @@ class Scans:
         """
         rule = self.rule(now_ms)
         keys = self._keys.destroy(rule.since_ms(now_ms))
-        days = 0
+        days = let_days_go(self._database, rule.since_day(now_ms))
         with self._database.write() as connection:
-            self._database.hold(connection, "code-scans")
-            over = code_scan_days.c.day < rule.since_day(now_ms)
-            for slot in list(connection.execute(sa.select(code_scan_days.c.slot).where(over)).scalars()):
-                self._empty(connection, slot)
-                days += 1
             connection.execute(sa.delete(code_scan_findings).where(code_scan_findings.c.day < rule.since_day(now_ms)))
         sources = self._forget_some(_SOURCES, _SOURCES.c.contact_ms < rule.since_ms(now_ms))
         notices = self._forget_some(code_scan_notices, code_scan_notices.c.until_ms <= now_ms)
@@ -192,15 +188,6 @@ class Scans:
             gone += found
             if found < _FORGOTTEN_AT_ONCE:
                 return gone
-
-    def _empty(self, connection: Connection, slot: int) -> None:
-        """Empty a day's table at once: neither engine visits its rows."""
-        table = code_scans[slot]
-        if self._database.is_sqlite:
-            connection.execute(sa.delete(table))  # without a condition SQLite lets go of the pages whole
-        else:
-            connection.execute(sa.text(f"TRUNCATE {table.name}"))
-        connection.execute(sa.delete(code_scan_days).where(code_scan_days.c.slot == slot))
 
     # Days
 
@@ -219,7 +206,7 @@ class Scans:
             )
         if held != day:
             if held is not None:
-                self._empty(connection, slot)
+                empty(connection, slot)
             connection.execute(sa.insert(code_scan_days).values(slot=slot, day=day))
         return code_scans[slot]
 
