@@ -137,7 +137,7 @@ class Codes(Subject):
             Question("evidence taken and judged", lambda at: self._take(persons[at % self.asked], at)),
             Question("what was revoked since", lambda at: self._store.news(newest - 100 - at, NOW)),
             Question("who is to be judged again", lambda _at: self._statuses.judge_due(NOW)),
-            Question("bundles that are over, a part of them deleted", lambda at: self._store.purge(NOW + at)),
+            Question("5,000 bundles that are over deleted", lambda _at: self._store.purge(NOW + HOUR), once=True),
         ]
 
     def _wire(self) -> None:

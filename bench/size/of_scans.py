@@ -114,8 +114,11 @@ class ScansOfCity(Subject):
             Question("where a person was in 14 days, under an order", person),
             Question(f"{_BATCH} scans merged", self._merge),
             Question("how many scans there are", lambda _at: self._scans.count()),
-            Question("a day let go as a whole", lambda _at: self._scans.forget(NOW + DAY), once=True),
+            Question("a day let go as a whole", lambda _at: self._let_go(), once=True),
         ]
+
+    def _let_go(self) -> None:
+        assert self._scans.forget(NOW + 2 * DAY).days == 1  # noqa: S101  # else the figure would be of something else
 
     def _merge(self, at: int) -> object:
         scans = [self._scan(n, NOW - MINUTE, day_of(NOW), at) for n in range(min(_BATCH, self.asked))]
