@@ -34,11 +34,12 @@ from hutong.kernel.reporter import Reporter
 from status_samples import EVIDENCE_DAYS, OTHER, PERSON_DAYS, RULES, Desk, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hutong.codes.stations.knowledge import Knowledge
     from hutong.kernel.records import Database
+    from postgres import Postgres
 
 NOW = MONDAY
 WANG, LI, GONE, STRANGE = b"\x11" * 8, b"\x22" * 8, b"\x33" * 8, b"\x44" * 8
@@ -128,7 +129,20 @@ def ask(app: VerifyApp, body: bytes, token: str = "station") -> httpx.Response: 
     return asyncio.run(asked())
 
 
-def test_verification_and_why_go_on_when_the_records_are_gone_and_say_how_old_they_are(world: World) -> None:
+@pytest.fixture
+def take_away(request: pytest.FixtureRequest, database: Database) -> Iterator[Callable[[], None]]:
+    """Takes the records away: the server is killed, or the file cannot be opened any more."""
+    if database.is_sqlite:
+        yield database.close
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    yield server.kill
+    server.start()
+
+
+def test_verification_and_why_go_on_when_the_records_are_gone_and_say_how_old_they_are(
+    world: World, take_away: Callable[[], None]
+) -> None:
     clock = ManualClock(NOW * 1_000_000)
 
     def viewer(token: str, _address: str) -> Viewer | None:
@@ -144,7 +158,7 @@ def test_verification_and_why_go_on_when_the_records_are_gone_and_say_how_old_th
         assert ask(app, body).json()["colour"] == "red"
         assert [ask(app, body, it).status_code for it in ("", "other")] == [401, 403]
         assert [ask(app, it).status_code for it in (b"{}", b"x", b'{"code": 1}', b" " * 9000)] == [400, 400, 400, 413]
-        world.database.close()
+        take_away()
         clock.advance(20_000 * 1_000_000)
         now_ms = clock.wall() // 1_000_000
         assert now_ms > NOW + FRESH_MS

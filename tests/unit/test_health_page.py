@@ -26,6 +26,7 @@ from hutong.calls.history import History
 from hutong.calls.live.view import LiveHistory
 from hutong.kernel.lists import Entry, ListStore
 from hutong.kernel.numbering import key_of_digits
+from hutong.kernel.replica.store import FOLDER, Replica
 from hutong.kernel.web.frame import Frame
 from live_samples import mirror, snapshot
 
@@ -103,6 +104,8 @@ def gone(name: str, state: str, restarts: int = 0) -> tuple[ProcessFact, ...]:
         ("dropped", "warn", {"live": moving(dropped=1).view(NOW * S)}),
         ("malformed", "warn", {"live": moving(malformed=90).view(NOW * S)}),
         ("windows", "warn", {"live": moving(evicted=3).view(NOW * S)}),
+        ("replica", "warn", {"replica_s": 31.0}),
+        ("replica", "bad", {"replica_s": float("inf")}),
         ("processes", "bad", {"processes": gone("work", "failed")}),
         ("processes", "warn", {"processes": gone("screen", "backing-off")}),
         ("processes", "unknown", {"supervised": False}),
@@ -141,6 +144,18 @@ def test_mirrored_packets_are_asked_about_where_they_are_listened_for() -> None:
     found = {it.check.key: it.level for it in assess(facts(live=live.view(NOW * S)))}
     assert (found["mirror_lost"], found["mirror_keys"]) == ("bad", "warn")
     assert "mirror_lost" not in {it.check.key for it in assess(facts(live=live.view(NOW * S), mirrored=False))}
+
+
+def test_a_replica_is_asked_for_its_age_where_there_is_one(site: Site) -> None:
+    assert site.source.facts().replica_s is None
+    replica = Replica(site.data / FOLDER)
+    replica.open()
+    site.clock.advance(2 * S)
+    assert site.source.facts().replica_s == float("inf"), "never whole"
+    replica.heard(site.clock.wall() // 1_000_000)
+    site.clock.advance(40 * S)
+    assert site.source.facts().replica_s == 40
+    replica.close()
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from(CHECKS))

@@ -131,6 +131,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("demoted", "count", lambda facts: float(facts.demoted), warn=1),
     Check("mirror_lost", "share", _lost, warn=1e-9, bad=0.01, silent=True),
     Check("mirror_keys", "count", _unauthorised, warn=1, silent=True),
+    Check("replica", "seconds", lambda facts: facts.replica_s, warn=30, bad=600, silent=True),
     Check("clock", "state", _clock, warn=1),
     Check("clock_back", "seconds", lambda facts: facts.ahead_s, warn=1, bad=5),
     Check("backup", "seconds", _backup_age, warn=26 * _HOUR_S),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from hutong.calls.board import Board
 from hutong.kernel.errors import HutongError
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.json_bytes import UNREADABLE
+from hutong.kernel.replica.store import FOLDER, Replica
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,6 +88,7 @@ class Facts(msgspec.Struct, frozen=True):
         backup: the newest one. mirrored: whether mirrored signalling is listened for. watchers: of the live wall.
         ahead_s: by how much the newest counters are ahead of this clock.
         demoted: rules that were demoted by themselves, and that nobody has answered yet.
+        replica_s: how old what the read replica holds is, inf where it was never whole; None without one.
     """
 
     now_ms: int
@@ -109,6 +112,7 @@ class Facts(msgspec.Struct, frozen=True):
     watchers: int
     ahead_s: float
     demoted: int
+    replica_s: float | None = None
 
 
 def outlook(disk: machine.Disk, journal: int, per_day: float, keep_s: float) -> DiskFact:
@@ -209,6 +213,7 @@ class HealthSource:
             watchers=self._watchers(),
             ahead_s=max(-live_age(live, self._clock.wall()), 0.0),
             demoted=self._demoted(),
+            replica_s=self._replica(now_ms),
         )
 
     # Processes
@@ -310,7 +315,20 @@ class HealthSource:
         self._differ_since = now if self._differ_since is None else self._differ_since
         return (now - self._differ_since) / _S
 
-    # Disk, database, backup
+    # Disk, database, replica, backup
+
+    def _replica(self, now_ms: int) -> float | None:
+        if not (self._data / FOLDER / "data.mdb").is_file():
+            return None
+        replica = Replica(self._data / FOLDER)
+        try:
+            replica.open()
+            heard_ms = replica.heard_ms()
+        except HutongError:
+            return inf
+        finally:
+            replica.close()
+        return max(now_ms - heard_ms, 0) / 1000 if heard_ms else inf
 
     def _disk(self, journal_seq: int | None, rate: float) -> DiskFact | None:
         found = machine.disk(self._data)
