@@ -7,6 +7,7 @@ import contextlib
 import socket
 import threading
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -17,6 +18,7 @@ from litestar import Litestar
 from ask_servers import until
 from case_samples import CALENDAR, TYPES
 from fresh_records import lay_out
+from hutong.app import codes_console
 from hutong.app.config import load_config
 from hutong.app.evidence_calls import evidence_desk
 from hutong.bulletins import api as bulletins_api
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from hutong.codes.console.desk import StaffDesk
     from hutong.kernel.access.permissions import Role
     from hutong.kernel.access.trail import TrailEntry
     from hutong.kernel.clock import Clock
@@ -137,6 +140,7 @@ class ApiServer:
                 reports_section(reports, desk),
                 bulletins_api.section(bulletins, Losses(self.database, self.trail), desk),
                 orders_api.section(self.orders.desk, self._packs, desk),
+                codes_console.section(self._codes_desk(), desk),
             ],
             "0",
             meters,
@@ -161,6 +165,13 @@ class ApiServer:
         self._http = partial(BoundedHttp, connections=Connections(proxies, self.metrics, most_connections))
         self._server: uvicorn.Server | None = None
         self._secrets: dict[tuple[str, frozenset[str]], str] = {}
+
+    def _codes_desk(self) -> StaffDesk:
+        """Codes, with a key of venues and keys of people in this folder."""
+        config = load_config(None, data=self.data, environ={})
+        parts = {"config": config, "database": self.database, "trail": self.trail, "cases": self.cases}
+        services = SimpleNamespace(**parts, reporter=SimpleNamespace(metrics=self.metrics))
+        return codes_console.staff_desk(services)  # type: ignore[arg-type]  # what it uses of a node
 
     def _packs(self) -> EvidenceDesk:
         config, index = load_config(None, data=self.data, environ={}), VerdictIndex(self.data)

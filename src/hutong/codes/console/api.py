@@ -23,5 +23,5 @@ def section(staff: StaffDesk, desk: Desk) -> Section:
 
 
 def _describe(schema: dict[str, Any]) -> None:
-    lines = {"application/jsonl": {"schema": {"type": "string"}}}
+    lines = {"text/plain": {"schema": {"type": "string"}}}
     describe_body(schema["paths"][api_venues.FILES]["post"], lines)
