@@ -114,7 +114,12 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
     (
         "过载 Overload",
         [
-            ("级别 Level", "timeseries", "short", [("max by (instance) (hutong_overload_level{n})", "{{instance}}")]),
+            (
+                "级别 Level",
+                "timeseries",
+                "short",
+                [("max by (instance, process) (hutong_overload_level{n})", "{{instance}} {{process}}")],
+            ),
             (
                 "已办理 Served",
                 "timeseries",
@@ -135,8 +140,8 @@ LAYOUT: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
                 "timeseries",
                 "short",
                 [
-                    ("hutong_overload_at_work{n}", "办理 at work"),
-                    ("hutong_overload_limit{n}", "上限 limit"),
+                    ("sum by (process) (hutong_overload_at_work{n})", "{{process}} 办理 at work"),
+                    ("sum by (process) (hutong_overload_limit{n})", "{{process}} 上限 limit"),
                     ("sum by (class) (hutong_overload_waiting{n})", "{{class}}"),
                 ],
             ),

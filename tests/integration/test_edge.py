@@ -300,7 +300,7 @@ def test_an_application_behind_its_gate_and_the_edge_before_it_agree(
             shown = {name: its.headers[name] for name in ("hutong-ticket", "hutong-holder")}
             wait_until(lambda: now_ms() >= int(ticket.split(".")[3]), what="the ticket is due")
             assert client.get("/scan/again", headers=shown).status_code == 200
-            assert served.metrics.value(OVERLOAD_LEVEL) in {0, 1, 2}
+            assert served.metrics.value(OVERLOAD_LEVEL, process="public-1") in {0, 1, 2}
     finally:
         edge.stop()
         served.stop()

@@ -1,4 +1,4 @@
-"""Stations that merge at load while everything behind them is killed: each acknowledged sample is there once."""
+"""Stations that merge at load while everything behind them is killed, two processes: each sample is there once."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ url = "{url}"
 
 [sampling]
 listen = "127.0.0.1:{port}"
+processes = 2
 """
 
 
@@ -53,34 +54,38 @@ def now_ms() -> int:
 
 
 class Station(threading.Thread):
-    """Registers people tube by tube, durably, and sends whenever a tube is full; goes on whatever the centre says."""
+    """Registers people tube by tube, durably, and sends whenever a tube is full; goes on whatever the centre says.
 
-    def __init__(self, name: str, folder: Path, url: str, token: str) -> None:
+    What one process did not answer is sent to the other, as the edge does.
+    """
+
+    def __init__(self, name: str, folder: Path, urls: list[str], token: str) -> None:
         super().__init__(name=name)
         self.store = StationStore(folder / name)
         self.store.make(About(name, "610100"))
-        self._url, self._token = url, token
+        self._centres = [RemoteCentre(url, token) for url in urls]
         self.troubles = 0
         self.sent = 0
 
     def run(self) -> None:
-        centre = RemoteCentre(self._url, self._token)
         for number in range(TUBES):
             tube = f"{self.name.upper()}{number:08}"
             for at in range(PEOPLE):
                 deed = Register(tube=tube, size=PEOPLE, person=person((self.name, number, at)), district="610100")
                 self.store.do(deed, "zhao", now_ms(), os.urandom(8))
             self.store.do(Seal(tube=tube, people=PEOPLE), "zhao", now_ms(), os.urandom(8))
-            self._send(centre)
-        until(lambda: self._send(centre))
-        centre.close()
+            self._send()
+        until(self._send)
+        for centre in self._centres:
+            centre.close()
 
-    def _send(self, centre: RemoteCentre) -> bool:
+    def _send(self) -> bool:
         """Whether the centre has everything."""
         try:
-            self.sent += merge_all(self.store, centre, now_ms(), now_ms()).taken
+            self.sent += merge_all(self.store, self._centres[0], now_ms(), now_ms()).taken
         except SamplingError:
             self.troubles += 1
+            self._centres.reverse()
         return self.store.standing().waiting == 0
 
 
@@ -103,9 +108,11 @@ def test_every_acknowledged_sample_is_there_once(server: Postgres, tmp_path: Pat
         people.add(name, name, "operator", now_ms())
         secrets[name] = tokens.make(name, name, ["sampling.register"], now_ms() + 86_400_000, now_ms())[1]
     command = [*HUTONG, "sampling", "serve", "--config", str(settings), "--data", str(data)]
-    serving = Process("stations", command, tmp_path)
+    serving, other = (Process(f"stations-{it}", [*command, "--process", str(it)], tmp_path) for it in (1, 2))
     serving.start_until_ready()
-    stations = [Station(name, tmp_path, f"http://127.0.0.1:{port}", secrets[name]) for name in STATIONS]
+    other.start_until_ready()
+    urls = [f"http://127.0.0.1:{port + more}" for more in range(2)]
+    stations = [Station(name, tmp_path, urls, secrets[name]) for name in STATIONS]
     for station in stations:
         station.start()
 
@@ -115,12 +122,14 @@ def test_every_acknowledged_sample_is_there_once(server: Postgres, tmp_path: Pat
     every = len(STATIONS) * TUBES * (PEOPLE + 1)
     until(lambda: sent() > every // 10)
     serving.kill()
+    until(lambda: sent() > every // 6)
     serving.start_until_ready()
     until(lambda: sent() > every // 4)
     server.kill()
     server.start()
     until(lambda: sent() > every // 2)
     serving.kill()
+    other.kill()
     server.kill()
     server.start()
     serving.start_until_ready()

@@ -59,7 +59,7 @@ class House:
         kind = Routes(ROUTES, best).kind
         self.gate = Gate(
             self._application, self.admission, desk, kind, self.clock, self.metrics,
-            board=board, https=True, draw=lambda: 0.5,
+            board=board, name="public-1", https=True, draw=lambda: 0.5,
         )  # fmt: skip
         self.reached: list[str] = []
         self.never_waits = False
@@ -238,7 +238,7 @@ def test_the_edge_sees_the_board_and_the_console_what_the_edge_refused(tmp_path:
             await _settled()
             house.clock.advance(100 * MS)
             house.gate._tick()  # noqa: SLF001  # the timer's work, without its time
-            if house.metrics.value(OVERLOAD_SERVED, **{"class": "scan"}) < 2:
+            if house.metrics.value(OVERLOAD_SERVED, process="public-1", **{"class": "scan"}) < 2:
                 house.release("/scan/1")
                 await held[0]
         board = read_board(file.read_text())
@@ -248,10 +248,10 @@ def test_the_edge_sees_the_board_and_the_console_what_the_edge_refused(tmp_path:
         assert board.made_ms == house.clock.wall() // MS
         assert (board.waiting[Kind.SCAN], board.edge_refused[Kind.SCAN], sum(board.refused)) == (0, 21, 0)
         assert file.stat().st_mode & 0o777 == 0o644
-        assert house.metrics.value(OVERLOAD_LEVEL) == Level.CROWDED
-        assert house.metrics.value(OVERLOAD_AT_WORK) == 1
-        assert house.metrics.value(OVERLOAD_EDGE_REFUSED, **{"class": "scan"}) == 21
-        assert house.metrics.value(OVERLOAD_REFUSED, **{"class": "scan", "why": "full"}) == 0
+        assert house.metrics.value(OVERLOAD_LEVEL, process="public-1") == Level.CROWDED
+        assert house.metrics.value(OVERLOAD_AT_WORK, process="public-1") == 1
+        assert house.metrics.value(OVERLOAD_EDGE_REFUSED, process="public-1", **{"class": "scan"}) == 21
+        assert house.metrics.value(OVERLOAD_REFUSED, process="public-1", **{"class": "scan", "why": "full"}) == 0
 
     _run(story)
 
@@ -264,7 +264,7 @@ def test_without_an_edge_nobody_is_believed_to_be_one() -> None:
         await _settled()
         house.clock.advance(200 * MS)
         house.gate._tick()  # noqa: SLF001
-        assert house.metrics.value(OVERLOAD_EDGE_REFUSED, **{"class": "critical"}) == 0
+        assert house.metrics.value(OVERLOAD_EDGE_REFUSED, process="public-1", **{"class": "critical"}) == 0
         held[0].cancel()
 
     _run(story)

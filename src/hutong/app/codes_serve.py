@@ -50,6 +50,7 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
             config,
             reporter.metrics,
             lambda: reporter.log.info("serving codes", page=f"http://{address}/codes/"),
+            f"codes-{process}",
         )
     finally:
         site.close()

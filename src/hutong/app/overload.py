@@ -61,6 +61,7 @@ def gate_before(
         clock,
         metrics,
         board=board_file(config.data, name, process),
+        name=f"{name}-{process}",
         https=bool(config.edge.tls_certificate),
         draw=secrets.SystemRandom().random,
     )

@@ -61,7 +61,7 @@ class EdgeConfig(msgspec.Struct, frozen=True):
     workers: Annotated[int, Meta(ge=1, le=64), Doc(zh="公众入口的工作进程数", en="worker processes for everybody")] = 2
     stations_listen: Annotated[
         str, Doc(zh="采样点入口的监听地址", en="address for stations", check=addresses.parse_host_port)
-    ] = "127.0.0.1:8084"
+    ] = "127.0.0.1:8092"
     stations_application: Annotated[
         str,
         Doc(

@@ -89,6 +89,7 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
                 config,
                 reporter.metrics,
                 lambda: reporter.log.info("serving stations", address=address),
+                f"stations-{process}",
             )
     finally:
         commit.stop()

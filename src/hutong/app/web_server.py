@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -18,6 +19,7 @@ from hutong.kernel.web.port import BoundedHttp, Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from types import FrameType
 
     from litestar.types import ASGIApp
@@ -32,6 +34,7 @@ _BACKLOG = 128
 _EDGE = ("127.0.0.0/8", "::1/128")
 #: A crowd keeps its connections open; those that wait cost little.
 _CROWD_CONNECTIONS = 4096
+_FIGURES_TICKS = 50
 
 
 class WebServer(uvicorn.Server):
@@ -100,20 +103,41 @@ class WebServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+class _CrowdServer(WebServer):
+    """Leaves its figures in a file, too: `serve` exposes them, for who listens to a crowd serves no `/metrics`."""
+
+    figures: tuple[Metrics, Path]
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % _FIGURES_TICKS == 0:
+            metrics, file = self.figures
+            with contextlib.suppress(OSError):  # a full disk must not end the service
+                await asyncio.to_thread(metrics.write, file)
+        return await super().on_tick(counter)
+
+
 def serve_crowd(
-    application: ASGIApp, place: tuple[str, str], config: Config, metrics: Metrics, ready: Callable[[], None]
+    application: ASGIApp,
+    place: tuple[str, str],
+    config: Config,
+    metrics: Metrics,
+    ready: Callable[[], None],
+    name: str,
 ) -> None:
     """Serve an application that stands behind the edge, on a listener of its own, until SIGTERM or SIGINT.
 
     Args:
-        place: the address, and the setting that names it.
+        place: the address, and the setting that names it. name: of the process, for the file of its figures.
 
     Raises:
         StateError: it cannot be listened on.
     """
     with bound(*place) as listener:
         proxies = (*config.serve.proxies, *_EDGE)
-        WebServer(application, proxies, metrics, ready, connections=_CROWD_CONNECTIONS).run([listener])
+        server = _CrowdServer(application, proxies, metrics, ready, connections=_CROWD_CONNECTIONS)
+        server.figures = metrics, config.data / "run" / f"{name}.prom"
+        server.run([listener])
 
 
 def bound(text: str, setting: str) -> socket.socket:

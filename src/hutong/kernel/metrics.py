@@ -225,16 +225,34 @@ OVERLOAD_LEVEL = Metric(
     "level",
     "当前级别:0 正常,1 繁忙,2 拥挤,3 只保关键",
     "Level: 0 normal, 1 busy, 2 crowded, 3 critical only",
+    ("process",),
 )
 OVERLOAD_LIMIT = Metric(
-    "hutong_overload_limit", "gauge", "requests", "可同时办理的请求数上限", "How many requests may be at work at once"
+    "hutong_overload_limit",
+    "gauge",
+    "requests",
+    "可同时办理的请求数上限",
+    "How many requests may be at work at once",
+    ("process",),
 )
-OVERLOAD_AT_WORK = Metric("hutong_overload_at_work", "gauge", "requests", "正在办理的请求数", "Requests at work")
+OVERLOAD_AT_WORK = Metric(
+    "hutong_overload_at_work", "gauge", "requests", "正在办理的请求数", "Requests at work", ("process",)
+)
 OVERLOAD_WAITING = Metric(
-    "hutong_overload_waiting", "gauge", "requests", "各类排队等候的请求数", "Requests that wait, by class", ("class",)
+    "hutong_overload_waiting",
+    "gauge",
+    "requests",
+    "各类排队等候的请求数",
+    "Requests that wait, by class",
+    ("process", "class"),
 )
 OVERLOAD_SERVED = Metric(
-    "hutong_overload_served_total", "counter", "requests", "各类已办理的请求数", "Requests served, by class", ("class",)
+    "hutong_overload_served_total",
+    "counter",
+    "requests",
+    "各类已办理的请求数",
+    "Requests served, by class",
+    ("process", "class"),
 )
 OVERLOAD_REFUSED = Metric(
     "hutong_overload_refused_total",
@@ -242,7 +260,7 @@ OVERLOAD_REFUSED = Metric(
     "requests",
     "各类谢绝的请求数及原因(队满、来不及、级别)",
     "Requests refused, by class and why (full, late, level)",
-    ("class", "why"),
+    ("process", "class", "why"),
 )
 OVERLOAD_EDGE_REFUSED = Metric(
     "hutong_overload_edge_refused_total",
@@ -250,7 +268,7 @@ OVERLOAD_EDGE_REFUSED = Metric(
     "requests",
     "边缘在转来之前谢绝的请求数",
     "Requests that the edge refused before they came here, by class",
-    ("class",),
+    ("process", "class"),
 )
 OVERLOAD_BOARD_FAILURES = Metric(
     "hutong_overload_board_failures_total",

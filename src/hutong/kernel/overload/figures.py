@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from hutong.kernel.overload.admission import Admission
 
 
-def publish(metrics: Metrics, admission: Admission, edge_refused: Sequence[int]) -> None:
-    """Take over what was counted; `edge_refused` by class."""
-    metrics.set(OVERLOAD_LEVEL, admission.level)
-    metrics.set(OVERLOAD_LIMIT, admission.limit)
-    metrics.set(OVERLOAD_AT_WORK, admission.at_work)
+def publish(metrics: Metrics, admission: Admission, edge_refused: Sequence[int], process: str) -> None:
+    """Take over what was counted; `edge_refused` by class, `process`: whose figures these are."""
+    metrics.set(OVERLOAD_LEVEL, admission.level, process=process)
+    metrics.set(OVERLOAD_LIMIT, admission.limit, process=process)
+    metrics.set(OVERLOAD_AT_WORK, admission.at_work, process=process)
     for one in CLASSES:
-        kind, name = one.kind, one.name
-        metrics.set(OVERLOAD_WAITING, admission.waiting(kind), **{"class": name})
-        metrics.set(OVERLOAD_SERVED, admission.served[kind], **{"class": name})
-        metrics.set(OVERLOAD_EDGE_REFUSED, edge_refused[kind], **{"class": name})
+        kind, its = one.kind, {"process": process, "class": one.name}
+        metrics.set(OVERLOAD_WAITING, admission.waiting(kind), **its)
+        metrics.set(OVERLOAD_SERVED, admission.served[kind], **its)
+        metrics.set(OVERLOAD_EDGE_REFUSED, edge_refused[kind], **its)
         for why, count in admission.refused[kind].items():
-            metrics.set(OVERLOAD_REFUSED, count, **{"class": name, "why": why})
+            metrics.set(OVERLOAD_REFUSED, count, **its, why=why)

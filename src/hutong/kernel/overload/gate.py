@@ -65,7 +65,7 @@ class Gate:
         application: what is behind it. admission, desk: the decisions. classify: the class of a path, None for what is
             never refused. clock: the time. metrics: where figures go.
         board: file for the edge; None for no edge. With an edge its header is believed, from this machine only.
-        https: whether cookies are for HTTPS only. draw: random numbers from [0, 1).
+        name: of the process, in figures. https: whether cookies are for HTTPS only. draw: random numbers from [0, 1).
     """
 
     def __init__(  # noqa: PLR0913  # everything that it is wired to
@@ -78,11 +78,13 @@ class Gate:
         metrics: Metrics,
         *,
         board: Path | None,
+        name: str,
         https: bool,
         draw: Callable[[], float],
     ) -> None:
         self._application, self._admission, self._desk = application, admission, desk
         self._classify, self._clock, self._metrics, self._board = classify, clock, metrics, board
+        self._name = name
         self._secure, self._draw = "; Secure" if https else "", draw
         self._timer: asyncio.TimerHandle | None = None
         self._beating = False
@@ -229,7 +231,7 @@ class Gate:
         asyncio.get_running_loop().call_later(_BEAT_S, self._beat)
 
     def _note(self) -> None:
-        publish(self._metrics, self._admission, self._edge_refused)
+        publish(self._metrics, self._admission, self._edge_refused, self._name)
         if self._board is not None:
             now_ms = self._clock.wall() // _NS_IN_MS
             told = [self._desk.outstanding(kind, self._admission.pace(kind), now_ms) for kind in Kind]
