@@ -16,7 +16,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import expect, sync_playwright
 
 from ask_servers import until
-from e2e.browser import ARGUMENTS, CHROMIUM
+from e2e.browser import ARGUMENTS, CHROMIUM, WAIT_MS
 from e2e.processes import HUTONG, Process, free_port, hutong
 from hutong.app.codes_work import code_issuer, key_ring
 from hutong.app.config import load_config
@@ -33,6 +33,7 @@ from hutong.kernel.records import Database, database_url
 from hutong.sampling.emergency.model import Actor, Wish
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.model import FIELDS, Deed, Event, HandOver, Register, Seal, Terms
+from hutong.sampling.station.exchange import merge_lines
 from hutong.sampling.station.store import About, StationStore
 from hutong.sampling.station.web.files import station_rules
 from sampling_samples import CARD, CARD_2, OTHER, TUBE
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.peer("chromium"), pytest.mark.enable_socket]
 
+THIRD: Final = "XA20220415003"
 DISTRICT, OTHER_DISTRICT = "610100", "610102"
 _SETTINGS: Final = """\
 [node]
@@ -124,6 +126,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as started:
         yield started
 
@@ -141,7 +144,7 @@ def tablet(playwright: Playwright, tmp_path: Path) -> Iterator[Callable[[], Brow
             viewport={"width": 800, "height": 1200}, accept_downloads=True,
         )  # fmt: skip
         context.add_init_script(_LOSES)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT_MS)
         on[:] = [context]
         return context
 
@@ -215,6 +218,26 @@ def end_the_day(page: Page, file: Path) -> None:
     download.value.save_as(file)
 
 
+def carry(context: BrowserContext, page: Page, centre: Centre, folder: Path) -> None:
+    """The network does not come back: a file goes to the centre, and its answer comes back."""
+    context.set_offline(True)
+    page.click("[data-part=register]")
+    take(page, THIRD, 1)
+    assert scan(page, CARD_2) == "Registered"  # away from the centre nobody knows whose the code was
+    page.click("[data-part=device]")
+    with page.expect_download() as download:
+        page.click("#export")
+    lines = download.value.path().read_bytes().splitlines(keepends=True)
+    _, answer = merge_lines(lines, "s1", open_sampling(centre.config, centre.database), now_ms())
+    (folder / "other").write_text('{"taken": ["s2.1.00"]}', encoding="utf-8")
+    page.set_input_files("#answer", folder / "other")
+    expect(page.locator("#device-told")).to_contain_text("no answer for this station")
+    (folder / "answer").write_bytes(msgspec.json.encode(answer))
+    page.set_input_files("#answer", folder / "answer")
+    expect(page.locator("#unmerged")).to_have_text("0 not merged")
+    assert centre.people(THIRD) == [[centre.person(CARD_2)]]
+
+
 def test_a_day_with_no_network_and_every_sample_once(
     tablet: Callable[[], BrowserContext], centre: Centre, tmp_path: Path
 ) -> None:
@@ -244,6 +267,7 @@ def test_a_day_with_no_network_and_every_sample_once(
     assert hutong("sampling", "station", "merge", str(file), *centre.common).startswith(f"{file}: 5 已收 taken (5 重复")
     assert centre.people(TUBE) == [[centre.person(CARD), known]]
     assert centre.people(OTHER) == [[centre.person(CARD)]]
+    carry(context, page, centre, tmp_path)
     tube = open_sampling(centre.config, centre.database).story(TUBE).tubes[0]
     assert (tube.state, tube.counted, tube.batch, tube.courier) == ("in-transit", 2, "B1", "周")
 
