@@ -11,7 +11,7 @@ from hutong.app.supervision import State
 NAMED_LATER = {"app/screen.py"}
 
 
-PROCESSES = {"up", "screen", "serve", "work", "feed", "codes", "stations"}
+PROCESSES = {"up", "screen", "serve", "work", "feed", "codes", "stations", "replica"}
 
 
 def logged() -> set[str]:
