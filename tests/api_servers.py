@@ -18,7 +18,7 @@ from litestar import Litestar
 from ask_servers import until
 from case_samples import CALENDAR, TYPES
 from fresh_records import lay_out
-from hutong.app import codes_console
+from hutong.app import codes_console, sampling_console
 from hutong.app.config import load_config
 from hutong.app.evidence_calls import evidence_desk
 from hutong.bulletins import api as bulletins_api
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from hutong.kernel.access.trail import TrailEntry
     from hutong.kernel.clock import Clock
     from hutong.orders.evidence.gathering import EvidenceDesk
+    from hutong.sampling.console.parts import Parts as SamplingParts
 
 LIMITS = ApiLimits(max_calls=1000, calls_per_second=100_000)
 _DAY_MS = 86_400_000
@@ -141,6 +142,7 @@ class ApiServer:
                 bulletins_api.section(bulletins, Losses(self.database, self.trail), desk),
                 orders_api.section(self.orders.desk, self._packs, desk),
                 codes_console.section(self._codes_desk(), desk),
+                sampling_console.section(self._sampling(), desk),
             ],
             "0",
             meters,
@@ -172,6 +174,12 @@ class ApiServer:
         parts = {"config": config, "database": self.database, "trail": self.trail, "cases": self.cases}
         services = SimpleNamespace(**parts, reporter=SimpleNamespace(metrics=self.metrics))
         return codes_console.staff_desk(services)  # type: ignore[arg-type]  # what it uses of a node
+
+    def _sampling(self) -> SamplingParts:
+        """Sampling; no page is made here."""
+        config = load_config(None, data=self.data, environ={})
+        services = SimpleNamespace(config=config, database=self.database, trail=self.trail, clock=self.clock)
+        return sampling_console.parts_of(services, None)  # type: ignore[arg-type]  # what it uses of a node
 
     def _packs(self) -> EvidenceDesk:
         config, index = load_config(None, data=self.data, environ={}), VerdictIndex(self.data)

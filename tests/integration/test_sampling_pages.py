@@ -125,8 +125,8 @@ def test_the_duty_officer_sees_what_wants_somebody(site: SamplingSite) -> None:
     site.filled(SECOND, "s2", 2, ago_ms=10 * MINUTE)
     site.merge([event(Seal(tube=THIRD, people=0), 99, site.console_now - 2 * HOUR, "s3")], waiting=41, ago_ms=2 * HOUR)
     page = browser.get("/sampling").text
-    assert "2 things want somebody" in page
-    assert "1 stations are silent" in page, "s1 has closed, s2 was just heard of"
+    assert "Things that want somebody: 2" in page
+    assert "Silent stations: 1" in page, "s1 has closed, s2 was just heard of"
     assert "A tube has waited for 1 d 6 h" in page
     assert 'hx-trigger="every 15s"' in page
     assert re.search(r">41</strong>\s*<span>events not yet merged", page.replace("\n", ""))
@@ -136,7 +136,10 @@ def test_the_duty_officer_sees_what_wants_somebody(site: SamplingSite) -> None:
     for path in ("stations", "tubes", "batches", "recalls", "conflicts", "emergencies", "map"):
         for language in ("zh", "en"):
             assert browser.get(f"/sampling/{path}", lang=language).status_code == 200, path
-    assert "missing" in browser.get("/sampling/batches?missing=yes").text.lower()
+    for path in ("stations", "tubes?state=waiting", "batches?missing=yes", "conflicts"):
+        exported = browser.get(f"/sampling/{path}{'&' if '?' in path else '?'}format=csv")
+        assert len(exported.content.decode("utf-8-sig").splitlines()) > 1, path
+    assert {it.target for it in site.deeds("tables.export")} == {"stations", "tubes", "batches", "conflicts"}
 
 
 def test_a_file_with_errors_goes_in_and_its_errors_come_back(site: SamplingSite) -> None:
@@ -148,7 +151,7 @@ def test_a_file_with_errors_goes_in_and_its_errors_come_back(site: SamplingSite)
     )
     file = {"file": ("day.csv", content, "text/csv")}
     page = browser.post("/sampling/results", files=file, laboratory="cdc1")
-    assert "2 rows taken, 0 again, 2 refused" in page.text
+    assert "Rows taken: 2, again: 0, refused: 2" in page.text
     assert site.sampling.story(FIRST).tubes[0].result == "positive", "nothing else was lost"
     link = re.search(r'href="(/sampling/results/[0-9a-f]{16})"', page.text)
     assert link is not None
@@ -174,11 +177,11 @@ def test_a_tube_is_recalled_settled_and_its_story_is_masked(site: SamplingSite) 
     browser = site.browser()
     assert person("10") not in (page := browser.get(f"/sampling/tubes/{FIRST}").text)
     assert person("10")[:6] in page
-    assert "3 people of 1 tubes are to be tested singly" in browser.get("/sampling/recalls").text
+    assert "To be tested singly: 3 (tubes: 1)" in browser.get("/sampling/recalls").text
     assert browser.post(f"/sampling/tubes/{FIRST}/recall", tube=f"{FIRST}@s1").status_code == 303
     assert browser.post(f"/sampling/tubes/{FIRST}/recall", tube=f"{FIRST}@s1").status_code == 422, "only once"
     site.desk.results(csv(f"{FIRST},negative,{moment(site, MINUTE)}"), "cdc2", "b.csv", OPERATOR, site.console_now)
-    assert "1 results are in doubt" in browser.get("/sampling").text
+    assert "Results in doubt: 1" in browser.get("/sampling").text
     refused = site.call(
         "POST", f"/v1/sampling/tubes/{FIRST}/settle", "analyst", json={"result": "negative", "reason": "x"}
     )
@@ -197,9 +200,9 @@ def test_a_batch_is_received_and_what_is_missing_is_said(site: SamplingSite) -> 
     site.filled(FIRST, "s1", 3, ago_ms=2 * HOUR, expected=3)
     site.filled(SECOND, "s1", 2, ago_ms=2 * HOUR, expected=3, first=20)
     browser = site.browser()
-    assert "3 tubes did not come, or are not merged" in browser.get("/sampling/batches/B-s1").text
+    assert "Tubes that did not come or are not merged: 3" in browser.get("/sampling/batches/B-s1").text
     page = browser.post("/sampling/batches/B-s1/receive", laboratory="市疾控", tubes=f"{FIRST}\nXA999999").text
-    assert "1 of 3 tubes are received" in page
+    assert "Received: 1 of 3 tubes" in page
     assert "there is no such tube" in page
     told = site.call("POST", "/v1/sampling/batches/B-s1/receive", json={"laboratory": "市疾控"}).json()
     assert (told["batch"]["received"], told["missing"], told["batch"]["state"]) == (2, [], "partly-received")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from hutong.app.cli import run
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.people import People
 from hutong.kernel.records import Database, database_url
+from hutong.sampling.model import Register
+from hutong.sampling.station.store import StationStore
 from sampling_samples import CARD, CARD_2, OTHER, TUBE
 
 if TYPE_CHECKING:
@@ -29,6 +32,23 @@ def data(tmp_path: Path) -> Path:
         People(database).arrive(Identity(name, name, role, f"subject:{name}"), 1_700_000_000_000)
     database.close()
     return tmp_path
+
+
+def test_each_person_answers_for_themselves(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "s1"
+    assert run(["sampling", "station", "prepare", "s1", "--store", str(folder), "--data", str(data)]) == 0
+    lines = f"{CARD}\tcontact=13800000000\tresidence=Gate 3\n\n{CARD_2}\n{CARD}\tcontact\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    shared = ("--field", "contact=hotel")
+    assert run(["sampling", "station", "register", TUBE, "--store", str(folder), "--size", "5", *shared]) == 1
+    store = StationStore(folder)
+    store.open()
+    told = [it.deed.fields for it in store.events(9) if isinstance(it.deed, Register)]
+    store.close()
+    assert told == [{"contact": "13800000000", "residence": "Gate 3"}, {"contact": "hotel"}]
+    assert "refused field" in capsys.readouterr().out
 
 
 def test_a_day(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

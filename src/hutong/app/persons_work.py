@@ -83,7 +83,8 @@ def node_identities(config: Config, database: Database, now_ms: Callable[[], int
         database: opened by whoever made it. now_ms: the time, ms since 1970.
     """
     ring = key_ring(config)
-    codes = SampledCodes(lambda: [ring.key_set(now_ms())], {}, now_ms, whenever=True)
+    # A node that issues no codes has no keys of them: then no code is good here.
+    codes = SampledCodes(lambda: [ring.key_set(now_ms())] if ring.terms(now_ms()) else [], {}, now_ms, whenever=True)
     return KeyedIdentities(persons_of(config, database), codes, BundleHandles(database))
 
 

@@ -6,52 +6,38 @@ results and of stations go in as the machine's user. People are shown as the beg
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path  # cyclopts reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
 
 import msgspec
 from cyclopts import App, Parameter
 
 from hutong.app.cli_records import machine_user, open_records
 from hutong.app.config import load_config
-from hutong.app.persons_work import node_identities
+from hutong.app.sampling_desk import open_desk
 from hutong.app.sampling_emergency_cli import app as emergency
 from hutong.app.sampling_emergency_cli import who
 from hutong.app.sampling_station_cli import app as station
 from hutong.app.sampling_station_cli import now_ms
-from hutong.app.sampling_work import open_sampling
 from hutong.kernel.access.trail import Trail
+from hutong.kernel.clock import SystemClock
 from hutong.kernel.reporter import rfc3339_ms
 from hutong.sampling.conflicts import conflict_rules
+from hutong.sampling.emergency.model import Actor
 from hutong.sampling.errors import REASON_TITLES, SamplingError, SamplingRefused
 from hutong.sampling.identity import IdentityKind, masked_person
-from hutong.sampling.model import (
-    RESULT_TITLES,
-    TOLD_TITLES,
-    Deed,
-    Event,
-    Recall,
-    Receive,
-    Result,
-    Settle,
-    event_id,
-    told_of,
-)
-from hutong.sampling.results_csv import take_in
+from hutong.sampling.model import RESULT_TITLES, TOLD_TITLES, Result, told_of
 from hutong.sampling.table import BATCH_TITLES, MOVES, STATE_TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hutong.app.config import Config
     from hutong.kernel.records import Database
+    from hutong.sampling.desk import SamplingDesk
     from hutong.sampling.errors import Reason
     from hutong.sampling.model import Tube
-    from hutong.sampling.store import Sampling
 
 app = App(name="sampling", help="核酸采样:采样点、结果、召回、应急 / Sampling: stations, results, recalls, emergencies")
 app.command(station)
@@ -59,7 +45,6 @@ app.command(emergency)
 app.command("hutong.app.stations_serve:serve", name="serve", help="采样点服务进程 / The process that stations merge at")
 
 _SOME_WRONG: Final = 1
-_RANDOM_BYTES: Final = 8
 
 ConfigFile = Annotated[Path | None, Parameter(help="配置文件 (TOML) / settings file (TOML)")]
 DataFolder = Annotated[Path | None, Parameter(help="数据目录 / data folder")]
@@ -67,50 +52,18 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="JSON 输出 /
 By = Annotated[str, Parameter(help="以此账号办理 / account whose deed it is")]
 
 
-class _Desk:
-    """The open records and the node's settings."""
+class _Opened(NamedTuple):
+    """The open records, and the desk over them."""
 
-    def __init__(self, config: Config, database: Database) -> None:
-        self.config, self.database = config, database
-        self.sampling: Sampling = open_sampling(config, database)
-        self.trail = Trail(database)
-
-    def do(self, deed: Deed, by: str, why: str = "", tube: str = "") -> None:
-        """Something that a person does, with its line in the trail. Raises SamplingRefused, SamplingError."""
-        actor = who(self.database, by)
-        move = MOVES[deed.__struct_config__.tag]  # type: ignore[index]  # tags are the actions
-        if move.who not in actor.permissions:
-            raise SamplingError(f"This needs the permission {move.who}.", where="--by")
-        node, at_ms = self.config.node.name, now_ms()
-        event = Event(id=event_id(node, 0, os.urandom(_RANDOM_BYTES)), station=node, at_ms=at_ms, by=by, deed=deed)
-        said = {"of": deed.of} if isinstance(deed, Settle | Recall) else {}
-        if isinstance(deed, Settle):
-            said |= {"result": deed.result}
-        with self.database.write():
-            self.sampling.do(event, at_ms)
-            name = f"sampling.{event.action}"
-            target = tube or deed.tube
-            self.trail.record(actor.name, actor.address, name, target, after=said or None, purpose=why, now_ms=at_ms)
-
-    def find(self, tube: str) -> Tube:
-        """The tube of a barcode, or of an id where a barcode has several. Raises SamplingRefused."""
-        tubes = self.sampling.story(tube.partition("@")[0]).tubes
-        found = [it for it in tubes if tube in {it.id, it.barcode}]
-        if not found:
-            raise SamplingRefused("no-tube", f"There is no tube {tube[:60]!r}.", fix="Check the barcode.")
-        if len(found) > 1:
-            ids = ", ".join(it.id for it in found)
-            raise SamplingRefused(
-                "at-another-station", "The barcode stands for several tubes.", fix=f"Say which: {ids}."
-            )
-        return found[0]
+    database: Database
+    desk: SamplingDesk
 
 
 @contextmanager
-def _opened(config: Path | None, data: Path | None) -> Iterator[_Desk]:
+def _opened(config: Path | None, data: Path | None) -> Iterator[_Opened]:
     settings = load_config(config, data=data)
     with open_records(settings) as database:
-        yield _Desk(settings, database)
+        yield _Opened(database, open_desk(settings, database, Trail(database), SystemClock()))
 
 
 @app.command
@@ -127,25 +80,16 @@ def receive(
     data: DataFolder = None,
 ) -> int:
     """实验室接收一批试管;缺少的列出 / Tubes of a batch are at the laboratory; says which are missing."""
-    wrong = 0
-    with _opened(config, data) as desk:
-        known = [it.barcode for it in desk.sampling.batch_tubes(batch) if not it.received_ms]
-        for tube in tubes or known:
-            try:
-                desk.do(Receive(tube=tube, batch=batch, laboratory=laboratory), by)
-            except SamplingRefused as refused:
-                wrong += 1
-                sys.stderr.write(f"{refused}\n")
-        found = desk.sampling.batch(batch)
-        if found is None:
-            raise SamplingRefused("no-tube", f"There is no batch {batch[:40]!r}.")
+    with _opened(config, data) as (database, desk):
+        done = desk.receive(batch, tubes, laboratory, who(database, by), now_ms())
+        for _, refused in done.refused:
+            sys.stderr.write(f"{refused}\n")
+        found = done.batch
         title = BATCH_TITLES[found.state]  # type: ignore[index]  # rows hold these alone
         _say(f"{batch} {title['zh']} {found.state}: {found.received}/{max(found.expected, found.known)}")
-        for it in desk.sampling.batch_tubes(batch):
-            if not it.received_ms:
-                wrong += 1
-                _say(f"  未到 missing: {it.id}")
-    return _SOME_WRONG if wrong else 0
+        for missing in done.missing:
+            _say(f"  未到 missing: {missing}")
+    return _SOME_WRONG if done.refused or done.missing else 0
 
 
 @app.command
@@ -159,15 +103,13 @@ def results(
     data: DataFolder = None,
 ) -> int:
     """导入实验室结果;有误的行逐行说明,其余收下,可重复导入 / Take in results; wrong rows are told, the rest goes in."""
-    with _opened(config, data) as desk:
+    with _opened(config, data) as (_, desk):
         try:
             content = file.read_bytes()
         except OSError as error:
             raise SamplingError(f"The file cannot be read: {error.strerror}.", where=str(file)) from error
-        zone = ZoneInfo(desk.config.calls.time_zone)
-        done = take_in(desk.sampling, content, laboratory, zone, now_ms())
-        said = {"taken": done.taken, "again": done.again, "refused": done.refused, "laboratory": laboratory}
-        desk.trail.record(machine_user(), "local", "sampling.results", file.name, after=said, now_ms=now_ms())
+        actor = Actor(machine_user(), frozenset({"sampling.results"}))
+        done = desk.results(content, laboratory, file.name, actor, now_ms())
         if json:
             _say(msgspec.json.encode(done).decode())
         else:
@@ -189,7 +131,7 @@ def show(
     data: DataFolder = None,
 ) -> None:
     """一个条码的全部经过:人数、状态、结果、冲突 / All that is known of a barcode."""
-    with _opened(config, data) as desk:
+    with _opened(config, data) as (_, desk):
         barcode = tube.partition("@")[0]
         story, events = desk.sampling.story(barcode), desk.sampling.events(barcode)
         if not events:
@@ -223,15 +165,10 @@ def person(
     data: DataFolder = None,
 ) -> None:
     """一个人的结果;查询入操作记录 / A person's results; the look-up is on the trail."""
-    with _opened(config, data) as desk:
-        actor = who(desk.database, by)
-        if "sampling.person" not in actor.permissions or not purpose.strip():
-            raise SamplingError("This needs the permission sampling.person, and a purpose.", where="--by")
+    with _opened(config, data) as (database, desk):
         text = sys.stdin.readline() if identity == "-" else identity
-        found = node_identities(desk.config, desk.database, now_ms).person(kind, text)
-        shown = masked_person(found)
-        desk.trail.record(actor.name, actor.address, "sampling.person", shown, purpose=purpose, now_ms=now_ms())
-        for it in desk.sampling.results_of(found):
+        _, found = desk.person(kind, text, purpose, who(database, by), now_ms())
+        for it in found:
             _say(f"{rfc3339_ms(it.at_ms)} {it.tube} {TOLD_TITLES[it.result]['zh']} {it.result or 'waiting'}")
 
 
@@ -250,10 +187,9 @@ def recall(
     data: DataFolder = None,
 ) -> None:
     """召回混采阳性管的人做单采;不带试管则列出 / Call a positive mixed tube's people for single tests, or list these."""
-    with _opened(config, data) as desk:
+    with _opened(config, data) as (database, desk):
         if tube:
-            found = desk.find(tube)
-            desk.do(Recall(tube=found.barcode, of=found.known_by, reason=reason), by, reason, found.id)
+            found = desk.recall(tube, reason, who(database, by), now_ms())
             _say(f"{found.id} {STATE_TITLES['recalled']['zh']} recalled: {len(found.members)}")
             return
         calls = desk.sampling.calls(limit)
@@ -285,10 +221,8 @@ def settle(
     data: DataFolder = None,
 ) -> None:
     """核定矛盾或存疑的结果 / Decide what holds where results or stations contradict each other."""
-    with _opened(config, data) as desk:
-        found = desk.find(tube)
-        settled = Settle(tube=found.barcode, of=found.known_by, result=result, reason=reason)
-        desk.do(settled, by, reason, found.id)
+    with _opened(config, data) as (database, desk):
+        found = desk.settle(tube, result, reason, who(database, by), now_ms())
         _say(f"{found.id} {RESULT_TITLES[result]['zh']} {result}")
 
 
@@ -302,7 +236,7 @@ def conflicts(
     data: DataFolder = None,
 ) -> None:
     """采样冲突,最新在前 / Conflicts of sampling, the latest first."""
-    with _opened(config, data) as desk:
+    with _opened(config, data) as (_, desk):
         found = desk.sampling.conflicts(rule=rule, limit=limit)
         if json:
             _say(msgspec.json.encode(found).decode())

@@ -5,44 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hutong.app.persons_work import node_identities
-from hutong.app.sampling_work import open_emergencies, open_sampling
+from hutong.app.sampling_desk import open_desk
 from hutong.kernel.districts import load_districts
 from hutong.kernel.web.console import NavItem
 from hutong.sampling.console import HOME, STATIC, api, pages
 from hutong.sampling.console.parts import Parts
-from hutong.sampling.desk import SamplingDesk
 from hutong.sampling.figures import Figures
 from hutong.sampling.listing import Listing
 
 if TYPE_CHECKING:
-    from hutong.app.config import Config
     from hutong.app.services import Services
-    from hutong.kernel.access.trail import Trail
-    from hutong.kernel.clock import Clock
-    from hutong.kernel.records import Database
     from hutong.kernel.web.api.desk import Desk
     from hutong.kernel.web.api.document import Section
     from hutong.kernel.web.console import Console
 
-__all__ = ["HOME", "NAV", "STATIC", "console_pages", "open_desk", "parts_of", "section"]
+__all__ = ["HOME", "NAV", "STATIC", "console_pages", "parts_of", "section"]
 
 NAV: Final = NavItem("watch", "/sampling", "nav.sampling", "sampling.read", "n")
 _MINUTE_MS: Final = 60_000
-_NS_IN_MS: Final = 1_000_000
-
-
-def open_desk(config: Config, database: Database, trail: Trail, clock: Clock) -> SamplingDesk:
-    """Sampling for those who work at the centre. `database`: opened by whoever made it."""
-    return SamplingDesk(
-        database,
-        open_sampling(config, database),
-        open_emergencies(config, database),
-        trail,
-        lambda: node_identities(config, database, lambda: clock.wall() // _NS_IN_MS),
-        config.node.name,
-        config.calls.time_zone,
-    )
 
 
 def parts_of(services: Services, console: Console) -> Parts:

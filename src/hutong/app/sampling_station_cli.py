@@ -129,7 +129,8 @@ def register(  # noqa: PLR0913  # a registration's own parts, one option each
         tuple[str, ...],
         Parameter(
             name="IDENTITY",
-            help="证件号或码;缺省时逐行读标准输入 / number or code; lines of standard input if none",
+            help="证件号或码;缺省时逐行读标准输入,其后可接制表符与各人自己的 名称=内容 / "
+            "number or code; lines of standard input if none: IDENTITY, then a person's own NAME=VALUE after tabs",
         ),
     ] = (),
     /,
@@ -141,7 +142,9 @@ def register(  # noqa: PLR0913  # a registration's own parts, one option each
     twice: Annotated[
         bool, Parameter(negative="", help="确认此人今日在另一管 / known to be in another tube today")
     ] = False,
-    field: Annotated[tuple[str, ...], Parameter(help="另外询问的内容 / what is asked beside: contact=…")] = (),
+    field: Annotated[
+        tuple[str, ...], Parameter(help="另外询问的内容,各人相同 / what is asked beside, the same of all: contact=…")
+    ] = (),
     by: By = "",
 ) -> int:
     """登记入管;每行落盘后才应答 / Register people to a tube; each is answered once it is durable."""
@@ -151,12 +154,12 @@ def register(  # noqa: PLR0913  # a registration's own parts, one option each
         people = station_identities(store, now_ms)
         district = opened.about().district
         for line in identities or sys.stdin:
-            text = line.strip()
-            if not text:
+            if not line.strip():
                 continue
             try:
-                person = people.person(kind, text)
-                deed = Register(tube=tube, size=size, person=person, district=district, retest=retest, fields=fields)
+                text, own = _line(line)
+                person, said = people.person(kind, text), fields | own
+                deed = Register(tube=tube, size=size, person=person, district=district, retest=retest, fields=said)
                 event = opened.do(deed, by, now_ms(), os.urandom(8), twice=twice)
                 members = opened.story(tube).tubes[-1].members
                 _say(f"ok {event.id} {len(members)}/{size}")
@@ -340,6 +343,15 @@ def _reading(file: Path) -> Path:
     if not file.is_file():
         raise SamplingError("There is no such file.", where=str(file))
     return file
+
+
+def _line(line: str) -> tuple[str, dict[str, str]]:
+    """What somebody shows, and what they alone were asked: `IDENTITY`, then `NAME=VALUE` after tabs."""
+    text, *given = line.strip().split("\t")
+    try:
+        return text.strip(), _fields(tuple(it for it in given if it.strip()))
+    except SamplingError as wrong:
+        raise SamplingRefused("field", wrong.what, where="fields") from wrong
 
 
 def _fields(given: tuple[str, ...]) -> dict[str, str]:

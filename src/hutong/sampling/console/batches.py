@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
+from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, read_query
+from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, read_query, stamp
 from hutong.sampling.console.parts import UNFIT, AnyRequest, Parts, actor_of
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.listing import FARTHEST
@@ -18,6 +20,7 @@ from hutong.sampling.table import BATCH_TITLES
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
+    from hutong.kernel.web.tables import TableQuery
     from hutong.sampling.desk import Received
 
 Form = URLEncodedBody[dict[str, str]]
@@ -64,12 +67,35 @@ def _one(
     )
 
 
+def _export(parts: Parts, request: AnyRequest, query: TableQuery) -> Stream:
+    zone = parts.console.zone(request)
+    state, incomplete = query.filters.get("state", ""), "missing" in query.filters
+    found = parts.listing.batches(FARTHEST, state=state, incomplete=incomplete).rows
+    header = ["batch", "state", "expected", "known", "received", "courier", "laboratory", "handed"]
+    rows = (
+        (
+            it.id,
+            it.state,
+            it.expected,
+            it.known,
+            it.received,
+            it.courier,
+            it.laboratory,
+            stamp(it.handed_ms or None, zone),
+        )
+        for it in found
+    )
+    return parts.export(request, "batches", query, header, rows)
+
+
 def routes(parts: Parts) -> list[HTTPRouteHandler]:
     """The pages."""
 
     @get("/sampling/batches", opt=requires("sampling.read"), sync_to_thread=True)
-    def batches(request: AnyRequest) -> Response[Any]:
+    def batches(request: AnyRequest) -> Response[Any] | Stream:
         query = read_query(TABLE, dict(request.query_params))
+        if asks_export(request):
+            return _export(parts, request, query)
         found = parts.listing.batches(
             query.size, query.offset, state=query.filters.get("state", ""), incomplete="missing" in query.filters
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Response, get
+from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, read_query
+from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, read_query, stamp
 from hutong.sampling.conflicts import EFFECT_TITLES, conflict_rules
 from hutong.sampling.console.parts import AnyRequest  # noqa: TC001  # Litestar reads the annotation
 from hutong.sampling.identity import masked_person
+from hutong.sampling.listing import FARTHEST
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -56,10 +59,15 @@ def routes(parts: Parts) -> list[HTTPRouteHandler]:
         )
 
     @get("/sampling/conflicts", opt=requires("sampling.read"), sync_to_thread=True)
-    def conflicts(request: AnyRequest) -> Response[Any]:
+    def conflicts(request: AnyRequest) -> Response[Any] | Stream:
         table = table_of(parts.console.language(request))
         query = read_query(table, dict(request.query_params))
         barcode = query.filters.get("barcode", "").upper()
+        if asks_export(request):
+            zone, rule = parts.console.zone(request), query.filters.get("rule", "")
+            every = parts.desk.sampling.conflicts(barcode=barcode, rule=rule, limit=FARTHEST)
+            cells = ((stamp(it.found_ms, zone), it.rule, it.barcode, it.tube, it.about) for it in every)
+            return parts.export(request, "conflicts", query, ["found", "rule", "barcode", "tube", "about"], cells)
         wanted = min(query.offset + query.size + 1, _MOST)
         found = parts.desk.sampling.conflicts(barcode=barcode, rule=query.filters.get("rule", ""), limit=wanted)
         rows = found[query.offset : query.offset + query.size]

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 
 from hutong.kernel.errors import Refused
+from hutong.kernel.web.tables import export_csv
 from hutong.sampling.conflicts import conflict_rules
 from hutong.sampling.emergency.model import STATE_TITLES as EMERGENCY_TITLES
 from hutong.sampling.emergency.model import Actor
@@ -16,14 +17,17 @@ from hutong.sampling.model import RESULT_TITLES, TOLD_TITLES
 from hutong.sampling.table import BATCH_TITLES, MOVES, STATE_TITLES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from litestar import Response
+    from litestar.response import Stream
 
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.districts import Districts
     from hutong.kernel.errors import HutongError
     from hutong.kernel.web.console import Console
+    from hutong.kernel.web.tables import TableQuery
     from hutong.sampling.desk import SamplingDesk
     from hutong.sampling.errors import Reason
     from hutong.sampling.figures import Figures
@@ -69,6 +73,15 @@ class Parts(msgspec.Struct, frozen=True):
             "place": lambda code: self.districts.title(code, language),
         }
         return self.console.page(request, template, **{**shared, **values})
+
+    def export(
+        self, request: AnyRequest, name: str, query: TableQuery, header: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> Stream:
+        """A table as CSV, on the trail first. Raises RecordsError: it could not be kept there."""
+        viewer, now_ms = request.user, self.console.now_ms()
+        said = {"filters": query.filters}
+        self.desk.trail.record(viewer.name, viewer.address, "tables.export", name, after=said, now_ms=now_ms)
+        return export_csv(f"sampling-{name}", header, rows)
 
     def say(self, request: AnyRequest, key: str, **places: object) -> str:
         """A text in the reader's language."""

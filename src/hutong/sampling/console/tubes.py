@@ -8,10 +8,12 @@ import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
+from litestar.response import Stream  # noqa: TC002  # Litestar reads the annotation
 
 from hutong.kernel.web.console import see_other
+from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
-from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, read_query
+from hutong.kernel.web.tables import Column, Filter, TableSpec, TableView, read_query, stamp
 from hutong.sampling.console.parts import UNFIT, AnyRequest, Parts, actor_of
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.identity import masked_person
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from litestar.handlers import HTTPRouteHandler
 
+    from hutong.kernel.web.tables import TableQuery
     from hutong.sampling.model import Kept, Told, Tube
 
 Form = URLEncodedBody[dict[str, str]]
@@ -142,16 +145,31 @@ def _find(parts: Parts, request: AnyRequest) -> Response[Any]:
     return _list(parts, request, missing=text)
 
 
+def _wanted(query: TableQuery) -> TubeQuery:
+    """Which tubes the table is about."""
+    of = query.filters.get
+    return TubeQuery(of("state", ""), of("district", ""), of("station", ""), held="held" in query.filters)
+
+
+def _export(parts: Parts, request: AnyRequest) -> Stream:
+    table = table_of(parts, parts.console.language(request))
+    query, zone = read_query(table, dict(request.query_params)), parts.console.zone(request)
+    header = ["tube", "state", "people", "result", "held", "batch", "district", "opened", "tested"]
+    found = parts.listing.tubes(_wanted(query), FARTHEST).rows
+    rows = (
+        (
+            *(it.id, it.state, it.people, it.result, it.held, it.batch, it.district),
+            *(stamp(it.opened_ms, zone), stamp(it.reported_ms or None, zone)),
+        )
+        for it in found
+    )
+    return parts.export(request, "tubes", query, header, rows)
+
+
 def _list(parts: Parts, request: AnyRequest, missing: str = "") -> Response[Any]:
     table = table_of(parts, parts.console.language(request))
     query = read_query(table, {name: it for name, it in request.query_params.items() if name != "q"})
-    wanted = TubeQuery(
-        state=query.filters.get("state", ""),
-        district=query.filters.get("district", ""),
-        station=query.filters.get("station", ""),
-        held="held" in query.filters,
-    )
-    found = parts.listing.tubes(wanted, query.size, query.offset)
+    found = parts.listing.tubes(_wanted(query), query.size, query.offset)
     more = found.more and query.offset + query.size < FARTHEST
     view = TableView(table, query, found.rows, total=None, more=more)
     return parts.page(request, "sampling_tubes.html", view=view, missing=missing, states_now=parts.figures.states())
@@ -161,7 +179,9 @@ def routes(parts: Parts) -> list[HTTPRouteHandler]:
     """The pages."""
 
     @get("/sampling/tubes", opt=requires("sampling.read"), sync_to_thread=True)
-    def tubes(request: AnyRequest) -> Response[Any]:
+    def tubes(request: AnyRequest) -> Response[Any] | Stream:
+        if asks_export(request):
+            return _export(parts, request)
         return _find(parts, request) if request.query_params.get("q", "").strip() else _list(parts, request)
 
     @get("/sampling/tubes/{barcode:str}", opt=requires("sampling.read"), sync_to_thread=True)
