@@ -26,7 +26,7 @@ class OverloadConfig(msgspec.Struct, frozen=True):
             en="time at work that is aimed at; how many requests are at work at once follows it",
             unit="ms",
         ),
-    ] = 30
+    ] = 100
     at_once: Annotated[
         int,
         Meta(ge=2, le=4096),
@@ -96,7 +96,7 @@ class EdgeConfig(msgspec.Struct, frozen=True):
     ] = ""
     connections: Annotated[
         int,
-        Meta(ge=1, le=100_000),
+        Meta(ge=1, le=65_535),
         Doc(
             zh="同一地址的连接数上限;运营商地址转换后面有许多人",
             en="connections of one address; many people may be behind an operator's address translation",
