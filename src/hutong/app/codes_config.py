@@ -59,6 +59,35 @@ class CodesConfig(msgspec.Struct, frozen=True):
         ),
     ] = 60
     paper_days: Annotated[int, Meta(ge=1, le=90), Doc(zh="纸质码的有效期", en="term of paper codes", unit="d")] = 30
+    operator_url: Annotated[
+        str,
+        Doc(
+            zh="运营商实名核验网址:手机号是否为证件本人名下(带签名),空则不问",
+            en="operator's service that says whether a number is registered to the holder of a document; empty = none",
+            check=checks.url_or_none,
+        ),
+    ] = ""
+    operator_file: Annotated[
+        str,
+        Doc(
+            zh="不用网址时:运营商提供的机主散列文件",
+            en="instead of the address: file of keyed hashes of who holds which number",
+            check=checks.file_or_none,
+        ),
+    ] = ""
+    operator_secret: Annotated[
+        str, Doc(zh="与运营商共有的密钥:签名或散列", en="secret shared with the operator, of signatures or of hashes")
+    ] = ""
+    operator_seconds: Annotated[
+        int, Meta(ge=1, le=30), Doc(zh="等待运营商答复多久", en="how long the operator may take to answer", unit="s")
+    ] = 3
+    operator_unanswered: Annotated[
+        Literal["refuse", "register"],
+        Doc(
+            zh="运营商不答复或不知道时:拒绝,或登记为未核实并在码上注明",
+            en="where the operator gives no answer or does not know: refuse, or register as unproven, as codes say",
+        ),
+    ] = "refuse"
     handle_days: Annotated[
         int,
         Meta(ge=0, le=30),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hutong.app.appeals_work import code_port
@@ -15,8 +16,9 @@ from hutong.app.replica_work import replica_of
 from hutong.app.sampling_work import open_sampling
 from hutong.app.scans_site import ScanListener
 from hutong.codes.devices import Devices
+from hutong.codes.people.holders import Circuit, FileCheck, HttpCheck
 from hutong.codes.public.app import PublicApp
-from hutong.codes.public.desk import PublicDesk
+from hutong.codes.public.desk import Holders, PublicDesk
 from hutong.codes.public.files import HOME, TEXTS, PublicFiles
 from hutong.codes.public.mine import MyDesk, MyResult
 from hutong.codes.public.signed_documents import SignedDocuments
@@ -34,6 +36,7 @@ from hutong.kernel.web.frame import Frame
 if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.codes.issuing import Issuer
+    from hutong.codes.people.holders import IdentityCheck
     from hutong.codes.status.desk import StatusDesk
     from hutong.kernel.clock import Clock
     from hutong.kernel.overload.gate import Gate
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 
 _NS_IN_MS: Final = 1_000_000
 _SECRET_BYTES: Final = 32
+#: Failures in a row after which the operator is asked nothing for a while.
+_OPERATOR_FAILURES: Final = 5
+_OPERATOR_REST_MS: Final = 30_000
 #: Files in the data folder's `keys`: of the hashes of one-time codes, and of sealed arrivals.
 _ONE_TIME: Final = "code-arrivals.key"
 _ARRIVALS: Final = "code-arrivals-seal.key"
@@ -93,7 +99,7 @@ class CodesSite:
         public = PublicApp(
             PublicFiles(self._frame, config.node.name),
             desk,
-            MyDesk(desk.person, status, self._results),
+            MyDesk(desk.person, status, self._results, self._notes),
             SignedDocuments(lambda now_ms: ring.key_set(now_ms).document, news_of(issuer.news, self._copy, ring)),
             clock,
             self._threads,
@@ -121,7 +127,31 @@ class CodesSite:
             ),
             secret=lambda: kept_secret(keys / _ARRIVALS, lambda: secrets.token_bytes(_SECRET_BYTES)),
             away=AwayDesk(self._copy, rules_of(config.data / OWN)),
+            holders=self._holders(),
         )
+
+    def _holders(self) -> Holders | None:
+        """Who knows whose numbers are, as the settings say."""
+        it = self._config.codes
+        if not it.operator_url and not it.operator_file:
+            return None
+        secret = it.operator_secret.encode()
+        check: IdentityCheck
+        if it.operator_url:
+            circuit = Circuit(_OPERATOR_FAILURES, _OPERATOR_REST_MS)
+            check = HttpCheck(
+                it.operator_url, secret, it.operator_seconds, circuit, lambda: secrets.token_hex(16), self._unanswered
+            )
+        else:
+            check = FileCheck(Path(it.operator_file), secret)
+        return Holders(check, it.operator_unanswered == "register")
+
+    def _unanswered(self, why: str) -> None:
+        self._reporter.log.warning("the operator did not say whose number it is", trouble=why)
+
+    def _notes(self, person: str, now_ms: int) -> tuple[str, ...]:
+        profile = people_of(self._config, self.database).profile(person, now_ms)
+        return ("unproven",) if profile.proven is False else ()
 
     def _results(self, person: str, most: int) -> list[MyResult]:
         found = open_sampling(self._config, self.database).results_of(person, most)

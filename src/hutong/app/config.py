@@ -561,6 +561,9 @@ def _told(config: Config) -> Iterator[Problem]:
     if config.appeals.code_webhook_url and not config.appeals.code_webhook_secret:
         fix = "Set appeals.code_webhook_secret too."
         yield Problem(("appeals", "code_webhook_secret"), "the gateway for codes has no secret.", fix)
+    if (config.codes.operator_url or config.codes.operator_file) and not config.codes.operator_secret:
+        fix = "Set codes.operator_secret too."
+        yield Problem(("codes", "operator_secret"), "nothing is shared with the operator.", fix)
     if config.cases.smtp_server and not config.cases.smtp_sender:
         yield Problem(("cases", "smtp_sender"), "letters have no sender.", "Set cases.smtp_sender too.")
     if not config.cases.smtp_tls:

@@ -18,6 +18,8 @@ Reason = Literal[
     "consent",
     "code",
     "device",
+    "operator",
+    "operator-away",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 

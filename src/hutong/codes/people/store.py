@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _PEOPLE: Final = tables.code_people
 #: Every table whose rows last until a day.
 LASTING: Final = (tables.code_people, tables.code_evidence, tables.code_colour_events, tables.code_person_keys)
+#: What codes of people show whose phone nobody could prove to be theirs.
+UNPROVEN: Final = " 未核实 unproven"
 _LONGEST_NAME: Final = 100
 _PHONE_DIGITS: Final = range(7, 16)
 _BATCH: Final = 1000  # people whose rows go in one transaction: a tenth of a second
@@ -42,6 +44,7 @@ class Profile(msgspec.Struct, frozen=True):
     Attributes:
         name: in full; `masked_name` is what codes show. kind, tail: of the identity document.
         phone: digits, or empty. born: where the document says it.
+        proven: whether the operator says that the phone is this person's; None = nobody was asked.
     """
 
     name: str
@@ -49,11 +52,12 @@ class Profile(msgspec.Struct, frozen=True):
     tail: str
     phone: str = ""
     born: date | None = None
+    proven: bool | None = None
 
     @property
     def masked_name(self) -> str:
-        """The first letter and a star: 王*."""
-        return f"{self.name[:1]}*"
+        """The first letter and a star: 王*; and that the phone is not proven, for whoever compares the document."""
+        return f"{self.name[:1]}*{UNPROVEN if self.proven is False else ''}"
 
 
 class People:
@@ -72,13 +76,16 @@ class People:
         self.pseudonyms.check()
         self.days.check()
 
-    def register(self, document: Document, name: str, phone: str, now_ms: int) -> str:
+    def register(self, document: Document, name: str, phone: str, now_ms: int, *, proven: bool | None = None) -> str:
         """Keep a person, or what is new about them; gives the pseudonym.
+
+        Args:
+            proven: see `Profile`.
 
         Raises:
             PersonRefused: name or telephone will not do. StateError: keys cannot be used.
         """
-        profile = Profile(checked_name(name), document.kind, document.tail, _phone(phone), document.born)
+        profile = Profile(checked_name(name), document.kind, document.tail, _phone(phone), document.born, proven)
         person = self.pseudonyms.of(document)
         with self._database.write() as connection:
             self._keep(connection, person, profile, now_ms)

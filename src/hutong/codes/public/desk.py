@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -15,10 +15,11 @@ from hutong.codes.issuing import Bearer
 from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.documents import DocumentKind, read_document  # msgspec reads the annotation
 from hutong.codes.people.errors import PersonRefused
+from hutong.codes.people.holders import Holder, IdentityCheck
 from hutong.codes.people.sealing import seal, unseal
 from hutong.codes.people.store import checked_name
 from hutong.kernel.errors import StateError
-from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind
+from hutong.kernel.numbering.keys import KIND_NUMBER, digits_of, key_kind
 from hutong.kernel.records import RecordsError
 
 if TYPE_CHECKING:
@@ -61,6 +62,13 @@ class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str
 
 
+class Holders(NamedTuple):
+    """Who knows whose numbers are; and whether somebody is registered, as unproven, where that cannot be said."""
+
+    check: IdentityCheck
+    takes_unproven: bool
+
+
 class _Sealed(msgspec.Struct, frozen=True):
     who: Arrival
     ticket: str
@@ -73,6 +81,7 @@ class PublicDesk:
         people, family, status, issuer, devices: of the node. names: what codes show of a person. codes: one-time codes.
         numbering: reads telephone numbers. words: the message, by language, code and minutes.
         secret: 32 bytes that arrivals are sealed with; asked for at the first one. away: answers without the records.
+        holders: who knows whose numbers are; None = nobody is asked.
     """
 
     def __init__(  # noqa: PLR0913  # everything that it is wired to
@@ -89,10 +98,11 @@ class PublicDesk:
         words: Callable[[str, str, int], str],
         secret: Callable[[], bytes],
         away: AwayDesk,
+        holders: Holders | None = None,
     ) -> None:
         self._people, self._family, self._status, self._issuer = people, family, status, issuer
         self._devices, self._names, self._codes, self._numbering = devices, names, codes, numbering
-        self._words, self._secret, self._away = words, secret, away
+        self._words, self._secret, self._away, self._holders = words, secret, away, holders
 
     def arrive(self, who: Arrival, language: str, now_ms: int) -> str:
         """Send a one-time code to the number; gives what the phone brings with it.
@@ -125,8 +135,22 @@ class PublicDesk:
         if sealed is None or self._codes.prove(sealed.ticket, said.code, now_ms) is None:
             raise PersonRefused("code", "The digits are not right, or their time is over.", where="code")
         who = sealed.who
-        person = self._people.register(read_document(who.kind, who.document), who.name, who.phone, now_ms)
+        document, proven = read_document(who.kind, who.document), self._proven(who, now_ms)
+        person = self._people.register(document, who.name, who.phone, now_ms, proven=proven)
         return self._devices.add(person, now_ms)
+
+    def _proven(self, who: Arrival, now_ms: int) -> bool | None:
+        """Whether the phone is the person's; asked once the phone is proven, or strangers could ask about anybody."""
+        if self._holders is None:
+            return None
+        number = digits_of(self._numbering.read(who.phone).key)
+        holder = Holder(read_document(who.kind, who.document), checked_name(who.name), number)
+        said = self._holders.check.belongs(holder, now_ms)
+        if said == "no":
+            raise PersonRefused("operator", "The number is registered to somebody else.", where="phone")
+        if said != "yes" and not self._holders.takes_unproven:
+            raise PersonRefused("operator-away", "Nobody says now whose number it is.", where="phone", fix="Try later.")
+        return said == "yes"
 
     def wallet(self, token: str, now_ms: int) -> Wallet:
         """Codes for the next hours: the person's own, and of the family in their care.
