@@ -74,15 +74,33 @@ def test_a_tube_from_the_station_to_the_person(database: Database) -> None:
     story = it.do(event(Recall(tube=TUBE, of=events[0].id), 0, LATER, "node1"), LATER)
     assert story.tubes[0].state == "recalled"
     merge(it, [event(Register(tube=OTHER, size=1, person=who, retest=True), 9, LATER)], LATER + HOUR)
+    assert it.close_calls() == 0
     (called,) = it.calls()
     assert set(called.open) == {person((TUBE, 0)), person((TUBE, 2))}, "who was tested singly is not called any more"
     for n in (0, 2):
         retest = Register(tube=f"{OTHER}-{n}", size=1, person=person((TUBE, n)), retest=True)
         merge(it, [event(retest, 10 + n, LATER)], LATER + HOUR)
     assert it.calls() == []
+    assert (it.close_calls(), it.close_calls()) == (1, 0)
+    assert it.calls() == []
     assert not it.conflicts(rule="person-in-two-tubes"), "the single test of a recall is no second tube"
     assert it.turnaround_ms(NOW) == 2 * HOUR - MINUTE
     assert it.recount() == []
+
+
+def test_a_single_test_from_before_a_tube_ends_no_recall_of_it(database: Database) -> None:
+    it = sampling(database)
+    for tube, at_ms in ((TUBE, NOW), (OTHER, NOW - 2 * DAY)):
+        station = f"s-{tube[-1]}"
+        merge(it, filled(tube, people=1, station=station, at_ms=at_ms))
+        it.do(result(tube, "positive", at_ms + HOUR), LATER)
+    early = Register(tube="XA20220415009", size=1, person=person((TUBE, 0)), retest=True)
+    merge(it, [event(early, 50, NOW - DAY)])
+    assert it.close_calls() == 0
+    assert {one.tube.barcode: one.open for one in it.calls()} == {
+        OTHER: (person((OTHER, 0)),),
+        TUBE: (person((TUBE, 0)),),
+    }
 
 
 def test_stations_that_merge_at_the_same_time_over_the_same_people(database: Database) -> None:

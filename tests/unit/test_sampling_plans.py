@@ -42,6 +42,7 @@ def test_no_statement_looks_through_a_table(tmp_path: Path) -> None:
     it.told_since(0)
     it.batch_tubes("B-s1")
     it.turnaround_ms(NOW)
+    it.close_calls()
     it.forget(NOW)
     plans = []
     with database.read() as connection:

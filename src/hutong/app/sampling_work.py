@@ -56,6 +56,7 @@ class SamplingWork:
             Job("sampling-figures", _MINUTE, self._count),
             Job("sampling-emergencies", _MINUTE, self._expire),
             Job("sampling-codes", _MINUTE, self._resolve),
+            Job("sampling-recalls", _MINUTE, lambda _now: self._opened().close_calls()),
             Job("sampling-forgetting", 10 * _MINUTE, self._forget),
         ]
 

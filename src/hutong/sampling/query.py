@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 EVENTS: Final = tables.sampling_events
 _TUBES, _PEOPLE, _CONFLICTS = tables.sampling_tubes, tables.sampling_people, tables.sampling_conflicts
 _TOLD, _BATCHES, _STATIONS = tables.sampling_told, tables.sampling_batches, tables.sampling_stations
-_CALLS: Final = _TUBES.c.calls == sa.literal_column("1")
+CALLS: Final = _TUBES.c.calls == sa.literal_column("1")
 _REPORTED: Final = _TUBES.c.reported_ms > sa.literal_column("0")
-_PAGE: Final = 200
+#: Tubes that say how long it takes from the sample to its test.
+_LATEST: Final = 10_000
 #: States of tubes that wait for something.
 _WAITING: Final = ("open", "sealed", "in-transit", "received")
 _Row = TypeVar("_Row", bound=msgspec.Struct)
@@ -186,14 +187,10 @@ class SamplingReader:
 
     def calls(self, limit: int = 50) -> list[Called]:
         """Tubes of which somebody is still to be tested singly, the earliest first."""
-        chosen = sa.select(_TUBES.c.body).where(_CALLS).order_by(_TUBES.c.opened_ms, _TUBES.c.id)
-        found: list[Called] = []
+        chosen = sa.select(_TUBES.c.body).where(CALLS, is_open_call()).order_by(_TUBES.c.opened_ms, _TUBES.c.id)
         with self._database.read() as connection:
-            for bodies in connection.execute(chosen.execution_options(yield_per=_PAGE)).scalars().partitions():
-                found += self._open_calls(connection, [_tube.decode(body) for body in bodies])
-                if len(found) >= limit:
-                    break
-        return found[:limit]
+            tubes = [_tube.decode(body) for body in connection.execute(chosen.limit(limit)).scalars()]
+            return list(self._open_calls(connection, tubes))
 
     def _open_calls(self, connection: Connection, tubes: list[Tube]) -> Iterator[Called]:
         people = {it.person for tube in tubes for it in tube.members}
@@ -235,16 +232,25 @@ class SamplingReader:
             return {rule: int(count) for rule, count in connection.execute(chosen)}
 
     def turnaround_ms(self, since_ms: int) -> float:
-        """Mean time from the first sample of a tube to its test, of tubes tested since then; 0 where none was."""
-        spent = sa.func.avg(_TUBES.c.reported_ms - _TUBES.c.opened_ms)
+        """Mean time from the first sample of a tube to its test, of the latest 10,000 tested since then; 0 without."""
+        tested = sa.select((_TUBES.c.reported_ms - _TUBES.c.opened_ms).label("spent"))
+        tested = tested.where(_REPORTED, _TUBES.c.reported_ms >= since_ms).order_by(_TUBES.c.reported_ms.desc())
+        spent = sa.func.avg(tested.limit(_LATEST).subquery().c.spent)
         with self._database.read() as connection:
-            found = connection.execute(sa.select(spent).where(_REPORTED, _TUBES.c.reported_ms >= since_ms)).scalar()
-        return float(found or 0)
+            return float(connection.execute(sa.select(spent)).scalar() or 0)
 
     def _rows(self, chosen: sa.Select[Any], kind: type[_Row]) -> list[_Row]:
         with self._database.read() as connection:
             rows = connection.execute(chosen).mappings()
             return [msgspec.convert({str(name): value for name, value in row.items()}, kind) for row in rows]
+
+
+def is_open_call() -> sa.ColumnElement[bool]:
+    """Whether somebody in a tube was not tested singly since."""
+    single = _PEOPLE.alias("single")
+    tested = (single.c.person == _PEOPLE.c.person, single.c.retest == 1, single.c.at_ms >= _TUBES.c.opened_ms)
+    is_tested = sa.exists().where(*tested).correlate(_PEOPLE, _TUBES)
+    return sa.exists().where(_PEOPLE.c.tube == _TUBES.c.id, ~is_tested).correlate(_TUBES)
 
 
 def _news(row: sa.Row[Any], tube: Tube | None) -> ResultNews:

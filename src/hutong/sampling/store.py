@@ -35,7 +35,7 @@ from hutong.sampling.model import (
     handle_of,
 )
 from hutong.sampling.projection import Changes, put
-from hutong.sampling.query import EVENTS, SamplingReader, events_of, kept_of
+from hutong.sampling.query import CALLS, EVENTS, SamplingReader, events_of, is_open_call, kept_of
 from hutong.sampling.rooms import tube_rooms
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class Sampling(SamplingReader):
     ) -> None:
         """Write new events, and all that follows from them."""
         connection.execute(sa.insert(EVENTS), rows)
-        changes = Changes(self._database, self.bounds.apart_ms, now_ms)
+        changes = Changes(self._database, self.bounds.apart_ms, self.bounds.keep_ms, now_ms)
         for barcode in dict.fromkeys(row["barcode"] for row in rows):
             last_ms = max(it.time_ms for it in held[barcode])
             changes.add(before.get(barcode, Story(barcode)), fold(barcode, held[barcode]), last_ms)
@@ -311,7 +311,7 @@ class Sampling(SamplingReader):
             named = {f"{BY_CODE}{it}" for it in people}
             self._database.hold(connection, *tube_rooms(barcodes, named | set(people.values())))
             held = events_of(connection, barcodes)  # as they are now that nobody else can change them
-            changes, done = Changes(self._database, self.bounds.apart_ms, now_ms), 0
+            changes, done = Changes(self._database, self.bounds.apart_ms, self.bounds.keep_ms, now_ms), 0
             for barcode, kept in held.items():
                 after = [msgspec.structs.replace(it, person=people.get(it.handle, it.person)) for it in kept]
                 for was, now in zip(kept, after, strict=True):
@@ -323,6 +323,26 @@ class Sampling(SamplingReader):
             changes.write(connection)
             changes.write_counts(connection)
         return done
+
+    # Recalls that are over
+
+    def close_calls(self) -> int:
+        """Note tubes whose people were all tested singly since, so that nobody looks through them; gives how many.
+
+        Raises:
+            RecordsError: no more were noted; the next run goes on.
+        """
+        tubes, done = tables.sampling_tubes, 0
+        over = sa.select(tubes.c.barcode).where(CALLS, ~is_open_call()).order_by(tubes.c.opened_ms)
+        while True:
+            with self._database.read() as connection:
+                barcodes = set(connection.execute(over.limit(_FORGOTTEN_AT_ONCE)).scalars())
+            if not barcodes:
+                return done
+            with self._database.write() as connection:
+                self._database.hold(connection, *tube_rooms(barcodes))
+                still = sa.update(tubes).where(tubes.c.barcode.in_(barcodes), CALLS, ~is_open_call())
+                done += connection.execute(still.values(calls=0)).rowcount
 
     # Forgetting, and proof that rows follow from events
 

@@ -26,7 +26,7 @@ sampling_events = Table(
     ),
 )
 
-#: Tubes as their events make them. `last_ms`: of anything that happened to the barcode. `calls` people back.
+#: Tubes as their events make them. `last_ms`: of anything that happened to the barcode. `calls` people back who are not all tested yet.
 sampling_tubes = Table(
     "sampling_tubes",
     metadata,
