@@ -29,15 +29,13 @@ if TYPE_CHECKING:
 _ABREAST: Final = 16
 #: At a time while refusals are: nearly all are refused at once, and come again at once.
 _PRESSING: Final = 128
-#: Part of a round that does not count: figures of the last second rule what is refused, and there are none at first.
-_SETTLING: Final = 0.2
 #: Ordinary load, in capacities; what is slower than this is not as before.
 _ORDINARY: Final = 0.5
 _SLOW_NS: Final = 500 * MS
 
 
 class Plan(NamedTuple):
-    """How long and how much: seconds of a round, of a calibration, of ordinary load after a crowd; loads; windows.
+    """How long and how much: seconds of a crowd, of a calibration, of ordinary load before and after a crowd; loads; windows.
 
     Attributes:
         pairs: how often all services are measured in turn.
@@ -45,14 +43,15 @@ class Plan(NamedTuple):
 
     round_s: float
     measure_s: float
+    before_s: float
     after_s: float
     loads: tuple[float, ...]
     windows: tuple[int, ...]
     pairs: int = 1
 
 
-FULL: Final = Plan(6.0, 3.0, 3.0, (1.0, 2.0, 5.0, 10.0), (4, 8, 16, 32))
-QUICK: Final = Plan(1.5, 0.7, 1.0, (2.0, 10.0), (8, 16))
+FULL: Final = Plan(6.0, 3.0, 1.0, 3.0, (1.0, 2.0, 5.0, 10.0), (4, 8, 16, 32))
+QUICK: Final = Plan(1.5, 0.7, 0.5, 1.0, (2.0, 10.0), (8, 16))
 
 
 class Costs(NamedTuple):
@@ -120,23 +119,25 @@ class Rounds:
         )
 
     def crowd(self, service: Service, costs: Costs, load: float, temper: Temper) -> Measured:
-        """So many capacities for a while, then ordinary load."""
+        """So many capacities for a while, before and after it ordinary load."""
         plan, seed = self._plan, next(self._seeds)
         rates = people.offered(load, costs.capacity, costs.each)
         quiet = people.offered(_ORDINARY, costs.capacity, costs.each)
-        begin = time.monotonic_ns() + 50 * MS
-        over, end = begin + int(plan.round_s * S), begin + int((plan.round_s + plan.after_s) * S)
+        first = time.monotonic_ns() + 50 * MS
+        begin = first + int(plan.before_s * S)
+        over = begin + int(plan.round_s * S)
+        end = over + int(plan.after_s * S)
         steady = {Kind.CRITICAL: rates.pop(Kind.CRITICAL)}
         quiet.pop(Kind.CRITICAL)
         callers = [
-            *people.arrivals(steady, begin, end, seed, crowd=False, people=1 << 20),
+            *people.arrivals(steady, first, end, seed, crowd=False, people=1 << 20),
             *people.arrivals(rates, begin, over, seed + 1000, crowd=True, people=1 << 20),
+            *people.arrivals(quiet, first, begin, seed + 3000, crowd=False, people=1 << 20),
             *people.arrivals(quiet, over, end, seed + 2000, crowd=False, people=1 << 20),
         ]
         callers.sort(key=lambda it: it.due_ns)
         generator = Generator(service.ports, self._asked, temper=temper, seed=seed)
-        counted = (begin + int(plan.round_s * S * _SETTLING), over)
-        round_ = self._watched(generator, counted, lambda: generator.open_loop(callers, over, end))
+        round_ = self._watched(generator, (begin, over), lambda: generator.open_loop(callers, over, end))
         recovery = accounts.recovery_s(generator.outcomes, over, end, _SLOW_NS)
         self._services.rest()
         return Measured(service.name, load, temper, round_, recovery, generator.statuses)
