@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from bench.size.asking import DAY, HOUR, NOW, Question, Subject
 from bench.size.filling import Fill
-from hutong.app.codes_site import CodesSite
-from hutong.app.codes_work import code_issuer, key_ring
+from hutong.app.cases_work import open_cases
+from hutong.app.codes_status_work import family_of, people_of, status_desk
+from hutong.app.codes_work import code_issuer, day_names, key_ring
 from hutong.codes.bundles import BundleRow, BundleStore
+from hutong.codes.devices import Devices
 from hutong.codes.people.documents import read_document
+from hutong.codes.public.desk import PublicDesk
 from hutong.codes.revocation import no_revocations, read_news
 from hutong.codes.status.evidence import Result, Visit
 from hutong.codes.verification import Trust, verify
-from hutong.kernel.clock import ManualClock
 from hutong.kernel.identity_cards import check_character
 from hutong.kernel.records import bundle_tables, code_tables, device_tables
-from hutong.kernel.reporter import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +54,10 @@ class Codes(Subject):
 
     def make(self) -> None:
         """See `Subject.make`."""
-        self._site = CodesSite(self.config, ManualClock((NOW - HOUR) * 1_000_000), Reporter("bench"))
-        self._site.open()
+        self.database.open()
         self._ring = key_ring(self.config)
-        self._issuer = _Timed(code_issuer(self.config, self._site.database))
-        self._desk = self._site._desk(self._issuer)  # type: ignore[arg-type]  # noqa: SLF001  # as it is wired
-        self._people, self._statuses = self._desk._people, self._desk._status.statuses  # noqa: SLF001  # as above
+        self._ring.rotate(NOW - HOUR)
+        self._wire()
         self._tokens, self._persons = [], []
         for n in range(self.asked):
             digits = f"99999919900101{n:03}"
@@ -65,17 +65,16 @@ class Codes(Subject):
             person = self._people.register(document, "王小明", "13912345678", NOW)
             visit = Visit(id=f"v{n}", at_ms=NOW - HOUR, risk="high" if n % 4 == 0 else "low", place="某商场")
             self._statuses.take(person, [Result(id=f"t{n}", at_ms=NOW - DAY, result="negative"), visit], NOW)
-            self._tokens.append(self._desk._devices.add(person, NOW))  # noqa: SLF001  # as above
+            self._tokens.append(self._devices.add(person, NOW))
             self._persons.append(person)
         wallets = [self._desk.wallet(token, NOW) for token in self._tokens]
         self._texts = [it.own.text(it.own.at(NOW) or 0) for it in wallets]
         self._handles = [it.own.handle.hex() for it in wallets]
-        self._store = BundleStore(self._site.database)
         expires_ms = NOW + DAY
         over = [BundleRow(f"{n:016x}", "ab" * 16, "own", NOW, expires_ms) for n in range(1, min(_REVOKED, self.rows))]
         self._store.add(over)
         self._store.revoke([it.handle for it in over], NOW)
-        self._site.database.close()
+        self.database.close()
 
     def fills(self) -> list[Fill]:
         """See `Subject.fills`."""
@@ -108,8 +107,7 @@ class Codes(Subject):
 
     def questions(self) -> list[Question]:
         """See `Subject.questions`."""
-        rng, site = random.Random(3), self._site
-        site.database = self.database
+        rng = random.Random(3)
         self._wire()
         persons, tokens = rng.sample(self._persons, self.asked), rng.sample(self._tokens, self.asked)
         handles, texts = rng.sample(self._handles, self.asked), rng.sample(self._texts, self.asked)
@@ -141,12 +139,24 @@ class Codes(Subject):
         ]
 
     def _wire(self) -> None:
-        """The same over the records that hold everything."""
-        self._site_issuer = code_issuer(self.config, self.database)
+        """What belongs to codes; of the public desk all but what arrivals need."""
+        config, database = self.config, self.database
+        self._site_issuer = code_issuer(config, database)
         self._issuer = _Timed(self._site_issuer)
-        self._desk = self._site._desk(self._issuer)  # type: ignore[arg-type]  # noqa: SLF001  # as it is wired
-        self._people, self._statuses = self._desk._people, self._desk._status.statuses  # noqa: SLF001  # as above
-        self._store = BundleStore(self.database)
+        self._people = people_of(config, database)
+        status = status_desk(config, database, lambda: open_cases(config, database))
+        self._statuses, self._devices = status.statuses, Devices(database, config.codes.person_days)
+        self._store = BundleStore(database)
+        parts = {
+            "people": self._people,
+            "family": family_of(config, database),
+            "status": status,
+            "issuer": self._issuer,
+            "devices": self._devices,
+            "names": day_names(config, self._people),
+        }
+        names = inspect.signature(PublicDesk).parameters
+        self._desk = PublicDesk(**{name: cast("Any", parts.get(name)) for name in names})
 
     def _take(self, person: str, at: int) -> object:
         return self._statuses.take(person, [Result(id=f"r{at}", at_ms=NOW - HOUR, result="negative")], NOW)
