@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
+from urllib.parse import quote
 
 import pytest
+from litestar.testing import TestClient
 
 from console_pages import NOW, ConsoleSite
 from fresh_records import lay_out
@@ -19,7 +23,13 @@ from hutong.codes.status.evidence import Result
 from hutong.kernel.access.agencies import Agencies, Agency
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.people import People
-from hutong.kernel.reporter import Reporter
+from hutong.kernel.access.permissions import permissions_of
+from hutong.kernel.access.tokens import Tokens
+from hutong.kernel.metrics import Metrics
+from hutong.kernel.reporter import Reporter, rfc3339_ms
+from hutong.kernel.web.api.desk import Desk as ApiDesk
+from hutong.kernel.web.api.limits import Buckets
+from hutong.kernel.web.api.meters import Meters
 from status_samples import NUMBER, OTHER
 
 if TYPE_CHECKING:
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from httpx import Response
 
     from hutong.codes.status.desk import StatusDesk
+    from hutong.kernel.access.permissions import Role
 
 NOW_MS = NOW * 1000
 HOUR = 3_600_000
@@ -45,7 +56,9 @@ class CodesSite(ConsoleSite):
         self.services = Services(config, self.clock, Reporter("serve", level="error"))
         self.services.open()
         self.desk = codes_console.staff_desk(self.services)
-        self.build(codes_console.console_pages(self.desk, self.console))
+        limits = ApiDesk(self.trail, self.clock, Buckets(10_000), Meters(Metrics()))
+        api = codes_console.section(self.desk, limits).routes
+        self.build([*codes_console.console_pages(self.desk, self.console), *api])
         people, agencies = People(self.database), Agencies(self.database)
         for id_, zh, kind in (("health", "卫健委", "other"), ("police", "公安局", "police")):
             agencies.add(Agency(id_, zh, id_.title(), kind, (zh,)), NOW_MS)  # type: ignore[arg-type]
@@ -62,9 +75,30 @@ class CodesSite(ConsoleSite):
     def status(self) -> StatusDesk:
         return self.desk.status
 
+    def api(self, name: str, role: Role = "partner") -> Api:
+        """A program of somebody's."""
+        secret = Tokens(self.database, 365).make(name, "test", permissions_of(role), NOW_MS + DAY_MS, NOW_MS)[1]
+        return Api(TestClient(self._app, base_url="http://127.0.0.1"), secret)  # type: ignore[arg-type]  # it is built
+
     def close(self) -> None:
         self.services.close()
         super().close()
+
+
+class Api:
+    """Asks as a program."""
+
+    def __init__(self, client: TestClient[Any], secret: str) -> None:
+        self._client, self._headers = client, {"authorization": f"Bearer {secret}", "host": "127.0.0.1"}
+
+    def get(self, path: str) -> Any:  # noqa: ANN401  # JSON
+        answer = self._client.get(f"/v1{path}", headers=self._headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: object, purpose: str = "") -> Response:
+        said = {"Hutong-Purpose": quote(purpose)} if purpose else {}
+        return self._client.post(f"/v1{path}", json=body, headers={**self._headers, **said})
 
 
 @pytest.fixture
@@ -281,3 +315,57 @@ def test_auditors_see_how_old_keys_are_and_nothing_secret(site: CodesSite) -> No
     assert term.record.secret.hex() not in shown.text
     assert site.browser("operator").get("/code-keys").status_code == 403
     assert site.browser("auditor").get("/colours/rules").status_code == 200
+
+
+def test_programs_of_two_agencies_change_a_colour(site: CodesSite) -> None:
+    health, colleague, police = (site.api(it) for it in ("health-1", "health-2", "police-1"))
+    person = {"kind": "id", "number": NUMBER}
+    asked = {"person": person, "colour": "yellow", "reason": "核对中", "basis": "epidemic-act", "document": "卫2号"}
+    made = health.post("/colours/changes", asked | {"term_s": 86_400})
+    assert made.status_code == 201
+    place = f"/colours/changes/{made.json()['id']}"
+    assert [it.post(f"{place}/approve", {}).status_code for it in (health, colleague)] == [403, 403]
+    unbound = site.api("partner-1")
+    assert unbound.get("/colours/changes") == {"changes": [], "next": None}
+    assert unbound.post(f"{place}/approve", {}).status_code == 404
+    # A token that is bound to another agency makes nobody somebody of that agency.
+    scopes = permissions_of("partner")
+    secret = Tokens(site.database, 365).make("health-2", "other", scopes, NOW_MS + DAY_MS, NOW_MS, "police")[1]
+    assert Api(colleague._client, secret).post(f"{place}/approve", {}).status_code == 404  # noqa: SLF001  # another's
+    approved = police.post(f"{place}/approve", {})
+    assert (approved.status_code, approved.json()["decided_agency"]) == (200, "police")
+    operator = site.api("operator-1", "operator")
+    assert operator.post("/colours/explain", {"document": person}).status_code == 422, "no purpose"
+    told = operator.post("/colours/explain", {"document": person, "language": "en"}, "热线")
+    assert told.json()["colour"] == "yellow"
+    assert not whole(told, site)
+    assert operator.get("/colours/figures")["people"] == {"green": 0, "yellow": 1, "red": 0}
+
+
+def test_programs_look_scans_up_under_an_order(site: CodesSite) -> None:
+    operator, health, police = site.api("operator-1", "operator"), site.api("health-1"), site.api("police-1")
+    wish = {"title": "西仓市场", "kind": "market", "district": "610104", "capacity": 300, "unit": "市场办"}
+    venue = operator.post("/venues", wish).json()["id"]
+    head = {"source": {"device": "gate-1", "series": "00" * 8}, "clock_ms": NOW_MS}
+    scan = {"sequence": 1, "at_ms": NOW_MS - HOUR, "venue": venue, "verdict": "valid", "who": "ab" * 12}
+    merged = operator._client.post(  # noqa: SLF001  # lines, not JSON
+        "/v1/scan-files",
+        content=f"{json.dumps(head)}\n{json.dumps(scan)}\n{{}}\n",
+        headers=operator._headers,  # noqa: SLF001
+    )
+    assert merged.json() == {"taken": 1, "again": 0, "over": 0, "refused": [ANY]}
+    since, until = rfc3339_ms(NOW_MS - 2 * HOUR), rfc3339_ms(NOW_MS)
+    asked = {"scope": {"venue": venue, "since": since, "until": until}, "document": "疾控8号", "basis": ["epidemic"]}
+    asked |= {"basis_text": "第十二条", "reason": "流调", "term_s": 86_400}
+    order = health.post("/lookups", asked).json()["id"]
+    time = {"since": since, "until": until}
+    assert health.post(f"/lookups/{order}/run", time, "第3例").status_code == 409, "not approved"
+    assert police.post(f"/lookups/{order}/approve", {}).status_code == 404
+    assert operator.post(f"/lookups/{order}/approve", {}).status_code == 200
+    assert health.post(f"/lookups/{order}/run", time).status_code == 422, "no purpose"
+    found = health.post(f"/lookups/{order}/run", time, "第3例").json()
+    assert (found["count"], found["scans"][0]["who"], found["scans"][0]["venue"]) == (1, "ab" * 12, venue)
+    longer = {"since": rfc3339_ms(NOW_MS - 3 * HOUR), "until": until}
+    assert health.post(f"/lookups/{order}/run", longer, "第3例").status_code == 422, "beyond the order"
+    assert [it["id"] for it in health.get("/lookups")["orders"]] == [order]
+    assert police.get("/lookups") == {"orders": [], "next": None}

@@ -13,6 +13,7 @@ SYSTEM = System(
     docs="docs/codes.md",
     commands=(
         "codes conformance",
+        "codes family",
         "codes issue",
         "codes keys make",
         "codes keys rotate",
