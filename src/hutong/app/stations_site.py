@@ -35,7 +35,7 @@ _SHARED: Final = frozenset(
     f"{codes.PREFIX}static/{name}.js"
     for name in (
         *("asking", "bundle", "bytes", "camera", "cbor", "claims", "documents", "seen", "sign1", "verification"),
-        *("words", "vendor/qr/decode", "vendor/noble-ed25519/index"),
+        *("words", "vendor/qr/decode", "vendor/qr/index", "vendor/noble-ed25519/index"),
     )
 )
 
@@ -52,6 +52,13 @@ def pairings_of(config: Config, database: Database) -> Pairings:
     )
 
 
+def station_files(node: str) -> StationFiles:
+    """The files of the page; `node`: its name, as people read it."""
+    static = static_files(codes.STATIC, f"{codes.PREFIX}static/")
+    shared = {path: body for path, body in static.items() if path in _SHARED}
+    return StationFiles(Frame([HOME, codes.HOME], [codes.TEXTS]), node, shared)
+
+
 def station_page(
     config: Config, database: Database, now_ms: Callable[[], int], threads: Executor, reporter: Reporter
 ) -> StationPage:
@@ -65,13 +72,8 @@ def station_page(
         trail.record(paired.station, address, "sampling.paired", paired.station, after=said, now_ms=at_ms)
         return paired
 
-    static = static_files(codes.STATIC, f"{codes.PREFIX}static/")
     return StationPage(
-        StationFiles(
-            Frame([HOME, codes.HOME], [codes.TEXTS]),
-            config.node.name,
-            {path: body for path, body in static.items() if path in _SHARED},
-        ),
+        station_files(config.node.name),
         pair,
         SignedDocuments(lambda at_ms: ring.key_set(at_ms).document if ring.terms(at_ms) else b"", issuer.news),
         now_ms,

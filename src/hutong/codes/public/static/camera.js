@@ -36,15 +36,16 @@ export class Camera {
   // Whether it is open now; `failed` where the browser did not let us.
   async open() {
     try {
+      this.#reader ??= await readerOf(this.formats);
       this.#stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
-      this.failed = false;
-    } catch {
+      this.video.srcObject = this.#stream;
+      await this.video.play();
+    } catch (error) {
+      console.warn("no camera", error);
+      this.close();
       this.failed = true;
       return false;
     }
-    this.#reader ??= await readerOf(this.formats);
-    this.video.srcObject = this.#stream;
-    await this.video.play();
     this.#look();
     return true;
   }
