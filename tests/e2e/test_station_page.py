@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from ask_servers import until
@@ -23,8 +24,10 @@ from hutong.app.config import load_config
 from hutong.app.persons_work import persons_of
 from hutong.app.sampling_work import open_emergencies, open_sampling
 from hutong.app.stations_site import pairings_of
+from hutong.codes import qr
 from hutong.codes.bundles import BundleStore
 from hutong.codes.issuing import Bearer
+from hutong.codes.paper import LEVEL
 from hutong.kernel.access.people import People
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.identity_documents import Document, canonical
@@ -499,6 +502,37 @@ def _refused(page: Page) -> bool:
     """Whether the centre refused the token: it knows one for a second after it was ended."""
     page.evaluate("document.getElementById('send').click()")
     return "token no more" in page.locator("#trouble").inner_text()
+
+
+def test_the_camera_reads_a_code(playwright: Playwright, centre: Centre, tmp_path: Path) -> None:
+    film = filmed(centre.paper(centre.person(CARD)), tmp_path / "film.y4m")
+    eyes = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    browser = playwright.chromium.launch(
+        executable_path=CHROMIUM, args=[*ARGUMENTS, *eyes, f"--use-file-for-fake-video-capture={film}"]
+    )
+    page = paired(browser.new_context(), centre, centre.code("s3"))
+    until(lambda: page.evaluate(_KEPT, "revocations"))
+    take(page, "XA20220415031", 1)
+    page.click("#camera")
+    expect(page.locator("#told-what")).to_have_text("Registered")
+    expect(page.locator("#count")).to_have_text("1 of 1")
+    browser.close()
+
+
+def filmed(code: str, file: Path) -> Path:
+    """A still film of a code held before a camera, YUV4MPEG2."""
+    rows = qr.matrix(code, LEVEL)
+    symbol = Image.new("L", (len(rows) + 8, len(rows) + 8), 255)
+    for y, row in enumerate(rows):
+        for x, dark in enumerate(row):
+            symbol.putpixel((x + 4, y + 4), 0 if dark else 255)
+    scale = 460 // symbol.width
+    picture = Image.new("L", (640, 480), 200)
+    picture.paste(symbol.resize((symbol.width * scale, symbol.height * scale), Image.Resampling.NEAREST), (90, 10))
+    grey = bytes([128]) * (320 * 240 * 2)
+    frames = b"".join(b"FRAME\n" + picture.tobytes() + grey for _ in range(5))
+    file.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420\n" + frames)
+    return file
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
