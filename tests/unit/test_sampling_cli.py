@@ -12,6 +12,9 @@ import pytest
 
 from fresh_records import lay_out
 from hutong.app.cli import run
+from hutong.app.config import load_config
+from hutong.app.persons_work import persons_of
+from hutong.codes.people.documents import read_document
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.people import People
 from hutong.kernel.records import Database, database_url
@@ -116,3 +119,46 @@ def _merge_by_file(said: Callable[..., str], tmp_path: Path, store: tuple[str, .
     assert "0 已收 taken" in said("station", "merge", str(tmp_path / "s1"), *at)
     assert "forgotten: 0" in said("station", "forget", *store, "--hours", "1")
     assert "forgotten: 7" in said("station", "forget", *store, "--hours", "0")
+
+
+def test_codes_are_taken_with_no_network_and_become_their_people_at_the_merge(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at, folder = ("--data", str(data)), tmp_path / "s1"
+    store = ("--store", str(folder))
+
+    def said(*words: str, status: int = 0) -> str:
+        assert run([*words]) == status, capsys.readouterr()
+        told = capsys.readouterr()
+        return told.out + told.err
+
+    database = Database(database_url("", data))
+    database.open()
+    ann, bob = (persons_of(load_config(data=data), database).of(read_document("id", it)) for it in (CARD, CARD_2))
+    said("codes", "keys", "make", *at)
+
+    def paper(name: str, person: str) -> tuple[str, str]:
+        """The text of a code, and its handle."""
+        text, about = said("codes", "issue", "--name", name, "--person", person, "--paper", *at).splitlines()
+        return text, about.split()[-1]
+
+    (of_ann, _), (of_bob, _), (lost, handle) = paper("安", ann), paper("波", bob), paper("丢", bob)
+    said("sampling", "station", "prepare", "s1", *store, *at)
+    register = ("sampling", "station", "register")
+    assert said(*register, TUBE, of_ann, of_bob, *store, "--size", "5", "--kind", "paper").count("ok ") == 2
+    assert said(*register, OTHER, CARD, *store, "--size", "5").startswith("ok ")
+    assert "person-twice" in said(*register, TUBE, of_ann, *store, "--size", "5", "--kind", "code", status=1)
+    for wrong in (of_ann[:-3] + "000", "HT1:", CARD):
+        assert "refused identity" in said(*register, TUBE, wrong, *store, "--size", "5", "--kind", "code", status=1)
+    said("codes", "revoke", handle, "--why", "遗失", *at)
+    said("sampling", "station", "renew", *store, *at)
+    assert "Revoked" in said(*register, OTHER, lost, *store, "--size", "5", "--kind", "code", status=1)
+    assert "3 " in said("sampling", "station", "merge", str(folder), *at)
+    shown = said("sampling", "show", TUBE, *at)
+    assert f"{ann[:6]}…" in shown
+    assert f"{bob[:6]}…" in shown
+    assert "code-unknown" not in shown
+    assert "person-in-two-tubes" in shown
+    look_up = ("sampling", "person", "code", of_ann, "--by", "li", "--purpose", "本人来电", *at)
+    assert {TUBE, OTHER} <= {line.split()[1].partition("@")[0] for line in said(*look_up).splitlines()}
+    database.close()

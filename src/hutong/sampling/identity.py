@@ -80,7 +80,7 @@ class KeyedIdentities:
             return self._persons.of(document(kind, text))
         if self._codes is None:
             raise SamplingRefused("identity", "Codes cannot be verified here.", where="person", fix="Take a card.")
-        handle = self._codes.handle("".join(text.split()))
+        handle = self._codes.handle(text.strip())  # blanks within are letters of base45
         known = self._handles.people_of([handle]) if self._handles is not None else {}
         return known.get(handle, f"{BY_CODE}{handle}")
 
