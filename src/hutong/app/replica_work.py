@@ -35,7 +35,7 @@ _BATCHES: Final = 20
 
 def replica_tables(config: Config) -> tuple[Table, ...]:
     """What replicas of this node hold."""
-    return (*code_tables(config.codes.person_days), *sampling_tables())
+    return (*code_tables(config.codes.person_days), *sampling_tables(config.sampling.keep_days * _DAY_MS))
 
 
 def records_source(config: Config, database: Database) -> RecordsSource:

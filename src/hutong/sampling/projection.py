@@ -40,11 +40,12 @@ class Changes:
     """What one transaction changes; written by `write`, once.
 
     Args:
-        database: in which. apart_ms: two tubes of a person are a conflict within this. now_ms: ms since 1970.
+        database: in which. apart_ms: two tubes of a person are a conflict within this. keep_ms: how long all is kept.
+        now_ms: ms since 1970.
     """
 
-    def __init__(self, database: Database, apart_ms: int, now_ms: int) -> None:
-        self._database, self._apart_ms, self._now_ms = database, apart_ms, now_ms
+    def __init__(self, database: Database, apart_ms: int, keep_ms: int, now_ms: int) -> None:
+        self._database, self._apart_ms, self._keep_ms, self._now_ms = database, apart_ms, keep_ms, now_ms
         self._tubes: list[dict[str, Any]] = []
         self._gone: list[str] = []
         self._people: list[dict[str, Any]] = []
@@ -101,7 +102,7 @@ class Changes:
             # Numbers become visible in their order, so that whoever follows them misses none.
             self._database.hold(connection, HELD)
             connection.execute(sa.insert(TOLD), self._told)
-            told = [told_change(**row) for row in self._told]
+            told = [told_change(**row, keep_ms=self._keep_ms) for row in self._told]
             tell(self._database, connection, RESULTS, told, self._now_ms)
 
     def _write_conflicts(self, connection: Connection) -> None:
