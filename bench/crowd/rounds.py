@@ -35,7 +35,7 @@ _SLOW_NS: Final = 500 * MS
 
 
 class Plan(NamedTuple):
-    """How long and how much: seconds of a crowd, of a calibration, of ordinary load before and after a crowd; loads; windows.
+    """How long and how much: seconds of a crowd, of a calibration, of ordinary load before and after; loads; windows.
 
     Attributes:
         pairs: how often all services are measured in turn.

@@ -30,7 +30,7 @@ from hutong.kernel.key_files import kept_secret
 from hutong.kernel.letters import Postbox
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.one_time import OneTimeCodes
-from hutong.kernel.records import Database, database_url, device_tables
+from hutong.kernel.records import MOST_CONNECTIONS, Database, database_url, device_tables
 from hutong.kernel.web.frame import Frame
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class CodesSite:
 
     def __init__(self, config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> None:
         self._config, self._clock, self._reporter, self._process = config, clock, reporter, process
-        self.database = Database(database_url(config.records.url, config.data))
+        self.database = Database(database_url(config.records.url, config.data), kept=MOST_CONNECTIONS)
         self._replica = replica_of(config)
         self._copy = CodesReplica(self._replica)
         self._threads = ThreadPoolExecutor(config.overload.at_once, "codes")

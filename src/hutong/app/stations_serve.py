@@ -19,7 +19,7 @@ from hutong.app.web_server import serve_crowd
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError
-from hutong.kernel.records import Database, database_url
+from hutong.kernel.records import MOST_CONNECTIONS, Database, database_url
 from hutong.kernel.reporter import Reporter
 from hutong.kernel.web.mounts import Mounts
 from hutong.sampling.commit import GroupCommit
@@ -64,7 +64,7 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
     def now_ms() -> int:
         return clock.wall() // _NS_IN_MS
 
-    database = Database(database_url(config.records.url, config.data))
+    database = Database(database_url(config.records.url, config.data), kept=MOST_CONNECTIONS)
     database.open()
     replica = replica_of(config)
     replica.open()

@@ -4,6 +4,6 @@ Belongs here: the one set of table definitions, the connection, the migrations. 
 the house has its own named queries, written in SQLAlchemy Core over `tables`.
 """
 
-from hutong.kernel.records.database import Connection, Database, RecordsError, database_url
+from hutong.kernel.records.database import MOST_CONNECTIONS, Connection, Database, RecordsError, database_url
 
-__all__ = ["Connection", "Database", "RecordsError", "database_url"]
+__all__ = ["MOST_CONNECTIONS", "Connection", "Database", "RecordsError", "database_url"]

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["Connection", "Database", "RecordsError", "database_url"]
+__all__ = ["MOST_CONNECTIONS", "Connection", "Database", "RecordsError", "database_url"]
 
 _WAIT_S = 10  # how long a writer waits for another before it gives up
 _CONNECT_S = 5
-_POOL, _POOL_MORE = 5, 15
+#: Connections of a process at once, and as many of them as are kept when nobody needs them.
+MOST_CONNECTIONS = 20
+_KEPT = 5
 #: Sent to PostgreSQL at connecting: no statement of a page, and no forgotten transaction, may hold rows for long.
 _SESSION = f"-c statement_timeout=30s -c lock_timeout={_WAIT_S}s -c idle_in_transaction_session_timeout=60s"
 _WRITES = "hutong_writes"
@@ -60,11 +62,16 @@ class Database:
 
     Safe to use from many threads; inert until opened. No message of it holds a password or a bound value.
 
+    Args:
+        kept: connections that stay open once they were needed, `MOST_CONNECTIONS` at most. Making one costs PostgreSQL
+            more than a few reads, which a process that a crowd asks would pay again and again.
+
     Raises:
         RecordsError: the URL is empty or of another kind.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, kept: int = _KEPT) -> None:
+        self._kept = kept
         self._url = _read_url(url)
         self._engine: Engine | None = None
         self._writer = threading.Lock()
@@ -203,8 +210,8 @@ class Database:
             return sa.create_engine(
                 self._url,
                 hide_parameters=True,
-                pool_size=_POOL,
-                max_overflow=_POOL_MORE,
+                pool_size=self._kept,
+                max_overflow=MOST_CONNECTIONS - self._kept,
                 pool_timeout=_WAIT_S,
                 **options,
             )
