@@ -24,12 +24,16 @@ from hutong.app.codes_work import code_issuer, key_ring
 from hutong.app.config import load_config
 from hutong.app.results_work import ResultsWork
 from hutong.app.sampling_work import open_sampling
+from hutong.app.scans_work import scan_parts, venue_key
 from hutong.codes.bundles import BundleStore
+from hutong.codes.keys import SigningKey
 from hutong.codes.people.documents import read_document
 from hutong.codes.revocation import no_revocations, read_news
 from hutong.codes.status.appeals import Correction
 from hutong.codes.status.changes import Actor
+from hutong.codes.venues import VenueWish, write_poster
 from hutong.codes.verification import Trust, verify
+from hutong.kernel.cases.model import Actor as CaseActor
 from hutong.kernel.records import Database, database_url
 from hutong.kernel.reporter import Reporter
 from hutong.sampling.model import Event, Register, Report, Result, event_id
@@ -261,7 +265,7 @@ def test_results_and_reasons_are_read_and_an_appeal_is_followed_to_its_end(
     phone.set_offline(False)
 
 
-@pytest.mark.parametrize("path", ["/codes/", "/codes/check"])
+@pytest.mark.parametrize("path", ["/codes/", "/codes/check", "/codes/checkin"])
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_first_view_is_small_and_axe_finds_nothing_serious(
     browser: Browser, service: Service, path: str, lang: str
@@ -276,3 +280,43 @@ def test_the_first_view_is_small_and_axe_finds_nothing_serious(
     found = page.evaluate("() => axe.run().then((it) => it.violations)")
     assert [it["id"] for it in found if it["impact"] in {"serious", "critical"}] == []
     context.close()
+
+
+def test_a_phone_checks_in_at_a_venue_with_no_network_and_sends_it_later(
+    phone: BrowserContext, service: Service
+) -> None:
+    parts, actor = scan_parts(service.config, service.database), CaseActor("li", frozenset({"codes.venues_change"}))
+    wish = VenueWish(title="西仓市场", kind="market", district="610104", capacity=300, unit="莲湖区市场办")
+    venue = parts.venues.issue(wish, actor, now_ms() - 60_000)
+    poster = write_poster(venue, "e2e", venue_key(service.config.data))
+    stranger = write_poster(venue, "e2e", SigningKey("EdDSA", b"s" * 32, 0, 1 << 52))
+    arrived(phone, service)
+    page = phone.new_page()
+    page.goto(f"{service.base}/codes/checkin")
+    expect(page.locator("#installed")).to_be_visible()
+    phone.set_offline(True)
+    page.reload()
+    expect(page.locator("#network")).to_be_visible()
+    told = {}
+    for text in (stranger, "HT1:x", poster):
+        page.fill("#text", text)
+        page.click("#typed button")
+        expect(page.locator("#text")).to_have_value("")
+        told[text] = page.locator("#verdict").inner_text()
+    assert told == {
+        stranger: "这个场所码不是本系统签发的，请告知场所。",
+        "HT1:x": "这不是场所码。",
+        poster: "已登记：西仓市场",
+    }
+    page.reload()
+    expect(page.locator("#waiting")).to_contain_text("待上送 1 条")
+    page.evaluate(AXE_SCRIPT)
+    assert page.evaluate("async () => (await axe.run()).violations.map((it) => it.id)") == []
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    phone.set_offline(False)
+    expect(page.locator("#waiting")).to_have_text("没有待上送的登记")
+    expect(page.locator("#list")).to_contain_text("西仓市场 · 已上送")
+    (found,) = parts.scans.at_venue(venue.id, now_ms() - 600_000, now_ms(), now_ms())
+    assert (found.kept.mode, found.kept.verdict, found.kept.serial) == ("person", "valid", 1)
+    page.reload()
+    expect(page.locator("#list li")).to_have_count(1)

@@ -14,7 +14,7 @@ from hutong.app.appeals_config import AppealsConfig, HandoffConfig
 from hutong.app.cases_config import CaseContactConfig, CasesConfig
 from hutong.app.codes_config import CodesConfig
 from hutong.app.orders_config import OrdersConfig
-from hutong.app.overload_config import EdgeConfig, OverloadConfig, edge_problems
+from hutong.app.overload_config import EdgeConfig, OverloadConfig, crowd_processes, edge_problems
 from hutong.app.replica_config import ReplicaConfig
 from hutong.app.reports_config import ReportsConfig
 from hutong.app.sampling_config import SamplingConfig
@@ -496,11 +496,6 @@ class Config(msgspec.Struct, frozen=True):
         """The data folder."""
         return Path(self.node.data)
 
-    @property
-    def crowd_processes(self) -> dict[str, int]:
-        """How many processes serve each part of the edge, by its name."""
-        return {"public": self.codes.processes, "stations": self.sampling.processes}
-
 
 def load_config(
     file: Path | None = None, *, data: Path | None = None, environ: Mapping[str, str] | None = None
@@ -521,7 +516,7 @@ def check_config(config: Config) -> Iterator[Problem]:
     yield from _repeated_listeners(config)
     yield from _web(config)
     yield from _told(config)
-    yield from edge_problems(config.edge, config.crowd_processes)
+    yield from edge_problems(config.edge, crowd_processes(config.codes, config.sampling))
     if config.kafka.security_protocol.startswith("sasl") and not (
         config.kafka.sasl_mechanism and config.kafka.username
     ):

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from hutong.app.config import load_config
 from hutong.app.edge.writing import Pages, Places, ticket_keys, write_edge
+from hutong.app.overload_config import crowd_processes
 from hutong.codes.public.files import HOME, PREFIX, TEXTS, PublicFiles
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
@@ -35,7 +36,7 @@ def write(*, config: ConfigFile = None, data: DataFolder = None, out: Path | Non
     """
     settings = load_config(config, data=data)
     home = settings.data.resolve()
-    places = Places((out or home / "edge").resolve(), home, settings.crowd_processes)
+    places = Places((out or home / "edge").resolve(), home, crowd_processes(settings.codes, settings.sampling))
     try:
         KeyFile(ticket_keys(home)).keys()
         # Written here once, answered by nginx alone: from an upgrade on, once this is done again.

@@ -14,6 +14,9 @@ from hutong.kernel.settings import Doc, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hutong.app.codes_config import CodesConfig
+    from hutong.app.sampling_config import SamplingConfig
+
 
 class OverloadConfig(msgspec.Struct, frozen=True):
     """Admission to the public services of codes and sampling."""
@@ -113,6 +116,11 @@ class EdgeConfig(msgspec.Struct, frozen=True):
     cache_mb: Annotated[
         int, Meta(ge=1, le=1_048_576), Doc(zh="副本所占磁盘上限", en="disk for copies of answers", unit="MiB")
     ] = 1024
+
+
+def crowd_processes(codes: CodesConfig, sampling: SamplingConfig) -> dict[str, int]:
+    """How many processes serve each part of the edge, by its name."""
+    return {"public": codes.processes, "stations": sampling.processes}
 
 
 def edge_problems(edge: EdgeConfig, processes: dict[str, int]) -> Iterator[Problem]:

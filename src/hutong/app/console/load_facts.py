@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 
 from hutong.app.edge.writing import board_file, edge_file
+from hutong.app.overload_config import crowd_processes
 from hutong.kernel.overload.board import FRESH_MS, Board, read_board
 from hutong.kernel.overload.classes import KINDS, Level
 
@@ -121,7 +122,8 @@ class LoadSource:
 
     def __init__(self, config: Config, wall: Callable[[], int]) -> None:
         wanted = {"public": bool(config.codes.listen), "stations": bool(config.sampling.listen)}
-        self._processes = {name: config.crowd_processes[name] for name in PARTS if wanted[name]}
+        processes = crowd_processes(config.codes, config.sampling)
+        self._processes = {name: processes[name] for name in PARTS if wanted[name]}
         self._data, self._wall = config.data, wall
         self._kept: dict[Part, deque[Sample]] = {name: deque(maxlen=_KEPT) for name in self._processes}
         self._counted: dict[tuple[Part, int], list[int]] = {}

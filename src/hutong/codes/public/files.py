@@ -47,6 +47,16 @@ _CHECKING: Final = (
     ),
     *("verification", "words", "vendor/qr/index", "vendor/qr/decode", "vendor/noble-ed25519/index"),
 )
+_AT_DOORS: Final = (
+    *("checkin", "asking", "bundle", "bytes", "camera", "cbor", "claims", "installed", "kept", "sign1", "words"),
+    *("vendor/qr/decode", "vendor/noble-ed25519/index"),
+)
+#: Pages by name: where they are, and the scripts that they need.
+_PAGES: Final = {
+    "show": (PREFIX, _SHOWING),
+    "check": (f"{PREFIX}check", _CHECKING),
+    "checkin": (f"{PREFIX}checkin", _AT_DOORS),
+}
 _LOOKS: Final = ("/static/tokens.css", "/static/frame.css", "/static/mark.svg", f"{PREFIX}static/codes.css")
 #: Groups of texts that scripts say, and what these call them.
 _SAID: Final = {"codes_words.": "", "codes.verdict.": "verdict.", "codes.reason.": "reason."}
@@ -68,7 +78,7 @@ class PublicFiles:
         self.files = {path: file_of(Path(path).suffix, body) for path, body in static.items()}
         for lang in LANGUAGES:
             said = in_page(words_of(frame.texts, _SAID, lang))
-            for name, path in (("show", PREFIX), ("check", f"{PREFIX}check")):
+            for name, (path, _) in _PAGES.items():
                 page = frame.render(
                     f"codes_{name}.html", lang, words=said, version=self.version, node=node, kinds=KINDS
                 )
@@ -84,7 +94,7 @@ class PublicFiles:
     def _needed(self) -> dict[str, list[str]]:
         """What a device keeps, by page."""
         found = {}
-        for name, path, scripts in (("show", PREFIX, _SHOWING), ("check", f"{PREFIX}check", _CHECKING)):
+        for name, (path, scripts) in _PAGES.items():
             pages = [path, *(f"{path}?lang={lang}" for lang in LANGUAGES), f"{PREFIX}manifest.webmanifest"]
             found[name] = [*pages, *_LOOKS, *(f"{PREFIX}static/{script}.js" for script in scripts)]
         return found

@@ -16,7 +16,7 @@ from hutong.codes.scans.doors import read_check_ins, read_scans
 from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.scans.model import Answer as MergeAnswer
 from hutong.kernel.errors import HutongError
-from hutong.kernel.web.plain import Answer, bearer, problem, read_body, send_answer, told
+from hutong.kernel.web.plain import JSON, Answer, bearer, problem, read_body, send_answer, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,14 +31,24 @@ if TYPE_CHECKING:
     from hutong.kernel.reporter import Reporter
 
 PATH: Final = "/v1/codes/scans"
+#: The keys that verify signs of venues, for phones to keep.
+KEYS: Final = "/v1/codes/venue-keys"
 MERGE: Final = "codes.merge"
 #: 2,000 scans of a device.
 LONGEST_BODY: Final = 512 * 1024
 #: 50 check-ins of a phone: nobody has signed in for them.
 LONGEST_OF_PHONES: Final = 128 * 1024
 _KIND: Final = "scans"
+_FOR_A_DAY: Final = ((b"cache-control", b"public, max-age=86400"),)
 _BUSY_S: Final = 1
 _AWAY_S: Final = 5
+
+
+class _KeyTold(msgspec.Struct, frozen=True):
+    """A public key: its algorithm's number in COSE, and its bytes (base64)."""
+
+    algorithm: int
+    raw: bytes
 
 
 class ScanApp:
@@ -65,8 +75,11 @@ class ScanApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if str(scope["type"]) != "http" or scope["path"] != PATH:
+        if str(scope["type"]) != "http" or scope["path"] not in {PATH, KEYS}:
             await self._other(scope, receive, send)
+            return
+        if scope["path"] == KEYS and scope.get("method") == "GET":
+            await send_answer(send, await asyncio.get_running_loop().run_in_executor(self._threads, self._venue_keys))
             return
         if scope.get("method") != "POST":
             await send_answer(send, problem(405, _KIND, "method"))
@@ -96,6 +109,14 @@ class ScanApp:
         except (HutongError, OSError) as error:
             self._reporter.log.exception("scans could not be taken", errors=str(error))
             return problem(503, _KIND, "away", _AWAY_S)
+
+    def _venue_keys(self) -> Answer:
+        try:
+            keys = [_KeyTold(it.number, it.raw) for it in self._known().venues]
+        except (HutongError, OSError) as error:
+            self._reporter.log.exception("the keys of venues cannot be read", errors=str(error))
+            return problem(503, _KIND, "away", _AWAY_S)
+        return Answer(200, JSON, msgspec.json.encode({"keys": keys}), _FOR_A_DAY)
 
     def _read(self, token: str, address: str, body: bytes) -> Read | Answer:
         """The batch, or why not: in a thread, for the records are asked and signatures are verified."""

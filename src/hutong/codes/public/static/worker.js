@@ -2,10 +2,10 @@
 // codes are kept by the page. A new version is taken in whole, or not at all.
 
 const AGAIN_MS = 24 * 3_600_000;
-const PAGES = { show: "/codes/", check: "/codes/check" };
+const PAGES = { show: "/codes/", check: "/codes/check", checkin: "/codes/checkin" };
 const CACHE = `hutong-codes-${new URL(location.href).searchParams.get("v")}`;
 
-// What a page needs, by its name: {"show": [paths], "check": [paths]}.
+// What a page needs, by its name: {"show": [paths], "check": [paths], …}.
 async function keep(name) {
   const cache = await caches.open(CACHE);
   const listed = await (await fetch("/codes/files", { cache: "no-store" })).json();
@@ -21,7 +21,9 @@ async function isKept(name) {
 // A page that an older version kept stays kept.
 async function begin() {
   await keep("show");
-  if (await caches.match(PAGES.check, { ignoreVary: true })) await keep("check");
+  for (const name of ["check", "checkin"]) {
+    if (await caches.match(PAGES[name], { ignoreVary: true })) await keep(name);
+  }
   await skipWaiting();
 }
 
