@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.crowd.people import Temper
     from bench.crowd.rounds import Costs, Measured
 
-#: From this share of its core on, or this far behind its own times, the generator was the limit.
+#: From this share of its core on the generator was the limit; this far behind its own times, others were.
 _FULL_SHARE: Final = 0.95
 _BEHIND_MS: Final = 100
 _US: Final = 1e6
@@ -42,7 +42,7 @@ def crowd_table(folder: Path, plan: Plan) -> str:
             for service in compared:
                 measured.append(rounds.crowd(service, costs, load, temper))
                 _say(" | ".join([*_crowd_row(measured[-1], costs), str(dict(measured[-1].statuses))]))
-    return "\n\n".join((costs_table(costs), crowds_table(measured, costs), "\n".join(remarks(measured))))
+    return "\n\n".join((costs_table(costs), crowds_table(measured, costs), *remarks(measured)))
 
 
 def _say(line: str) -> None:
@@ -95,11 +95,14 @@ def _crowd_row(it: Measured, costs: Costs) -> tuple[str, ...]:
 
 
 def remarks(measured: Sequence[Measured]) -> Iterator[str]:
-    """Where the generator and not the service was measured."""
+    """Where the generator and not the service was measured, or something held it up."""
     for it in measured:
-        spent = it.round.spent
-        if spent.generator > _FULL_SHARE * spent.seconds or it.round.behind_ns > _BEHIND_MS * 1e6:
-            yield f"{it.load:g} ×, {it.temper}, {it.service}: the generator was the limit."
+        spent, late_ms = it.round.spent, it.round.behind_ns / 1e6
+        row = f"{it.load:g} ×, {it.temper}, {it.service}: the generator was"
+        if spent.generator > _FULL_SHARE * spent.seconds:
+            yield f"{row} the limit."
+        elif late_ms > _BEHIND_MS:
+            yield f"{row} held up for {late_ms:.0f} ms by others on its core: times of that row are too long."
 
 
 def _ms(value: float) -> str:
