@@ -58,13 +58,20 @@ class Scanning(Protocol):
     """Venues, scans and look-ups of a node."""
 
     @property
-    def venues(self) -> VenueBook: ...  # noqa: D102
+    def venues(self) -> VenueBook:
+        """Venues and their codes."""
+
     @property
-    def scans(self) -> Scans: ...  # noqa: D102
+    def scans(self) -> Scans:
+        """What devices scanned."""
+
     @property
-    def orders(self) -> LookupOrders: ...  # noqa: D102
+    def orders(self) -> LookupOrders:
+        """Orders that allow look-ups."""
+
     @property
-    def desk(self) -> LookupDesk: ...  # noqa: D102
+    def desk(self) -> LookupDesk:
+        """Where look-ups are asked."""
 
 
 class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
