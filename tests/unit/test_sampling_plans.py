@@ -9,6 +9,9 @@ from sqlalchemy import event as listening
 
 from fresh_records import lay_out
 from hutong.kernel.records import Database
+from hutong.sampling.counts import HOUR_MS
+from hutong.sampling.figures import Figures
+from hutong.sampling.listing import Listing, TubeQuery
 from hutong.sampling.model import Batch
 from sampling_samples import HOUR, NOW, filled, received, result, sampling
 
@@ -42,6 +45,16 @@ def test_no_statement_looks_through_a_table(tmp_path: Path) -> None:
     it.told_since(0)
     it.batch_tubes("B-s1")
     it.turnaround_ms(NOW)
+    figures, listing, hour = Figures(database, HOUR), Listing(database), LATER // HOUR_MS
+    for read in (figures.states, figures.oldest_ms, figures.held):
+        read()
+    figures.by_hour("samples", hour - 24, hour)
+    figures.spent(hour - 24, hour)
+    figures.districts(it.stations(), LATER)
+    for query in (TubeQuery(), TubeQuery("waiting"), TubeQuery("reported", "610102"), TubeQuery(held=True)):
+        listing.tubes(query, 50)
+    listing.batches(50)
+    listing.batches(50, state="in-transit")
     it.close_calls()
     it.forget(NOW)
     plans = []
