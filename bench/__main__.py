@@ -27,6 +27,7 @@ from bench import (
     orders,
     pages,
     replay,
+    replica,
     reports,
     speed,
     start,
@@ -63,6 +64,7 @@ SECTIONS = (
     "orders",
     "bulletins",
     "codes",
+    "replica",
     "crowd",
     "start",
 )
@@ -151,9 +153,11 @@ def _in_records(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]
 
 
 def _of_codes(chosen: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """On one core, without files or sockets."""
+    """On one core, without sockets."""
     if "codes" in chosen:
         yield "codes", codes.codes_table()
+    if "replica" in chosen:
+        yield "replica", replica.replica_table()
 
 
 def _alone(chosen: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from hutong.kernel.replica.source import MOST
 from hutong.kernel.replica.store import State
 
 if TYPE_CHECKING:
+    from hutong.kernel.replica.log import News
     from hutong.kernel.replica.source import Source
     from hutong.kernel.replica.store import Replica
 
@@ -45,7 +46,7 @@ class Follower:
         begun = [part for part in parts if not states.get(part, State()).ready and not _is_made(states.get(part))]
         for part in begun:
             self._replica.begin(part)
-        applied, up = self._news(self._pages(parts), now_ms)
+        applied, up = self._news(parts, self._pages(parts), now_ms)
         return Round(applied[0], len(begun) + applied[1], not up)
 
     def _pages(self, parts: tuple[str, ...]) -> dict[str, int]:
@@ -60,24 +61,23 @@ class Follower:
             states[part] = state
         return {part: states[part].position for part in parts if states[part].follows}
 
-    def _news(self, positions: dict[str, int], now_ms: int) -> tuple[tuple[int, int], bool]:
+    def _news(self, parts: tuple[str, ...], positions: dict[str, int], now_ms: int) -> tuple[tuple[int, int], bool]:
         """Apply what is new; gives (changes, parts begun), and whether everything is as in the source."""
-        applied, begun, up = 0, 0, True
-        for part, found in self._source.news(positions, self._limit).items():
-            if found is None:
-                self._replica.begin(part)
-                begun, up = begun + 1, False
-                continue
-            number = positions[part]
-            if found.changes:
-                number = self._replica.take_news(part, number, found).position
-                applied += len(found.changes)
-            up = up and number >= found.newest
+        found = self._source.news(positions, self._limit)
+        behind = [part for part, it in found.items() if it is None]
+        for part in behind:
+            self._replica.begin(part)
+        fresh = {part: (positions[part], it) for part, it in found.items() if it is not None and it.changes}
+        self._replica.take_news(fresh)
         states = self._replica.states()
-        up = up and len(positions) == len(self._source.parts()) and all(not states[it].making for it in positions)
+        up = not behind and all(_is_up(states[part], found.get(part)) for part in parts)
         if up:
             self._replica.heard(now_ms)
-        return (applied, begun), up
+        return (sum(len(it.changes) for _, it in fresh.values()), len(behind)), up
+
+
+def _is_up(state: State, found: News | None) -> bool:
+    return state.ready and not state.making and found is not None and state.number >= found.newest
 
 
 def _is_made(state: State | None) -> bool:

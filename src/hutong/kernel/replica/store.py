@@ -21,7 +21,7 @@ from hutong.kernel.errors import StateError
 from hutong.kernel.lists import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hutong.kernel.replica.log import Change, News, Topic
@@ -206,20 +206,26 @@ class Replica:
 
         return self._write(take)
 
-    def take_news(self, part: str, after: int, news: News) -> State:
-        """Apply events that come after a number; gives how far the part goes then."""
+    def take_news(self, found: Mapping[str, tuple[int, News]]) -> None:
+        """Apply events that come after a number, by part; all of them in one transaction, so the disk is asked once."""
 
-        def take(txn: Transaction) -> State:
-            state = self._state(txn, part)
-            if not state.follows or state.position != after:
-                raise self._not_here(part)
-            self._apply(txn, part, _other(state.slot) if state.making else state.slot, (it for _, it in news.changes))
-            last = news.changes[-1][0]
-            if state.making:
-                return self._put(txn, part, _whole(_replace(state, making=_replace(state.making, number=last))))
-            return self._put(txn, part, _replace(state, number=last))
+        def take(txn: Transaction) -> None:
+            for part, (after, news) in found.items():
+                self._take_news(txn, part, after, news)
 
-        return self._write(take)
+        if found:
+            self._write(take)
+
+    def _take_news(self, txn: Transaction, part: str, after: int, news: News) -> None:
+        state = self._state(txn, part)
+        if not state.follows or state.position != after:
+            raise self._not_here(part)
+        self._apply(txn, part, _other(state.slot) if state.making else state.slot, (it for _, it in news.changes))
+        last = news.changes[-1][0]
+        if state.making:
+            self._put(txn, part, _whole(_replace(state, making=_replace(state.making, number=last))))
+        else:
+            self._put(txn, part, _replace(state, number=last))
 
     def heard(self, at_ms: int) -> None:
         """Note that everything was as in the records at a time."""
