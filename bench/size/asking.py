@@ -55,7 +55,7 @@ class Subject(ABC):
     """
 
     name: str
-    #: Bytes on disk for each row of the table concerned, with all that belongs to it; measured at ten million.
+    #: Bytes on disk for each row of the table concerned, with all that belongs to it and a tenth for sorting indexes.
     row_bytes: dict[str, int]
 
     def __init__(self, engine: Engine, folder: Path, rows: int, asked: int) -> None:
