@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
 from hutong.kernel.overload.classes import CLASSES, Kind, Level
-from hutong.kernel.overload.concurrency import Concurrency
+from hutong.kernel.overload.concurrency import FIRST, Concurrency
 from hutong.kernel.overload.levels import Ladder
 
 if TYPE_CHECKING:
@@ -64,14 +64,14 @@ class Admission:
     """The figures of one process, and its decisions.
 
     Args:
-        target_ns, most: of `Concurrency`.
+        target_ns, most, first: of `Concurrency`.
 
     Attributes:
         asked, served: requests by class since the start. refused: likewise, by reason.
     """
 
-    def __init__(self, target_ns: int, most: int = 256) -> None:
-        self._concurrency = Concurrency(target_ns, most=most)
+    def __init__(self, target_ns: int, most: int = 256, first: int = FIRST) -> None:
+        self._concurrency = Concurrency(target_ns, most=most, first=first)
         self._ladder = Ladder()
         self._at_work = 0
         self._due: list[deque[Place]] = [deque() for _ in CLASSES]

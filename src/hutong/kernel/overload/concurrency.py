@@ -34,15 +34,15 @@ class Concurrency:
 
     Args:
         target_ns: time at work that is aimed at where requests wait for each other.
-        least, most: bounds of the limit.
+        least, most: bounds of the limit. first: what it is before anything is measured.
 
     Attributes:
         limit: how many may be at work at once.
     """
 
-    def __init__(self, target_ns: int, least: int = 2, most: int = 256) -> None:
+    def __init__(self, target_ns: int, least: int = 2, most: int = 256, first: int = FIRST) -> None:
         self._target_ns, self._least, self._most = target_ns, least, most
-        self.limit = min(max(FIRST, least), most)
+        self.limit = min(max(first, least), most)
         self._since = 0
         self._slowest_ns = 0.0
         self._counts = [0] * len(Kind)
