@@ -18,6 +18,7 @@ from hutong.sampling.emergency.machine import EmergencyRefused
 from hutong.sampling.emergency.model import Actor, Wish
 from hutong.sampling.emergency.store import Emergencies
 from hutong.sampling.errors import SamplingError, SamplingRefused
+from hutong.sampling.figures import Figures
 from hutong.sampling.model import Batch, Event, Recall, Register, Settle, Terms
 from hutong.sampling.projection import MOST_TOGETHER
 from hutong.sampling.results_csv import take_in
@@ -341,6 +342,8 @@ def test_what_is_old_is_forgotten_whole(database: Database) -> None:
     assert it.results_of(person((TUBE, 0))) == []
     assert it.told_since(0)[1] == []
     assert not it.conflicts()
+    assert it.recount(since_ms=NOW + DAY) == []
+    assert sum(Figures(database, HOUR).states().values()) == 0, "what is forgotten is counted no more"
 
 
 def test_an_emergency_takes_two_persons_a_term_and_is_on_the_trail(database: Database) -> None:

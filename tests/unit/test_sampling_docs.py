@@ -43,5 +43,6 @@ def test_every_rule_of_conflicts_is_found_by_somebody_and_the_other_way_round() 
         for file in [ROOT / "src" / "hutong" / "sampling" / f"{name}.py"]
     )
     said = set(re.findall(r'Conflict\(\s*"([a-z-]+)"', source)) | set(re.findall(r'"rule": "([a-z-]+)"', source))
+    said |= set(re.findall(r'^TWICE: Final = "([a-z-]+)"', source, re.MULTILINE))
     said |= set(re.findall(r'SamplingRefused\("(id-twice)"', source))
     assert said == set(conflict_rules())
