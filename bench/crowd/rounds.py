@@ -35,11 +35,7 @@ _SLOW_NS: Final = 500 * MS
 
 
 class Plan(NamedTuple):
-    """How long and how much: seconds of a crowd, of a calibration, of ordinary load before and after; loads; windows.
-
-    Attributes:
-        pairs: how often all services are measured in turn.
-    """
+    """How long and how much: seconds of a crowd, of a calibration, of ordinary load before and after; loads; windows."""
 
     round_s: float
     measure_s: float
@@ -47,7 +43,6 @@ class Plan(NamedTuple):
     after_s: float
     loads: tuple[float, ...]
     windows: tuple[int, ...]
-    pairs: int = 1
 
 
 FULL: Final = Plan(6.0, 3.0, 1.0, 3.0, (1.0, 2.0, 5.0, 10.0), (4, 8, 16, 32))
