@@ -43,20 +43,28 @@ class Asked(Protocol):
     """What somebody asked for, as it stands."""
 
     @property
-    def id(self) -> str: ...  # noqa: D102
+    def id(self) -> str:
+        """Its id."""
+
     @property
-    def state(self) -> str: ...  # noqa: D102
+    def state(self) -> str:
+        """Where it stands."""
+
     @property
-    def requested_by(self) -> str: ...  # noqa: D102
+    def requested_by(self) -> str:
+        """The account that asked."""
 
 
 class Asker(Protocol):
     """Who wants to act."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """The account."""
+
     @property
-    def permissions(self) -> frozenset[str]: ...  # noqa: D102
+    def permissions(self) -> frozenset[str]:
+        """What it may do."""
 
 
 def check_permission(permission: str, asker: Asker, refused: type[Refused[Any]]) -> None:
