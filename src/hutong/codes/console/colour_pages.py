@@ -151,15 +151,13 @@ class ColourPages(Pages):
             return self.change(request, of, trouble=self.trouble(request, error), status=status_of(error))
         return see_other(f"/colours/changes/{of}?done={after.state}")
 
-    def form(self, request: AnyRequest, values: dict[str, str], trouble: str = "", field: str = "") -> Response[str]:
+    def form(self, request: AnyRequest, values: dict[str, str], trouble: str = "") -> Response[str]:
         """The form of a request. The number of the document is not given back: it would stand in the page."""
-        return self.console.page(
+        return self.filled(
             request,
             "colour_new.html",
-            status=REFUSED if trouble else 200,
-            values=values,
-            trouble=trouble,
-            field=field,
+            values,
+            trouble,
             kinds=DOCUMENT_KINDS,
             colours=COLOURS,
             bases=bases(),
@@ -180,7 +178,7 @@ class ColourPages(Pages):
             )
             change = self.desk.status.changes.request(wish, self.desk.actor(request.user), self.now_ms)
         except HutongError as error:
-            return self.form(request, values, self.trouble(request, error), error.where)
+            return self.form(request, values, self.trouble(request, error))
         return see_other(f"/colours/changes/{change.id}?done=requested")
 
     def agencies(self, request: AnyRequest) -> dict[str, str]:

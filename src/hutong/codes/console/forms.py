@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
+    from litestar import Response
+
     from hutong.codes.console.desk import StaffDesk
     from hutong.codes.status.words import Language
     from hutong.kernel.web.console import Console
@@ -60,6 +62,18 @@ class Pages:
     def language(self, request: AnyRequest) -> Language:
         """The reader's language, as colours are told in it."""
         return "zh" if self.console.language(request) == "zh" else "en"
+
+    def filled(
+        self,
+        request: AnyRequest,
+        template: str,
+        values: Mapping[str, str],
+        trouble: str,
+        **more: Any,  # noqa: ANN401  # as `Console.page`
+    ) -> Response[str]:
+        """A page with a form as it was typed, and what was wrong with it; empty = nothing."""
+        status = REFUSED if trouble else 200
+        return self.console.page(request, template, status=status, values=values, trouble=trouble, **more)
 
     def trouble(self, request: AnyRequest, error: HutongError) -> str:
         """Why something was refused, in the reader's language."""

@@ -11,7 +11,6 @@ from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annota
 from hutong.codes.console.colour_pages import READ
 from hutong.codes.console.desk import is_bound
 from hutong.codes.console.forms import (
-    REFUSED,
     SIZE,
     AnyRequest,
     Form,
@@ -140,15 +139,13 @@ class LookupPages(Pages):
             return self.one(request, of, form=values, trouble=trouble, status=status_of(error))
         return self.one(request, of, form=values, answer=answer)
 
-    def form(self, request: AnyRequest, values: dict[str, str], trouble: str = "", field: str = "") -> Response[str]:
+    def form(self, request: AnyRequest, values: dict[str, str], trouble: str = "") -> Response[str]:
         """The form of a request. The number of the document is not given back: it would stand in the page."""
-        return self.console.page(
+        return self.filled(
             request,
             "lookup_new.html",
-            status=REFUSED if trouble else 200,
-            values=values,
-            trouble=trouble,
-            field=field,
+            values,
+            trouble,
             scopes=SCOPE_KINDS,
             kinds=DOCUMENT_KINDS,
             bases=bases(),
@@ -175,7 +172,7 @@ class LookupPages(Pages):
             )
             order = self.desk.scanning.orders.request(wish, self.desk.seeker(request.user), self.now_ms)
         except HutongError as error:
-            return self.form(request, values, self.trouble(request, error), error.where)
+            return self.form(request, values, self.trouble(request, error))
         return see_other(f"/lookups/{order.id}?done=requested")
 
     def agencies(self, request: AnyRequest) -> dict[str, str]:

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from hutong.codes import qr
 from hutong.codes.console.colour_pages import READ
 from hutong.codes.console.forms import (
-    REFUSED,
     SIZE,
     AnyRequest,
     Form,
@@ -113,15 +112,13 @@ class VenuePages(Pages):
         """What a sign says, in every language."""
         return [self.console.frame.texts.say("codes_staff.venues.scan", language) for language in LANGUAGES]
 
-    def form(self, request: AnyRequest, values: dict[str, str], trouble: str = "", field: str = "") -> Response[str]:
+    def form(self, request: AnyRequest, values: dict[str, str], trouble: str = "") -> Response[str]:
         """The form of a new venue."""
-        return self.console.page(
+        return self.filled(
             request,
             "venue_new.html",
-            status=REFUSED if trouble else 200,
-            values=values,
-            trouble=trouble,
-            field=field,
+            values,
+            trouble,
             kinds=VENUE_KINDS,
         )
 
@@ -138,7 +135,7 @@ class VenuePages(Pages):
             )
             venue = self.desk.scanning.venues.issue(wish, actor_of(request.user), self.now_ms)
         except HutongError as error:
-            return self.form(request, values, self.trouble(request, error), error.where)
+            return self.form(request, values, self.trouble(request, error))
         return see_other(f"/venues/{venue.id}?done=issue")
 
 
