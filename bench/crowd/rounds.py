@@ -35,7 +35,7 @@ _SLOW_NS: Final = 500 * MS
 
 
 class Plan(NamedTuple):
-    """How long and how much: seconds of a crowd, of a calibration, of ordinary load before and after; loads; windows."""
+    """How long and how much: seconds of a crowd, of measuring, of ordinary load before and after; loads; windows."""
 
     round_s: float
     measure_s: float
@@ -118,7 +118,7 @@ class Rounds:
         plan, seed = self._plan, next(self._seeds)
         rates = people.offered(load, costs.capacity, costs.each)
         quiet = people.offered(_ORDINARY, costs.capacity, costs.each)
-        first = time.monotonic_ns() + 50 * MS
+        first = time.monotonic_ns() + 300 * MS  # until then processor times are read, and callers made
         begin = first + int(plan.before_s * S)
         over = begin + int(plan.round_s * S)
         end = over + int(plan.after_s * S)
