@@ -20,6 +20,8 @@ from case_samples import CALENDAR, TYPES
 from fresh_records import lay_out
 from hutong.app import codes_console, sampling_console
 from hutong.app.config import load_config
+from hutong.app.console import load_api
+from hutong.app.console.load_facts import LoadSource
 from hutong.app.evidence_calls import evidence_desk
 from hutong.bulletins import api as bulletins_api
 from hutong.bulletins import paper
@@ -143,6 +145,7 @@ class ApiServer:
                 orders_api.section(self.orders.desk, self._packs, desk),
                 codes_console.section(self._codes_desk(), desk),
                 sampling_console.section(self._sampling(), desk),
+                load_api.section(self._load(), desk),
             ],
             "0",
             meters,
@@ -167,6 +170,10 @@ class ApiServer:
         self._http = partial(BoundedHttp, connections=Connections(proxies, self.metrics, most_connections))
         self._server: uvicorn.Server | None = None
         self._secrets: dict[tuple[str, frozenset[str]], str] = {}
+
+    def _load(self) -> LoadSource:
+        listen = {"HUTONG_CODES__LISTEN": "127.0.0.1:8085"}
+        return LoadSource(load_config(None, data=self.data, environ=listen), self.clock.wall)
 
     def _codes_desk(self) -> StaffDesk:
         """Codes, with a key of venues and keys of people in this folder."""

@@ -125,6 +125,7 @@ _OF_CODES = (
     "unlinkFamily",
     "readCodeKeys",
 )
+_OF_NODE = ("readLoad",)
 _OF_SAMPLING = (
     "readSampling",
     "listSamplingDistricts",
@@ -171,13 +172,14 @@ def test_every_operation_is_tried(server: ApiServer) -> None:
     paths = server.api.document["paths"].values()
     found = [operation["operationId"] for path in paths for operation in path.values()]
     assert sorted(found) == sorted(
-        (*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS, *_OF_BULLETINS, *_OF_CODES, *_OF_SAMPLING)
+        (*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS, *_OF_BULLETINS, *_OF_CODES, *_OF_SAMPLING, *_OF_NODE)
     )
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
 @pytest.mark.parametrize(
-    "operation_id", [*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS, *_OF_BULLETINS, *_OF_CODES, *_OF_SAMPLING]
+    "operation_id",
+    [*_OPERATIONS, *_OF_CASES, *_OF_ORDERS, *_OF_REPORTS, *_OF_BULLETINS, *_OF_CODES, *_OF_SAMPLING, *_OF_NODE],
 )
 def test_nothing_that_is_sent_breaks_it(
     server: ApiServer, operation_id: str, mode: schemathesis.GenerationMode
@@ -186,7 +188,7 @@ def test_nothing_that_is_sent_breaks_it(
     tokens = [{"Authorization": f"Bearer {server.secret(role)}"} for role in ("operator", "viewer")]
     base = f"http://127.0.0.1:{server.port}"
 
-    examples = 25 if operation_id in _OPERATIONS else 2 if operation_id in (*_OF_CODES, *_OF_SAMPLING) else 5
+    examples = 25 if operation_id in _OPERATIONS else 2 if operation_id in (*_OF_CODES, *_OF_SAMPLING, *_OF_NODE) else 5
 
     @settings(_BOUNDED, max_examples=examples)
     @given(case=operation.as_strategy(generation_mode=mode))
