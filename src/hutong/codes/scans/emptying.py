@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 #: Numbers of rows that one transaction deletes: some hundredths of a second.
 AT_ONCE: Final = 50_000
-_SHORTEST_PAUSE_S: Final = 0.01
+#: SQLite looks every tenth of a second whether it may write.
+_PAUSE_S: Final = 0.15
 
 
 def let_days_go(database: Database, since_day: int, pause: Callable[[float], None] = time.sleep) -> int:
@@ -69,7 +70,6 @@ def _thin(database: Database, slot: int, since_day: int, pause: Callable[[float]
     parts: list[sa.Executable] = [DropIndex(index, if_exists=True) for index in table.indexes]
     some = sa.delete(table).where(table.c.number < first + AT_ONCE)
     while True:
-        began = time.monotonic()
         with database.write() as connection, _not_zeroed(connection):
             if not _is_over(connection, slot, since_day):
                 return  # another process was faster
@@ -77,7 +77,7 @@ def _thin(database: Database, slot: int, since_day: int, pause: Callable[[float]
                 connection.execute(parts.pop())
             elif connection.execute(some).rowcount == 0:
                 return
-        pause(max(time.monotonic() - began, _SHORTEST_PAUSE_S))
+        pause(_PAUSE_S)
 
 
 def _is_over(connection: Connection, slot: int, since_day: int) -> bool:
