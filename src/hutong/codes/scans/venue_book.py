@@ -146,7 +146,8 @@ class VenueBook:
             for name in ("district", "unit", "kind", "state")
             if (value := getattr(query, name))
         ]
-        chosen = sa.select(_VENUES.c.body).where(*where, _VENUES.c.id > query.after.replace("\0", "")).order_by(_VENUES.c.id).limit(limit)
+        where.append(_VENUES.c.id > query.after.replace("\0", ""))
+        chosen = sa.select(_VENUES.c.body).where(*where).order_by(_VENUES.c.id).limit(limit)
         with self._database.read() as connection:
             return [msgspec.json.decode(body, type=Venue) for body in connection.execute(chosen).scalars()]
 

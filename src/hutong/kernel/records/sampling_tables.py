@@ -26,7 +26,8 @@ sampling_events = Table(
     ),
 )
 
-#: Tubes as their events make them. `last_ms`: of anything that happened to the barcode. `calls` people back who are not all tested yet.
+#: Tubes as their events make them. `last_ms`: of anything that happened to the barcode. `calls`: somebody whom it calls
+#: back is not tested yet.
 sampling_tubes = Table(
     "sampling_tubes",
     metadata,
