@@ -97,8 +97,10 @@ def fold(barcode: str, kept: Iterable[Kept]) -> Story:
     return Story(barcode, tuple(done), tuple(sorted(set(found))), tuple(it.event.id for it in orphans), within)
 
 
-def _by_sequence(kept: Kept) -> tuple[int, int, str]:
-    return kept.event.sequence, kept.time_ms, kept.event.id
+def _by_sequence(kept: Kept) -> tuple[int, int, int, str]:
+    # The centre's own events have no sequence: of those of one millisecond, the earlier step came first.
+    event = kept.event
+    return event.sequence, kept.time_ms, AT_STATIONS.index(type(event.deed)), event.id
 
 
 def _of_station(
