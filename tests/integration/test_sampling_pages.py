@@ -29,6 +29,7 @@ from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.figures import DistrictFigures, Figures, spent_of
 from hutong.sampling.listing import Listing
 from hutong.sampling.model import Batch, Event, HandOver, Register, Seal, Terms
+from hutong.sampling.station.pairing import CODE_MS, Pairings
 from hutong.sampling.store import Bounds, Sampling
 from sampling_samples import HOUR, MINUTE, event, person
 
@@ -62,6 +63,8 @@ class SamplingSite(ConsoleSite):
             self.database, self.sampling, emergencies, self.trail, _Known, "node1", "Asia/Shanghai"
         )
         self.figures = Figures(self.database, 30 * MINUTE)
+        self.tokens = Tokens(self.database, 365)
+        self.pairings = Pairings(self.database, self.tokens, lambda: b"\1" * 32, emergencies.terms, HOUR, HOUR)
         self.parts = Parts(
             console=self.console,
             desk=self.desk,
@@ -70,10 +73,10 @@ class SamplingSite(ConsoleSite):
             districts=load_districts(),
             imports=data / "imports",
             longest_h=168,
+            pair=self.pairings.begin,
         )
         meters = Meters(Metrics())
         section = api.section(self.parts, Desk(self.trail, self.clock, Buckets(10**9), meters))
-        self.tokens = Tokens(self.database, 365)
         self.build([*pages.routes(self.parts), *section.routes])
 
     def merge(self, events: list[Event], *, waiting: int = 0, ago_ms: int = 0, district: str = "610102") -> None:
@@ -248,6 +251,39 @@ def test_an_emergency_takes_two_persons(site: SamplingSite) -> None:
     assert other.post(f"{order}/lift", reason="").status_code == 422
     assert other.post(f"{order}/lift", reason="结束").status_code == 303
     assert [it.deed.partition("_")[2] for it in site.deeds("sampling.emergency")] == ["lift", "approve", "request"]
+
+
+def test_a_tablet_is_paired_by_a_code_that_is_shown_once(site: SamplingSite) -> None:
+    browser = site.browser()
+    for role, shown in (("operator", True), ("analyst", False), ("auditor", False)):
+        assert ('action="/sampling/stations"' in site.browser(role).get("/sampling/stations").text) == shown
+    assert site.browser("analyst").post("/sampling/stations", station="analyst-1", district="").status_code == 403
+    for wrong, field in (
+        ({"station": "nobody"}, "station"),
+        ({"station": "S 1"}, "station"),
+        ({"district": "61"}, "district"),
+    ):
+        page = browser.post("/sampling/stations", **({"station": "operator-1", "district": "610102"} | wrong))
+        assert page.status_code == 422
+        marked = re.search(r'<input id="pair-(\w+)"[^>]*aria-invalid', page.text)
+        assert marked is not None
+        assert marked[1] == field
+    assert not site.deeds("sampling.pair"), "nothing was given"
+    codes = []
+    for language in ("zh", "en"):
+        page = browser.post(f"/sampling/stations?lang={language}", station="operator-1", district="610102")
+        shown_once = re.findall(r"operator-1:[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", page.text)
+        assert (page.status_code, len(shown_once), page.headers["cache-control"]) == (200, 1, "no-store")
+        assert "/station/" in page.text
+        codes += shown_once
+    assert not any(code[-14:] in browser.get("/sampling/stations").text for code in codes)
+    assert [(it.who, it.target) for it in site.deeds("sampling.pair")] == [("operator-1", "operator-1")] * 2
+    assert not any(code[-14:] in str(it) for it in site.deeds() for code in codes), "the trail does not have it"
+    paired = site.pairings.finish(codes[1], site.console_now + CODE_MS - 1)
+    assert (paired.station, paired.district) == ("operator-1", "610102")
+    for code in codes:
+        with pytest.raises(SamplingRefused):
+            site.pairings.finish(code, site.console_now + CODE_MS - 1)
 
 
 def test_a_connected_centre_registers_seals_and_hands_over_by_itself(site: SamplingSite) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hutong.app.sampling_desk import open_desk
+from hutong.app.stations_site import pairings_of
 from hutong.kernel.districts import load_districts
 from hutong.kernel.web.console import NavItem
 from hutong.sampling.console import HOME, STATIC, api, pages
@@ -41,6 +42,7 @@ def parts_of(services: Services, console: Console) -> Parts:
         districts=load_districts(Path(file) if file else None),
         imports=config.data / "run" / "sampling-imports",
         longest_h=config.sampling.emergency_hours,
+        pair=lambda *asked: pairings_of(config, services.database).begin(*asked),
     )
 
 

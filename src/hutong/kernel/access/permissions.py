@@ -132,6 +132,7 @@ PERMISSIONS: Final[dict[str, Permission]] = {
         ),
         _of("sampling.results", "接收试管、导入结果", "receive tubes, take in results", "analyst", "operator"),
         _of("sampling.recall", "召回复核", "recall people for single tests", "analyst", "operator"),
+        _of("sampling.pair", "发出采样点平板的配对码", "give codes that pair stations' tablets", "operator"),
         _of("sampling.settle", "核定存疑的结果", "settle results that are in doubt", "operator"),
         _of("sampling.order", "申请应急采样", "ask for emergency sampling", "analyst", "operator"),
         _of("sampling.approve", "批准、解除应急采样", "approve and lift emergency sampling", "operator"),

@@ -17,7 +17,7 @@ from hutong.sampling.model import RESULT_TITLES, TOLD_TITLES
 from hutong.sampling.table import BATCH_TITLES, MOVES, STATE_TITLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from litestar import Response
@@ -52,6 +52,7 @@ class Parts(msgspec.Struct, frozen=True):
     Attributes:
         imports: folder for what is to be said of files of results; each is there for an hour.
         longest_h: the longest term of an emergency order.
+        pair: gives the code that makes a device the station of a district at a time, in ms; see `Pairings.begin`.
     """
 
     console: Console
@@ -61,6 +62,7 @@ class Parts(msgspec.Struct, frozen=True):
     districts: Districts
     imports: Path
     longest_h: int
+    pair: Callable[[str, str, int], str]
 
     def page(self, request: AnyRequest, template: str, **values: Any) -> Response[str]:  # noqa: ANN401  # a template's
         """A page with what titles are called."""
