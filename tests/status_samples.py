@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from case_samples import CALENDAR, EVERYTHING, HOUR, MONDAY, TYPES
+from hutong.codes.devices import Devices
 from hutong.codes.people.day_keys import DayKeys
 from hutong.codes.people.documents import read_document
 from hutong.codes.people.errors import PersonRefused
@@ -82,7 +83,8 @@ class Desk:
         marks = KeyMarks(database)
         self.days = DayKeys(folder, marks=marks)
         self.people = People(database, self.days, Pseudonyms(folder, marks), PERSON_DAYS)
-        self.statuses = Statuses(database, self.people, RULES, "node1", EVIDENCE_DAYS, self._tell)
+        phones = Devices(database, PERSON_DAYS)
+        self.statuses = Statuses(database, self.people, RULES, "node1", EVIDENCE_DAYS, self._tell, gone=phones.let_go)
         self.cases = Cases(database, TYPES, CALENDAR, "node1", WHOLE)
         self.changes = Changes(self.statuses, lambda: self.cases, Bounds(), limits)
         self.appeals = Appeals(self.statuses, self.changes, lambda: self.cases)

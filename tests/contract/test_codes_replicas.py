@@ -217,6 +217,37 @@ def test_a_replica_forgets_when_the_keys_of_days_are_destroyed_even_when_nobody_
     other.close()
 
 
+def test_the_phones_of_whoever_is_forgotten_go_with_them_and_replicas_are_told(world: World) -> None:
+    node, devices = world.node, Devices(world.database, 2 * PERSON_DAYS)  # phones that would outlast their people
+    phones = {who: [devices.add(who, NOW), devices.add(who, NOW)] for who in (world.wang, world.li)}
+
+    def known(now_ms: int) -> list[set[str | None]]:
+        """What each person's phones are taken for, here and on the replica."""
+        follower = Follower(RecordsSource(world.database, tables(2 * PERSON_DAYS)), world.replica)
+        while follower.round(now_ms).more:
+            pass
+        asked = (devices.person, world.copy.phone_person)
+        return [{ask(it, now_ms) for it in phones[who]} for who in (world.wang, world.li) for ask in asked]
+
+    def undone() -> None:
+        with world.database.write():
+            node.statuses.forget(world.wang, NOW + 1)
+            raise RuntimeError("undone")
+
+    assert known(NOW) == [{world.wang}] * 2 + [{world.li}] * 2
+    with pytest.raises(RuntimeError, match="undone"):
+        undone()
+    assert known(NOW + 1) == [{world.wang}] * 2 + [{world.li}] * 2, "phones go when their person does"
+    node.statuses.forget(world.wang, NOW + 2)
+    assert known(NOW + 2) == [{None}] * 2 + [{world.li}] * 2
+    node.statuses.take(world.li, [positive(NOW - HOUR)], NOW + 2)
+    node.statuses.expire(NOW + (EVIDENCE_DAYS + 2) * DAY)
+    assert known(NOW + (EVIDENCE_DAYS + 2) * DAY)[2:] == [{world.li}] * 2, "evidence is over, the person is kept"
+    end = NOW + (PERSON_DAYS + 1) * DAY
+    node.statuses.expire(end)
+    assert known(end) == [{None}] * 4
+
+
 def test_a_replica_that_was_never_whole_says_so(tmp_path: Path) -> None:
     replica = Replica(tmp_path / "replica")
     replica.open()

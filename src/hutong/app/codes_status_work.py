@@ -11,6 +11,7 @@ from hutong.app.cases_work import open_cases
 from hutong.app.persons_work import key_folder, pseudonyms_of
 from hutong.app.schedule import Job
 from hutong.codes.bundles import BundleStore
+from hutong.codes.devices import Devices
 from hutong.codes.people.day_keys import DayKeys, day_of
 from hutong.codes.people.family import Family
 from hutong.codes.people.store import People
@@ -67,13 +68,15 @@ def status_desk(config: Config, database: Database, cases: Callable[[], Cases]) 
     """
     it = config.codes
     people, rules = people_of(config, database), rules_of(config.data / OWN)
-    bundles = BundleStore(database)
+    bundles, phones = BundleStore(database), Devices(database, it.person_days)
 
     def told(_connection: Connection, changed: ColourChanged) -> None:
         # In the transaction of the change: a code never outlives what it says. Paper shows no colour.
         bundles.revoke_person(changed.person, changed.at_ms, paper=False)
 
-    statuses = Statuses(database, people, rules, config.node.name, it.evidence_days, told, (REVOCATIONS,))
+    statuses = Statuses(
+        database, people, rules, config.node.name, it.evidence_days, told, (REVOCATIONS,), phones.let_go
+    )
     limits = Limits(it.suspect_person, it.suspect_agency, it.suspect_reason)
     changes = Changes(statuses, cases, Bounds(it.change_days, it.change_wait_days), limits)
     return StatusDesk(statuses, changes, Appeals(statuses, changes, cases))

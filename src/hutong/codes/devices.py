@@ -78,15 +78,17 @@ class Devices:
     def drop(self, token: str, now_ms: int) -> bool:
         """Let a phone go; False where it was none."""
         with self._database.write() as connection:
-            return bool(self._drop(connection, _ROWS.c.token == token_hash(token), now_ms))
+            return bool(self._drop(connection, [_ROWS.c.token == token_hash(token)], now_ms))
 
     def let_go(self, connection: Connection, people: Sequence[str], now_ms: int) -> None:
         """Let every phone of these people go, within the caller's transaction."""
-        for at in range(0, len(people), _BATCH):
-            self._drop(connection, _ROWS.c.person.in_(people[at : at + _BATCH]), now_ms)
+        some = (people[at : at + _BATCH] for at in range(0, len(people), _BATCH))
+        self._drop(connection, [_ROWS.c.person.in_(it) for it in some], now_ms)
 
-    def _drop(self, connection: Connection, which: sa.ColumnElement[bool], now_ms: int) -> int:
-        gone = connection.execute(sa.delete(_ROWS).where(which).returning(_ROWS.c.token)).scalars().all()
+    def _drop(self, connection: Connection, which: Sequence[sa.ColumnElement[bool]], now_ms: int) -> int:
+        gone: list[str] = []
+        for it in which:
+            gone += connection.execute(sa.delete(_ROWS).where(it).returning(_ROWS.c.token)).scalars()
         tell(self._database, connection, DEVICES, map(Change, gone), now_ms)
         return len(gone)
 

@@ -93,6 +93,7 @@ class Statuses:
         database: opened by whoever made it. people: whose pseudonyms and keys these are. rules: in force.
         node: this node's name, the beginning of new ids. evidence_days: how long evidence is kept.
         told: is told of every change of a colour, within the transaction that makes it.
+        gone: lets go, within the transaction, what else is kept of people of whom nothing is kept any more at a time.
         holds: names that `told` holds; whoever puts something on the trail before a judgement holds them first.
     """
 
@@ -105,9 +106,10 @@ class Statuses:
         evidence_days: int,
         told: Callable[[Connection, ColourChanged], None] = lambda _connection, _changed: None,
         holds: tuple[str, ...] = (HELD,),
+        gone: Callable[[Connection, Sequence[str], int], None] = lambda _connection, _people, _now_ms: None,
     ) -> None:
         self.database, self.people, self.rules, self.node = database, people, rules, node
-        self._evidence_days, self._told, self.holds = evidence_days, told, holds
+        self._evidence_days, self._told, self.holds, self._gone = evidence_days, told, holds, gone
         self._trail = Trail(database)
 
     # Reading
@@ -268,6 +270,9 @@ class Statuses:
         had = list(connection.execute(sa.select(_COLOURS.c.person).where(_COLOURS.c.person.in_(people))).scalars())
         here = [~sa.exists().where(table.c.person == _COLOURS.c.person) for table in (tables.code_people, _EVIDENCE)]
         connection.execute(sa.delete(_COLOURS).where(_COLOURS.c.person.in_(had), *here))
+        registered = sa.select(tables.code_people.c.person).where(tables.code_people.c.person.in_(people))
+        still = set(connection.execute(registered).scalars())
+        self._gone(connection, [it for it in people if it not in still], now_ms)
         tell_colours(self.database, connection, had, now_ms)
 
     def forget(self, person: str, now_ms: int) -> None:
@@ -279,6 +284,7 @@ class Statuses:
             self.people.hold(connection, [person])
             for table in (_EVIDENCE, _EVENTS, _COLOURS, tables.code_people, tables.code_person_keys):
                 connection.execute(sa.delete(table).where(table.c.person == person))
+            self._gone(connection, [person], now_ms)
             tell_colours(self.database, connection, [person], now_ms)
 
     # Judging
