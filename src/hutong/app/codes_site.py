@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ from hutong.codes.replicas.away import AwayDesk, news_of
 from hutong.codes.replicas.reading import CodesReplica
 from hutong.codes.status.loading import OWN, rules_of
 from hutong.kernel.access.refs import Refs
+from hutong.kernel.errors import StateError
 from hutong.kernel.key_files import kept_secret
 from hutong.kernel.letters import Postbox
 from hutong.kernel.numbering import Numbering
@@ -62,6 +64,7 @@ class CodesSite:
     def __init__(self, config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> None:
         self._config, self._clock, self._reporter, self._process = config, clock, reporter, process
         self.database = Database(database_url(config.records.url, config.data), kept=MOST_CONNECTIONS)
+        self._people = people_of(config, self.database)
         self._replica = replica_of(config)
         self._copy = CodesReplica(self._replica)
         self._threads = ThreadPoolExecutor(config.overload.at_once, "codes")
@@ -76,6 +79,8 @@ class CodesSite:
             RecordsError: they cannot be opened. StateError: keys cannot be read or written.
         """
         self.database.open()
+        with suppress(StateError):  # said to whoever asks; what is well is known before the crowd comes
+            self._people.check_keys()
         self._replica.open()
         ring, now_ms = key_ring(self._config), self._clock.wall() // _NS_IN_MS
         if not ring.terms(now_ms):
@@ -94,7 +99,7 @@ class CodesSite:
         """The application, behind admission."""
         config, clock = self._config, self._clock
         ring, issuer = key_ring(config), code_issuer(config, self.database, self._reporter.metrics)
-        status = status_desk(config, self.database, lambda: open_cases(config, self.database))
+        status = status_desk(config, self.database, lambda: open_cases(config, self.database), self._people)
         desk = self._desk(issuer, status)
         public = PublicApp(
             PublicFiles(self._frame, config.node.name),
@@ -108,8 +113,7 @@ class CodesSite:
         return gate_before(self._scans.before(public), "public", config, clock, self._reporter.metrics, self._process)
 
     def _desk(self, issuer: Issuer, status: StatusDesk) -> PublicDesk:
-        config, database = self._config, self.database
-        people = people_of(config, database)
+        config, database, people = self._config, self.database, self._people
         keys = config.data / "keys"
         return PublicDesk(
             people=people,
@@ -150,8 +154,7 @@ class CodesSite:
         self._reporter.log.warning("the operator did not say whose number it is", trouble=why)
 
     def _notes(self, person: str, now_ms: int) -> tuple[str, ...]:
-        profile = people_of(self._config, self.database).profile(person, now_ms)
-        return ("unproven",) if profile.proven is False else ()
+        return ("unproven",) if self._people.profile(person, now_ms).proven is False else ()
 
     def _results(self, person: str, most: int) -> list[MyResult]:
         found = open_sampling(self._config, self.database).results_of(person, most)

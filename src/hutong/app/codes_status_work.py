@@ -57,17 +57,20 @@ def family_of(config: Config, database: Database) -> Family:
     return Family(database, config.node.name, os.urandom)
 
 
-def status_desk(config: Config, database: Database, cases: Callable[[], Cases]) -> StatusDesk:
+def status_desk(
+    config: Config, database: Database, cases: Callable[[], Cases], people: People | None = None
+) -> StatusDesk:
     """The colours of a node; codes that show a colour which changed are revoked with it.
 
     Args:
         database: opened by whoever made it. cases: gives where cases are, once it is asked.
+        people: of the node, where whoever asks has them.
 
     Raises:
         RuleError: a colour rule is refused.
     """
     it = config.codes
-    people, rules = people_of(config, database), rules_of(config.data / OWN)
+    people, rules = people or people_of(config, database), rules_of(config.data / OWN)
     bundles, phones = BundleStore(database), Devices(database, it.person_days)
 
     def told(_connection: Connection, changed: ColourChanged) -> None:
