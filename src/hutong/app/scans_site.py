@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from hutong.app.codes_work import key_ring
@@ -9,6 +10,7 @@ from hutong.app.scans_work import scan_parts, venue_key
 from hutong.codes.scans.doors import Known
 from hutong.codes.scans.group import GroupCommit
 from hutong.codes.scans.wire import ScanApp
+from hutong.codes.stations.knowledge import KeptKeySet
 from hutong.kernel.access.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from hutong.kernel.reporter import Reporter
 
 _NS_IN_MS: Final = 1_000_000
-#: For how long the node's key set is used as it was read: a key that is withdrawn verifies nothing from then on.
-_FRESH_MS: Final = 5_000
 
 
 class ScanListener:
@@ -36,11 +36,12 @@ class ScanListener:
     """
 
     def __init__(self, config: Config, database: Database, clock: Clock, threads: Executor, reporter: Reporter) -> None:
-        self._config, self._clock, self._threads, self._reporter = config, clock, threads, reporter
+        self._clock, self._threads, self._reporter = clock, threads, reporter
         self._tokens = Tokens(database, config.access.token_days)
         self._commit = GroupCommit(scan_parts(config, database).scans, self._now_ms, reporter.metrics)
         self.start, self.stop = self._commit.start, self._commit.stop
-        self._known: tuple[int, Known] | None = None
+        self._key_set = KeptKeySet(key_ring(config).key_set)
+        self._venue_key = cache(lambda: venue_key(config.data).public)
 
     def before(self, other: ASGIApp) -> ScanApp:
         """The listener, with another application behind it for every other path."""
@@ -53,8 +54,4 @@ class ScanListener:
         return self._tokens.viewer(token, address, self._now_ms())
 
     def _keys(self) -> Known:
-        now_ms, known = self._now_ms(), self._known
-        if known is None or not 0 <= now_ms - known[0] < _FRESH_MS:
-            its = Known(key_ring(self._config).key_set(now_ms), (venue_key(self._config.data).public,))
-            known = self._known = (now_ms, its)
-        return known[1]
+        return Known(self._key_set(self._now_ms()), (self._venue_key(),))
