@@ -104,10 +104,14 @@ class ResultsWork:
         follower = Follower(self._database, NAME)
         with self._database.write() as connection:
             follower.hold(connection)
-            news = self._sampling.news(follower.position(connection), BATCH)
+            position = follower.position(connection)
+            news = self._sampling.news(position, BATCH)
             if news:
                 self._take(connection, follower, news, now_ms)
                 follower.move(connection, news[-1].number)
+            elif position > self._sampling.told_last():
+                # All that was told was forgotten when the backup was made that this is from: numbers begin at 1 again.
+                follower.move(connection, 0)
         return len(news)
 
     def _take_owed(self, now_ms: int) -> int:
