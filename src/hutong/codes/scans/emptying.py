@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 50_000
 #: SQLite looks every tenth of a second whether it may write.
 _PAUSE_S: Final = 0.15
+#: PostgreSQL's lock_not_available: what it says when a lock was not had in time.
+_LOCKED: Final = "55P03"
 
 
 def let_days_go(database: Database, since_day: int, pause: Callable[[float], None] = time.sleep) -> int:
@@ -32,6 +34,8 @@ def let_days_go(database: Database, since_day: int, pause: Callable[[float], Non
 
     Args:
         pause: waits some seconds, for others to write.
+
+    A day that somebody reads, such as a backup, is left to the next run.
 
     Raises:
         RecordsError: something cannot be removed; the next run goes on.
@@ -43,12 +47,26 @@ def let_days_go(database: Database, since_day: int, pause: Callable[[float], Non
     for slot in slots:
         if database.is_sqlite:
             _thin(database, slot, since_day, pause)
-        with database.write() as connection:
-            database.hold(connection, "code-scans")
-            if _is_over(connection, slot, since_day):
-                empty(connection, slot)
-                days += 1
+        days += _let_day_go(database, slot, since_day)
     return days
+
+
+def _let_day_go(database: Database, slot: int, since_day: int) -> bool:
+    with database.write() as connection:
+        database.hold(connection, "code-scans")
+        if not _is_over(connection, slot, since_day):
+            return False
+        if not database.is_sqlite:
+            # A backup that reads keeps the table for as long as it takes; scans that come must not wait for it.
+            connection.execute(sa.text("SET LOCAL lock_timeout = '500ms'"))
+        try:
+            with connection.begin_nested():
+                empty(connection, slot)
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", "") != _LOCKED:
+                raise
+            return False
+    return True
 
 
 def empty(connection: Connection, slot: int) -> None:
