@@ -31,6 +31,8 @@ def kept_secret(file: Path, fresh: Callable[[], bytes]) -> bytes:
             pass
         finally:
             draft.unlink()
+        # Whoever has it writes rows that need it: its name must be on disk before they are.
+        sync_folder(file.parent)
     return file.read_bytes()
 
 
@@ -43,6 +45,15 @@ def make_folder(folder: Path, mode: int) -> None:
             give_to_owner(descriptor, folder.parent)
         finally:
             os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder be on disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def give_to_owner(descriptor: int, folder: Path) -> None:

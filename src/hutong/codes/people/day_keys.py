@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from hutong.codes.people.errors import KeyGoneError
 from hutong.codes.people.sealing import new_key, seal, unseal
 from hutong.kernel.errors import StateError
-from hutong.kernel.key_files import kept_secret, make_folder
+from hutong.kernel.key_files import kept_secret, make_folder, sync_folder
 from hutong.kernel.key_marks import marked_secret
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class DayKeys:
                     kept_secret(self._file(day), lambda: seal(node, fresh, _about(day)))
                     # Rows that need it are committed next: its name must be on disk before they are.
                     for kept_in in (self._days, self._days.parent, self._node_file.parent):
-                        _sync(kept_in)
+                        sync_folder(kept_in)
             except OSError as error:
                 raise self._unusable(error) from error
             found = self._known[day] = self._read(day)
@@ -136,7 +136,7 @@ class DayKeys:
                 _overwrite(self._file(day))
                 self._file(day).unlink()
             if over:
-                _sync(self._days)
+                sync_folder(self._days)
         except OSError as error:
             raise self._unusable(error) from error
         return len(over)
@@ -184,14 +184,6 @@ def _overwrite(file: Path) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, secrets.token_bytes(os.fstat(descriptor).st_size))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
