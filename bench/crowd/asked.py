@@ -71,15 +71,16 @@ class Asked:
             case Kind.HISTORY:
                 return b"GET /codes/why HTTP/1.1\r\n%b%b\r\n" % (phone, shown)
             case _:
-                return self._check_in(caller.number % len(self._phones), shown)
+                return self._check_in(shown)
 
-    def _check_in(self, phone: int, shown: bytes) -> bytes:
-        sequence, now_ms = next(self._numbers), time.time_ns() // 1_000_000
+    def _check_in(self, shown: bytes) -> bytes:
+        # Each is a phone's first of the day: no phone leaves gaps in its own numbers.
+        number, now_ms = next(self._numbers), time.time_ns() // 1_000_000
         slot = self._codes.at(now_ms) or 0
         if slot != self._shown[0]:
             self._shown = slot, self._codes.text(slot)
         body = (
-            _CHECK_IN % (phone, self._series, self._series, now_ms, sequence, now_ms, self._poster, self._shown[1])
+            _CHECK_IN % (number, self._series, self._series, now_ms, 1, now_ms, self._poster, self._shown[1])
         ).encode()
         return b"POST /v1/codes/scans HTTP/1.1\r\nHost: 127.0.0.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
             shown,
