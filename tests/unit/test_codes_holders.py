@@ -14,13 +14,16 @@ import pytest
 from ask_servers import until
 from fresh_records import lay_out
 from hutong.app.cases_work import open_cases
+from hutong.app.cli import run
 from hutong.app.codes_site import CodesSite
 from hutong.app.codes_status_work import status_desk
 from hutong.app.codes_work import code_issuer, key_ring
 from hutong.app.config import load_config
+from hutong.codes.people import holder_files
 from hutong.codes.people.documents import read_document
 from hutong.codes.people.errors import PersonRefused
-from hutong.codes.people.holders import Circuit, FileCheck, Holder, HttpCheck, holder_lines
+from hutong.codes.people.holder_files import write_holders
+from hutong.codes.people.holders import Circuit, FileCheck, Holder, HttpCheck
 from hutong.codes.people.store import Profile
 from hutong.codes.public.desk import Arrival, Confirmation
 from hutong.codes.verification import Trust, verify
@@ -146,7 +149,7 @@ def test_of_many_who_come_when_the_rest_is_over_one_tries() -> None:
 def test_a_file_of_hashes_says_the_same_and_names_nobody(tmp_path: Path) -> None:
     file = tmp_path / "holders"
     own = [holder(f"86138{number:08d}", name=f"某{number}") for number in range(300)]
-    file.write_bytes(b"".join(holder_lines(SECRET, own)))
+    assert write_holders(SECRET, own, file) == (300, 0)
     it = FileCheck(file, SECRET)
     for one in (own[0], own[150], own[299]):
         assert it.belongs(one, NOW) == "yes"
@@ -167,6 +170,52 @@ def test_a_file_of_hashes_says_the_same_and_names_nobody(tmp_path: Path) -> None
             it.belongs(own[0], NOW)
 
 
+def test_an_operator_writes_the_file_from_a_table_and_is_told_what_is_wrong_with_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holder_files, "AT_ONCE", 7)  # several parts, a number's rows in different ones
+    table, out, key = tmp_path / "holders.csv", tmp_path / "out" / "holders", tmp_path / "key"
+    out.parent.mkdir()
+    key.write_text("shared\n")
+    rows = [f"138001380{number:02d},id,{CARD},某{number}" for number in range(40)]
+    rows[10:10] = [
+        f"13800138000,居民身份证,{OTHER.lower()},王 小明",  # the third row of this number holds
+        "02988888888,id,110105194912310021,丙",
+        "13900139001,id,110105194912310021,丁",
+        f"13900139002,card,{CARD},戊",
+        f"13900139003,id,{CARD},",
+        f"13900139004,id,{CARD}",
+    ]
+    rows.append(f"+86 138 0013 8000,id,{CARD},王小明")
+    command = ["codes", "holders", "write", str(table), str(out), "--key-file", str(key)]
+    for encoding in ("utf-8-sig", "gb18030"):
+        table.write_text("\n".join(["手机号,证件类型,证件号,姓名", *rows]), encoding=encoding)
+        assert run(command) == 1
+        said = capsys.readouterr()
+        assert "40 个号码" in said.out
+        assert "replaced: 2" in said.out
+        assert "wrong: 5" in said.out
+        told = said.err.splitlines()
+        assert [line.split()[1] for line in told] == ["13", "14", "15", "16", "17"]
+        assert "139****9001" in told[1]
+        assert not any(secret in said.err for secret in ("139001390", "8888888", CARD, "1101051949", "丁"))
+        lines = out.read_bytes().splitlines()
+        assert lines == sorted(lines)
+        assert out.stat().st_mode & 0o777 == 0o600
+        assert [it.name for it in out.parent.iterdir()] == ["holders"], "no part is left"
+        it = FileCheck(out, SECRET)
+        assert it.belongs(holder(), NOW) == "yes"
+        assert it.belongs(holder("8613800138039", name="某39"), NOW) == "yes"
+        assert it.belongs(holder("8613900139001", name="丁"), NOW) == "unknown"
+    table.write_text("手机号,证件类型,证件号,姓名\n")
+    assert run(command) == 1
+    assert "not written" in capsys.readouterr().err
+    assert out.read_bytes().splitlines() == lines, "the file before is not lost"
+    key.write_text("\n")
+    assert run(command) == 1
+    assert "empty" in capsys.readouterr().err
+
+
 def test_a_code_says_that_its_phone_is_not_proven() -> None:
     assert Profile("王小明", "id", "2X", proven=True).masked_name == "王*"
     assert Profile("王小明", "id", "2X").masked_name == "王*"
@@ -178,7 +227,7 @@ def test_whose_number_it_is_decides_who_is_registered_and_how(tmp_path: Path, un
     data, holders, letters = tmp_path / "data", tmp_path / "holders", tmp_path / "sent.jsonl"
     data.mkdir()
     lay_out(data / "records.db")
-    holders.write_bytes(b"".join(holder_lines(b"shared", [holder(), holder("8613800138001", OTHER)])))
+    write_holders(b"shared", [holder(), holder("8613800138001", OTHER)], holders)
     environ = {"APPEALS__CODE_FILE": letters, "CODES__OPERATOR_FILE": holders, "CODES__OPERATOR_SECRET": "shared"}
     environ |= {"CODES__OPERATOR_UNANSWERED": unanswered}
     config = load_config(data=data, environ={f"HUTONG_{name}": str(value) for name, value in environ.items()})

@@ -14,6 +14,7 @@ COMMANDS = (
     ("serve", "hutong.app.codes_serve:serve", "公众服务进程 / The process of the public pages"),
     ("status", "hutong.app.codes_status_cli:app", "码色:查看、解释、改码、申诉 / Colours: explain, change, appeal"),
     ("family", "hutong.app.codes_family_cli:app", "代亮码 / Who shows the code of a child or an elder"),
+    ("holders", "hutong.app.codes_holders_cli:app", "运营商:机主散列文件 / Operators: whose numbers are, as hashes"),
     ("venues", "hutong.app.venues_cli:app", "场所:登记、换码、停用、印码 / Venues and their codes"),
     ("scans", "hutong.app.scans_cli:app", "扫码登记:设备、合并、依令查询、告知 / Scans: devices, merging, look-ups"),
     ("people-key", "hutong.app.people_key_cli:people_key", "人员密钥是否在位 / Whether people's keys are in place"),

@@ -14,6 +14,7 @@ SYSTEM = System(
     commands=(
         "codes conformance",
         "codes family",
+        "codes holders",
         "codes issue",
         "codes keys make",
         "codes keys rotate",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from hutong.kernel.errors import HutongError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 #: What a cell begins with that is calculated, in letters of full width too (OWASP, CSV Injection).
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -47,18 +47,19 @@ class SheetError(HutongError):
 
 
 def rows_of(
-    text: str, known: Mapping[str, str], needed: Sequence[str], most: int
+    text: str | Iterable[str], known: Mapping[str, str], needed: Sequence[str], most: int
 ) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Each row of a CSV file with its line (the header is 1): its cells by column, or what is wrong with the row.
 
     Args:
+        text: the whole of it, or its lines as they are read.
         known: what columns are called in files, in small letters, and what they are. needed: those that must be there.
         most: rows beyond so many are not read, which is said.
 
     Raises:
         SheetError: nothing can be read.
     """
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline="") if isinstance(text, str) else text)
     try:
         columns = _header(next(reader, []), known, needed)
     except csv.Error as error:

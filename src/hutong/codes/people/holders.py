@@ -6,7 +6,6 @@ hashes that the operator has made; nothing that is asked or answered is kept. do
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import mmap
 import threading
@@ -19,7 +18,7 @@ from hutong.kernel.errors import StateError
 from hutong.kernel.webhooks import UnreachedError, ask_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hutong.codes.people.documents import Document
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 Belongs = Literal["yes", "no", "unknown", "away"]
 _NS_IN_MS: Final = 1_000_000
 _HALF: Final = 16  # bytes of each hash
+#: What a line begins with: the hash of a number.
+NUMBER_BYTES: Final = 2 * _HALF
 _LINE: Final = 4 * _HALF + 2  # two hashes in hex, a blank, a line feed
 
 
@@ -140,7 +141,7 @@ class FileCheck:
     It is looked into by halves, so it may hold every number of an operator; a new file in its place is seen at once.
 
     Args:
-        file: as `holder_lines` writes it. key: that the operator made the hashes with.
+        file: as `holder_files.write_holders` writes it. key: that the operator made the hashes with.
     """
 
     def __init__(self, file: Path, key: bytes) -> None:
@@ -184,17 +185,17 @@ class FileCheck:
         return StateError(f"The file of holders is not as it must be. {why}.", where=str(self._file))
 
 
-def holder_lines(key: bytes, holders: Iterable[Holder]) -> Iterator[bytes]:
-    """The lines of a file of holders, in order; one holder for a number."""
-    for number, said in sorted(dict(_hashes(key, it) for it in holders).items()):
-        yield number + b" " + said + b"\n"
+def holder_line(key: bytes, it: Holder) -> bytes:
+    """The line of a number in a file of holders; lines stand in the order of their first `NUMBER_BYTES`."""
+    return b" ".join(_hashes(key, it)) + b"\n"
 
 
 def _hashes(key: bytes, it: Holder) -> tuple[bytes, bytes]:
+    document = it.document
     return _hash(key, f"number:{it.number}"), _hash(
-        key, f"holder:{it.number}:{it.document.kind}:{it.document.number}:{it.name}"
+        key, f"holder:{it.number}:{document.kind}:{document.number}:{it.name}"
     )
 
 
 def _hash(key: bytes, said: str) -> bytes:
-    return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()[: 2 * _HALF].encode()
+    return hmac.digest(key, said.encode(), "sha256")[:_HALF].hex().encode()
