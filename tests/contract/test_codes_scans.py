@@ -329,6 +329,16 @@ def test_a_day_goes_in_parts_and_what_a_process_leaves_of_it_goes_with_the_next(
     assert len(world.scans.at_venue(venue.id, later - DAY, later + 1, later)) == len(went)
 
 
+def test_a_day_that_somebody_reads_keeps_nobody_waiting_and_goes_with_the_next_run(world: World) -> None:
+    later, table = NOW + 8 * DAY, code_scans[day_of(NOW) % SLOTS]
+    world.scans.merge([batch(scan(1, world.venue(), NOW))], NOW)
+    with world.database.read() as backup:
+        assert len(backup.execute(sa.select(table)).all()) == 1
+        went = world.scans.forget(later).days
+    assert went == (1 if world.database.is_sqlite else 0)
+    assert went + world.scans.forget(later).days == 1
+
+
 @SQLITE
 def test_a_days_table_is_given_to_the_next_day_in_turn_only_when_it_is_over(world: World) -> None:
     venue = world.venue()

@@ -267,6 +267,17 @@ def test_without_the_keys_nothing_is_taken_and_nothing_is_lost(node: Node, recor
     assert node.statuses.standing(ann, LATER).colour == "red"
 
 
+def test_results_are_followed_anew_where_their_numbers_begin_anew(node: Node) -> None:
+    ann = node.person()
+    with node.database.write() as connection:  # as from a backup in which all that was told was forgotten
+        Follower(node.database, NAME).move(connection, 900)
+    node.sampled("XA0000001", ann, told="positive")
+    node.work.follow(LATER)
+    assert node.work.follow(LATER) == 1
+    assert node.statuses.standing(ann, LATER).colour == "red"
+    assert node.work.follow(LATER) == 0
+
+
 def test_results_have_their_effect_once_whoever_is_killed(node: Node, records_url: str, tmp_path: Path) -> None:
     people = [node.person(f"E{n:07d}", "passport") for n in range(60)]
     for n, who in enumerate(people):
