@@ -208,10 +208,11 @@ def test_results_become_evidence_once_and_what_is_taken_back_goes(node: Node) ->
     node.sampled("XA0000001", ann, told="positive")
     node.sampled("XA0000002", bob, far, by_code("nobody's"), size=5, told="positive")
     node.sampled("XA0000003", ann, size=5)
+    node.sampled("XA0000004", alone := person("nor this one"), told="positive")
     assert node.work.follow(LATER) > 0
     assert node.evidence(ann) == {"tube:XA0000001@s1": ("positive", 1), "tube:XA0000003@s1": ("negative", 5)}
     assert node.evidence(bob) == node.evidence(far) == {"tube:XA0000002@s1": ("inconclusive", 5)}
-    assert [node.statuses.standing(it, LATER).colour for it in (ann, bob)] == ["red", "yellow"]
+    assert [node.statuses.standing(it, LATER).colour for it in (ann, bob, alone)] == ["red", "yellow", "red"]
     said = node.brought()
     assert node.work.follow(LATER) == 0
     assert node.brought() == said, "nothing is new, and nothing is brought"
@@ -220,6 +221,11 @@ def test_results_become_evidence_once_and_what_is_taken_back_goes(node: Node) ->
     assert node.work.follow(LATER) == 1
     assert "tube:XA0000001@s1" not in node.evidence(ann)
     assert node.statuses.standing(ann, LATER).colour == "green"
+    # The same of whom nothing else is kept: the colour goes with what it rested on.
+    node.sampling.take([Taking(result("XA0000004", "negative", LATER + 1), judged=False)], LATER + 1)
+    assert node.work.follow(LATER) == 1
+    assert node.evidence(alone) == {}
+    assert node.statuses.standing(alone, LATER).colour == "green"
 
 
 def test_one_damaged_person_keeps_nobody_waiting_and_is_tried_again(node: Node) -> None:

@@ -94,13 +94,18 @@ class Listings:
 
     def colours(self, now_ms: int) -> ColourCounts:
         """How many people have which colour, counted again every ten minutes; one who asks counts for all."""
-        with self._counting:
+        # Nobody waits for a count while there is one that was made before.
+        if not self._counting.acquire(blocking=not self._counts.people):
+            return self._counts
+        try:
             if now_ms - self._counts.at_ms >= _FRESH_MS:
                 counted = sa.select(_COLOURS.c.colour, sa.func.count()).group_by(_COLOURS.c.colour)
                 with self._database.read() as connection:
                     people = {colour: int(count) for colour, count in connection.execute(counted)}
                 self._counts = ColourCounts(now_ms, {colour: people.get(colour, 0) for colour in COLOURS})
             return self._counts
+        finally:
+            self._counting.release()
 
 
 def _chosen_changes(query: ChangeQuery, limit: int) -> Iterator[sa.Select[tuple[object, ...]]]:

@@ -311,7 +311,7 @@ class Statuses:
                 self._drop(connection, person, item, kept)
             else:
                 self._keep(connection, ring, person, item, kept)
-        if not kept and not self._is_registered(connection, person):
+        if not (kept or self._is_registered(connection, person) or self._standing(connection, person)):
             # Forgotten, or never known: whatever a change by hand still says of them, nothing new is kept.
             return Moved(self._judged(kept, self.change_in_force(connection, person, now_ms), now_ms)[0])
         return self._judge(connection, ring, person, kept, now_ms, deeds)
