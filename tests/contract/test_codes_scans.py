@@ -18,7 +18,7 @@ from fresh_records import lay_out
 from hutong.app.backup_records import export_records, import_records
 from hutong.codes.people.day_keys import day_of, day_text
 from hutong.codes.people.sealing import unseal
-from hutong.codes.scans import emptying, metrics
+from hutong.codes.scans import emptying, metrics, store
 from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.scans.group import GroupCommit
 from hutong.codes.scans.lookup_model import Scope, Seeker
@@ -142,7 +142,9 @@ def test_copied_codes_are_found_whichever_scan_comes_first(world: World) -> None
     assert [it.copies for it in found] == [("cloned", "replayed"), ()]
 
 
-def test_a_look_up_needs_an_order_stays_in_its_scope_and_is_on_the_trail_first(world: World) -> None:
+def test_a_look_up_needs_an_order_stays_in_its_scope_and_is_on_the_trail_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.agencies()
     venue, other = world.venue(), world.venue(title="回民街")
     who = world.codes.who(WANG, day_of(NOW - HOUR))
@@ -178,6 +180,14 @@ def test_a_look_up_needs_an_order_stays_in_its_scope_and_is_on_the_trail_first(w
         "scans.lookup_answer",
         "scans.lookup_refused",
     ]
+    wide = world.orders.request(wish(of_venue(venue)), LI, NOW)
+    world.orders.do(wide.id, "approve", DUTY, NOW)
+    assert len(world.desk.look_up(wide.id, of_venue(venue), ZHAO, "流调", NOW).found) == 2
+    monkeypatch.setattr(store, "MOST_FOUND", 1)
+    with pytest.raises(ScanRefused, match="more than 1 scans"):
+        world.desk.look_up(wide.id, of_venue(venue), ZHAO, "流调", NOW)
+    last = [it.deed for it in Trail(world.database).page(TrailQuery(deed="scans"))][:2]
+    assert last == ["scans.lookup_refused", "scans.lookup"]
 
 
 @SQLITE

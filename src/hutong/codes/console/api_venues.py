@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from litestar import get, post
 from litestar.params import JSONBody, QueryParameter, RawBody
+from msgspec.structs import replace
 
 from hutong.codes.console.api_shared import BODY, REFUSALS, Cursor, Id, Limit, done, paper_of
 from hutong.codes.console.bodies import (
@@ -48,6 +50,8 @@ FILES: Final = "/v1/scan-files"
 MERGE: Final = "codes.merge"
 #: A day of a busy device.
 _LARGEST: Final = 16 * 1024 * 1024
+#: Lines of a file that are refused one by one; a file with more of them is no file of scans.
+_MOST_REFUSED: Final = 1_000
 
 
 def routes(staff: StaffDesk, desk: Desk) -> list[HTTPRouteHandler]:
@@ -76,13 +80,13 @@ def _venues(staff: StaffDesk, desk: Desk) -> list[HTTPRouteHandler]:
         cursor: Cursor = "",
     ) -> VenueList:
         """按登记先后;给出 title 时按名称,不分页 / As registered; by title where one is given, in one page."""
-        query = VenueQuery(district, unit, kind or "", in_state or "", cursor)
+        query = VenueQuery(district, unit, kind or "", in_state or "")
 
         def read() -> VenueList:
             book = staff.scanning.venues
             if title.strip():
-                return VenueList([_venue(it) for it in book.search(title, limit)], None)
-            found = book.listing(query, limit + 1)
+                return VenueList([_venue(it) for it in book.search(title, query, limit)], None)
+            found = book.listing(replace(query, after=cursor), limit + 1)
             return VenueList([_venue(it) for it in found[:limit]], found[limit - 1].id if len(found) > limit else None)
 
         return done(read)
@@ -283,10 +287,13 @@ def _merged(staff: StaffDesk, desk: Desk, request: AnyRequest, body: bytes) -> M
     now_ms, taken, again, over = desk.now_ms(), 0, 0, 0
     refused: list[Unread] = []
     try:
-        for batch, bad in read_batches(body.decode("utf-8", "replace").splitlines(), MOST_AT_ONCE):
+        for batch, bad in read_batches(TextIOWrapper(BytesIO(body), "utf-8", "replace"), MOST_AT_ONCE):
             answer = staff.scanning.scans.merge([batch], now_ms).answers[0]
             taken, again, over = taken + len(answer.taken), again + answer.again, over + answer.over
             refused += [Unread(it.place, it.reason, it.what) for it in (*bad, *answer.refused)]
+            if len(refused) > _MOST_REFUSED:
+                what = f"More than {_MOST_REFUSED} lines cannot be taken; what stood before them is merged."
+                raise ScanRefused("scan", what, fix="Write the file again.")
     finally:
         staff.tell("scans.merge", "", request.user, now_ms, {"taken": taken})
     return MergedFile(taken, again, over, refused)

@@ -56,7 +56,10 @@ class VenuePages(Pages):
             after_of(request),
             self.desk.scanning.venues,
         )
-        rows = book.search(title, SIZE) if title else book.listing(VenueQuery(**asked, after=after), SIZE + 1)
+        if title:
+            rows = book.search(title, VenueQuery(**asked), SIZE)
+        else:
+            rows = book.listing(VenueQuery(**asked, after=after), SIZE + 1)
         return self.console.page(
             request,
             "venues.html",

@@ -26,6 +26,7 @@ Reason = Literal[
     "basis",
     "term",
     "scope",
+    "too-many",
     "quiet",
     "not-approved",
     "over",

@@ -69,11 +69,11 @@ class LookupDesk:
             with self._database.write() as connection:
                 ground = self._ground.use(connection, order, wanted, seeker, now_ms)
                 self._tell(_DEED, ground.order, seeker, wanted, purpose, now_ms)
+            found = self._carried_out(wanted, now_ms)
         except ScanRefused as refused:
             self._tell(f"{_DEED}_refused", order, seeker, wanted, purpose, now_ms, reason=refused.reason)
             self._figures.add(metrics.LOOKUPS, outcome="refused")
             raise
-        found = self._carried_out(wanted, now_ms)
         with self._database.write() as connection:
             self._notices.leave(connection, self._concerned(wanted, found), ground, self._scans.rule(now_ms), now_ms)
             self._ground.answered(connection, ground.order, len(found))

@@ -17,6 +17,7 @@ from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.errors import KeyGoneError
 from hutong.codes.scans.copies import WINDOW_MS
 from hutong.codes.scans.emptying import empty, let_days_go
+from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.scans.merging import Merging
 from hutong.codes.scans.model import Found, Source
 from hutong.codes.scans.ranges import Ranges
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from hutong.kernel.districts import Districts
     from hutong.kernel.records import Connection, Database
 
+#: Scans that one look-up finds at most: each is opened and its person is told.
+MOST_FOUND: Final = 100_000
 _SOURCES: Final = code_scan_sources
 _CHUNK: Final = 500
 _T = TypeVar("_T")
@@ -117,7 +120,11 @@ class Scans:
     # Looking up. Who may ask is decided in `lookups`; nothing else calls these.
 
     def at_venue(self, venue: str, since_ms: int, until_ms: int, now_ms: int) -> list[Found]:
-        """Every scan at a venue from one moment to before another, by time."""
+        """Every scan at a venue from one moment to before another, by time.
+
+        Raises:
+            ScanRefused: "too-many": there are more than `MOST_FOUND`.
+        """
 
         def asked(seal: DaySeal, table: sa.Table, from_ms: int, to_ms: int) -> sa.ColumnElement[bool]:
             hours = range(from_ms // HOUR_MS * HOUR_MS, to_ms, HOUR_MS)
@@ -132,6 +139,9 @@ class Scans:
 
         Args:
             names: the pseudonyms that the person's codes showed on a day.
+
+        Raises:
+            ScanRefused: as `at_venue`.
         """
 
         def asked(seal: DaySeal, table: sa.Table, _from_ms: int, _to_ms: int) -> sa.ColumnElement[bool]:
@@ -229,7 +239,11 @@ class Scans:
                     continue
                 seal = DaySeal(day, self._keys.key(day, kept_ms))
                 chosen = sa.select(table.c.code, table.c.sealed).where(asked(seal, table, since_ms, until_ms))
-                rows = [(row.code, seal.open(row.sealed)) for row in connection.execute(chosen)]
+                left = MOST_FOUND + 1 - len(found)
+                rows = [(row.code, seal.open(row.sealed)) for row in connection.execute(chosen.limit(left))]
+                if len(rows) == left:
+                    what = f"There are more than {MOST_FOUND} scans."
+                    raise ScanRefused("too-many", what, where="since", fix="Ask for less time.")
                 rows = [(code, kept) for code, kept in rows if since_ms <= kept.at_ms < until_ms]
                 copies = _copies(connection, day, {code for code, _ in rows if code is not None})
                 found += (Found(kept, copies.get(code, ())) for code, kept in rows)

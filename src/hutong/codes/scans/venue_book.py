@@ -141,25 +141,23 @@ class VenueBook:
 
     def listing(self, query: VenueQuery, limit: int) -> list[Venue]:
         """Venues by id, which is the order in which they were registered."""
-        where = [
-            _VENUES.c[name] == value.replace("\0", "")
-            for name in ("district", "unit", "kind", "state")
-            if (value := getattr(query, name))
-        ]
-        where.append(_VENUES.c.id > query.after.replace("\0", ""))
-        chosen = sa.select(_VENUES.c.body).where(*where).order_by(_VENUES.c.id).limit(limit)
+        chosen = sa.select(_VENUES.c.body).where(*_asked(query)).order_by(_VENUES.c.id).limit(limit)
         with self._database.read() as connection:
             return [msgspec.json.decode(body, type=Venue) for body in connection.execute(chosen).scalars()]
 
-    def search(self, text: str, limit: int) -> list[Venue]:
-        """Venues whose title begins with a text, by title; or the one of that id. Nothing for an empty text."""
+    def search(self, text: str, query: VenueQuery, limit: int) -> list[Venue]:
+        """Of the venues that are asked for, those whose title begins with a text, by title; or the one of that id.
+
+        Nothing for an empty text.
+        """
         text = text.replace("\0", "").strip()
         if not text:
             return []
-        chosen = sa.select(_VENUES.c.body).where(begins(_VENUES.c.title, text))
+        chosen = sa.select(_VENUES.c.body).where(*_asked(query))
+        titled = chosen.where(begins(_VENUES.c.title, text)).order_by(by_bytes(_VENUES.c.title)).limit(limit)
         with self._database.read() as connection:
-            rows = list(connection.execute(sa.select(_VENUES.c.body).where(_VENUES.c.id == text)).scalars())
-            rows += connection.execute(chosen.order_by(by_bytes(_VENUES.c.title)).limit(limit)).scalars()
+            rows = list(connection.execute(chosen.where(_VENUES.c.id == text)).scalars())
+            rows += connection.execute(titled).scalars()
         return [msgspec.json.decode(body, type=Venue) for body in rows[:limit]]
 
     def titles(self, ids: Collection[str]) -> dict[str, str]:
@@ -186,6 +184,12 @@ class VenueBook:
         was = None if before is None else _shown(before)
         deed = f"venues.{action}"
         self._trail.record(actor.name, actor.address, deed, after.id, was, _shown(after), why, now_ms=after.changed_ms)
+
+
+def _asked(query: VenueQuery) -> list[sa.ColumnElement[bool]]:
+    names = [name for name in ("district", "unit", "kind", "state") if getattr(query, name)]
+    where = [_VENUES.c[name] == getattr(query, name).replace("\0", "") for name in names]
+    return [*where, _VENUES.c.id > query.after.replace("\0", "")] if query.after else where
 
 
 def _shown(venue: Venue) -> dict[str, object]:
