@@ -42,6 +42,7 @@ def test_links_are_made_listed_and_ended(
     link = typed("link", "elder", "-", "-", "--proof", "paper", "--days", "30", said=both).strip()
     (told,) = map(json.loads, typed("list", "-", "--purpose", "窗口", said=f"{OTHER}\n").splitlines())
     assert (told["id"], told["side"], told["kind"]) == (link, "ward", "elder")
+    typed("list", "-", "--purpose", " ", said=f"{OTHER}\n", status=1)
     typed("unlink", link, "ward")
     assert typed("list", "-", "--purpose", "窗口", said=f"{OTHER}\n") == ""
     deeds = [(it.who, it.deed, it.target) for it in Trail(database).page()]

@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 
 from hutong.app.codes_status_work import family_of, people_of
 from hutong.app.scan_sitting import By, ConfigFile, DataFolder, Sitting, opened
+from hutong.codes.console.desk import read_purpose
 from hutong.codes.console.issue_pages import ISSUE
 from hutong.codes.people.documents import read_document
 from hutong.codes.people.errors import PersonRefused
@@ -123,10 +124,11 @@ def list_(
 ) -> None:
     """某人生效中的关系,每行一个 JSON / Somebody's links in force, a line of JSON each."""
     with opened(config, data) as it:
-        clerk, (who, _), family = _clerk(it, by), _person(it, person), family_of(it.config, it.database)
+        clerk, said, family = _clerk(it, by), read_purpose(purpose), family_of(it.config, it.database)
+        who, _ = _person(it, person)
         found = [*family.wards(who, it.now_ms), *family.guardians(who, it.now_ms)]
         after, trail = {"links": [one.id for one in found]}, Trail(it.database)
-        trail.record(clerk.name, clerk.address, "codes.family", "", None, after, purpose, now_ms=it.now_ms)
+        trail.record(clerk.name, clerk.address, "codes.family", "", None, after, said, now_ms=it.now_ms)
     for one in found:
         sys.stdout.write(msgspec.json.encode(_told(one, who)).decode() + "\n")
 

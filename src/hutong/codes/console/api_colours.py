@@ -12,11 +12,11 @@ from hutong.codes.console.api_shared import BODY, REFUSALS, Cursor, Id, Limit, a
 from hutong.codes.console.bodies import (
     ChangeList,
     ChangeTold,
-    CodeDeed,
     ColourAppealList,
     ColourAppealStory,
     ColourAppealTold,
     ColourDecision,
+    ColourDeed,
     ColourEventTold,
     ColourFigures,
     ColourQuestion,
@@ -26,7 +26,7 @@ from hutong.codes.console.bodies import (
     EvidenceTold,
     NewChange,
 )
-from hutong.codes.console.desk import is_bound
+from hutong.codes.console.desk import is_bound, sees_appeals
 from hutong.codes.status.appeals import Correction
 from hutong.codes.status.appeals import State as AppealState  # Litestar reads the annotation
 from hutong.codes.status.changes import HOUSE, MOVES, Action, State, Wish
@@ -179,7 +179,7 @@ def _changes(staff: StaffDesk, desk: Desk) -> list[HTTPRouteHandler]:
             status_code=200,
             request_max_body_size=BODY,
         )
-        def decided(request: AnyRequest, change: Id, data: JSONBody[CodeDeed]) -> ChangeTold:
+        def decided(request: AnyRequest, change: Id, data: JSONBody[ColourDeed]) -> ChangeTold:
             def do() -> ChangeTold:
                 known, actor = staff.change(change, request.user), staff.actor(request.user)
                 return _change(staff.status.changes.do(known.id, action, actor, desk.now_ms(), data.reason))
@@ -196,12 +196,15 @@ def _appeals(staff: StaffDesk, desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/v1/colours/appeals", **declared("colours.appeals", "listColourAppeals", "码色申诉 / Appeals"))
     def page(
+        request: AnyRequest,
         in_state: Annotated[AppealState | None, QueryParameter(name="state", description="状态 / state")] = None,
         limit: Limit = 50,
         cursor: Cursor = "",
     ) -> ColourAppealList:
         """新的在前 / The latest first."""
-        found = done(lambda: staff.listings.appeals((in_state,) if in_state else _ALL_APPEALS, cursor, limit + 1))
+        states = (in_state,) if in_state else _ALL_APPEALS
+        seen = sees_appeals(request.user)
+        found = done(lambda: staff.listings.appeals(states, cursor, limit + 1)) if seen else []
         following = found[limit - 1].id if len(found) > limit else None
         return ColourAppealList([_appeal(it) for it in found[:limit]], following)
 
@@ -213,7 +216,7 @@ def _appeals(staff: StaffDesk, desk: Desk) -> list[HTTPRouteHandler]:
     )
     def one(request: AnyRequest, appeal: Id) -> ColourAppealStory:
         def read() -> ColourAppealStory:
-            now_ms, it = desk.now_ms(), staff.status.appeals.appeal(appeal)
+            now_ms, it = desk.now_ms(), staff.appeal(appeal, request.user)
             if not it.person:
                 return ColourAppealStory(_appeal(it), "", "", [], [])
             staff.tell("codes.appeal_read", it.id, request.user, now_ms)
@@ -233,6 +236,6 @@ def _appeals(staff: StaffDesk, desk: Desk) -> list[HTTPRouteHandler]:
     def decide(request: AnyRequest, appeal: Id, data: JSONBody[ColourDecision]) -> ColourAppealTold:
         correction = Correction(tuple(data.void), tuple(data.add))
         said = data.verdict, data.reasons, actor_of(request.user), desk.now_ms(), correction
-        return done(lambda: _appeal(staff.status.appeals.decide(appeal, *said)[0]))
+        return done(lambda: _appeal(staff.status.appeals.decide(staff.appeal(appeal, request.user).id, *said)[0]))
 
     return [page, one, decide]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
+from litestar.params import FromPath, URLEncodedBody
 
-from hutong.codes.console.forms import SIZE, AnyRequest, Form, Pages, after_of, moment_of, paged, status_of, text_of
+from hutong.codes.console.desk import sees_appeals
+from hutong.codes.console.forms import SIZE, AnyRequest, Pages, after_of, moment_of, paged, status_of, text_of
 from hutong.codes.status.appeals import DECIDE, LONGEST_REASONS, Correction
 from hutong.codes.status.errors import StatusRefused
 from hutong.codes.status.evidence import RESULTS, Result
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from hutong.codes.status.words import Told
     from hutong.kernel.web.console import Console
 
+#: A form whose boxes come as a list once two of them are ticked.
+Ticks = URLEncodedBody[dict[str, Any]]
 STATES: Final = ("open", "upheld", "corrected")
 
 
@@ -37,8 +40,11 @@ class AppealPages(Pages):
         """Appeals in a state, the latest first."""
         state, after = request.query_params.get("state", ""), after_of(request)
         states = (state,) if state in STATES else STATES
-        rows = self.desk.listings.appeals(states, after, SIZE + 1)  # type: ignore[arg-type]  # as the line above
-        is_open, late = self.desk.status.appeals.figures(self.now_ms)
+        rows: list[Appeal] = []
+        is_open = late = 0
+        if sees_appeals(request.user):
+            rows = self.desk.listings.appeals(states, after, SIZE + 1)  # type: ignore[arg-type]  # as the line above
+            is_open, late = self.desk.status.appeals.figures(self.now_ms)
         return self.console.page(
             request,
             "colour_appeals.html",
@@ -49,11 +55,18 @@ class AppealPages(Pages):
             late=late,
         )
 
-    def one(
-        self, request: AnyRequest, of: str, form: dict[str, str] | None = None, trouble: str = "", status: int = 200
+    def one(  # what a page may say besides
+        self,
+        request: AnyRequest,
+        of: str,
+        *,
+        form: dict[str, str] | None = None,
+        ticked: tuple[str, ...] = (),
+        trouble: str = "",
+        status: int = 200,
     ) -> Response[str]:
         """An appeal with the person's words, why the colour is as it is, and the evidence; on the trail first."""
-        appeal, now_ms, lang = self.known(of), self.now_ms, self.language(request)
+        appeal, now_ms, lang = self.known(request, of), self.now_ms, self.language(request)
         told: Told | None = None
         evidence: list[tuple[Evidence, str, str]] = []
         words = who = ""
@@ -80,20 +93,21 @@ class AppealPages(Pages):
             late=appeal.state == "open" and appeal.due_ms < now_ms,
             results=RESULTS,
             values=form or {},
+            ticked=ticked,
             trouble=trouble,
             longest=LONGEST_REASONS,
         )
 
-    def known(self, of: str) -> Appeal:
-        """The appeal of that id. Raises NotFoundException: there is none."""
+    def known(self, request: AnyRequest, of: str) -> Appeal:
+        """The appeal of that id. Raises NotFoundException: there is none that this viewer sees."""
         try:
-            return self.desk.status.appeals.appeal(of)
+            return self.desk.appeal(of, request.user)
         except StatusRefused as refused:
             raise NotFoundException from refused
 
     def decide(self, request: AnyRequest, of: str, form: dict[str, Any]) -> Response[Any]:
         """A decision."""
-        self.known(of)
+        self.known(request, of)
         said = form.get("void", [])
         void = tuple(str(it)[:100] for it in ([said] if isinstance(said, str) else said))
         values = {name: it for name, it in form.items() if isinstance(it, str)}
@@ -104,7 +118,8 @@ class AppealPages(Pages):
                 raise StatusRefused("field", "Say which.", where="verdict")
             self.desk.status.appeals.decide(of, verdict, reasons, actor_of(request.user), self.now_ms, correction)
         except HutongError as error:
-            return self.one(request, of, values, self.trouble(request, error), status_of(error))
+            trouble = self.trouble(request, error)
+            return self.one(request, of, form=values, ticked=void, trouble=trouble, status=status_of(error))
         return see_other(f"/colours/appeals/{of}")
 
     def _added(self, request: AnyRequest, of: str, form: dict[str, str]) -> tuple[Evidence, ...]:
@@ -132,7 +147,7 @@ def routes(console: Console, desk: StaffDesk) -> list[HTTPRouteHandler]:
         return it.one(request, of)
 
     @post("/colours/appeals/{of:str}", opt=requires(DECIDE), sync_to_thread=True, status_code=200)
-    def decide(request: AnyRequest, of: FromPath[str], data: Form) -> Response[Any]:
+    def decide(request: AnyRequest, of: FromPath[str], data: Ticks) -> Response[Any]:
         return it.decide(request, of, data)
 
     return [table, one, decide]

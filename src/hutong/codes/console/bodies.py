@@ -111,6 +111,12 @@ class NewChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     term_s: Annotated[int, Meta(ge=3600, le=100_000_000, description="期限,秒 / term in seconds")]
 
 
+class ColourDeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """审批或终止改码 / Deciding on a change of a colour, or ending it."""
+
+    reason: _Reason = ""
+
+
 class CodeDeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """审批或终止 / Deciding or ending. `version`: that was seen; 0 = any."""
 

@@ -8,6 +8,7 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath  # noqa: TC002  # Litestar reads the annotation
 
+from hutong.codes.console.desk import is_bound
 from hutong.codes.console.forms import (
     REFUSED,
     SIZE,
@@ -24,12 +25,12 @@ from hutong.codes.console.forms import (
 from hutong.codes.people.documents import KINDS as DOCUMENT_KINDS
 from hutong.codes.status.bases import bases
 from hutong.codes.status.changes import HOUSE, MOVES, STATES, Action, Wish
-from hutong.codes.status.colour_rules import COLOURS
+from hutong.codes.status.colour_rules import COLOURS, check_rules
 from hutong.codes.status.errors import StatusRefused
 from hutong.codes.status.listings import ChangeQuery
 from hutong.codes.status.loading import samples_of
 from hutong.kernel.access.agencies import Agencies
-from hutong.kernel.errors import HutongError
+from hutong.kernel.errors import HutongError, RuleError
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from hutong.codes.console.desk import Explained, StaffDesk
     from hutong.codes.status.changes import Change
+    from hutong.codes.status.loading import ShownSample
     from hutong.kernel.web.console import Console
 
 READ: Final = "codes.read"
@@ -61,7 +63,7 @@ class ColourPages(Pages):
             status=REFUSED if trouble else 200,
             counts=self.desk.listings.colours(self.now_ms),
             open=self.desk.status.changes.figures(),
-            waiting=waiting if self.bound(request) else [],
+            waiting=waiting if is_bound(viewer) else [],
             agencies=self.agencies(request),
             colours=COLOURS,
             kinds=DOCUMENT_KINDS,
@@ -86,9 +88,18 @@ class ColourPages(Pages):
             request,
             "colour_rules.html",
             rules=(*rules.rules, rules.otherwise),
-            samples=samples_of(self.desk.rule_sources()),
+            samples=self._samples(rules.digest),
             digest=rules.digest,
         )
+
+    def _samples(self, digest: str) -> dict[str, list[ShownSample]]:
+        """The samples of the rules in force, by the rules' ids; none where their files have changed meanwhile."""
+        try:
+            sources = self.desk.rule_sources()
+        except RuleError:
+            return {}
+        read, _ = check_rules(sources)
+        return samples_of(sources) if read is not None and read.digest == digest else {}
 
     # Changes by hand
 
@@ -97,7 +108,7 @@ class ColourPages(Pages):
         state = request.query_params.get("state", "")
         states = (state,) if state in STATES else ()
         query = ChangeQuery(states, after_of(request), request.user.agency or HOUSE)
-        rows = self.desk.listings.changes(query, SIZE + 1) if self.bound(request) else []
+        rows = self.desk.listings.changes(query, SIZE + 1) if is_bound(request.user) else []
         return self.console.page(
             request,
             "colour_changes.html",
@@ -186,10 +197,6 @@ class ColourPages(Pages):
         lang = self.console.language(request)
         found = {it.id: it.zh if lang == "zh" else it.en for it in Agencies(self.desk.status.statuses.database).all()}
         return found | {HOUSE: self.console.say(request, "codes_staff.house")}
-
-    def bound(self, request: AnyRequest) -> bool:
-        """Whether the viewer may see anything of others at all."""
-        return request.user.units is None or bool(request.user.units)
 
 
 def routes(console: Console, desk: StaffDesk) -> list[HTTPRouteHandler]:

@@ -15,6 +15,7 @@ from hutong.codes.people.day_keys import day_of
 from hutong.codes.people.documents import DocumentKind, read_document
 from hutong.codes.people.errors import PersonRefused
 from hutong.codes.people.family import Link, LinkKind, Proof, Wish
+from hutong.codes.status.appeals import UNIT as APPEALS_UNIT
 from hutong.codes.status.changes import HOUSE, Actor
 from hutong.codes.status.errors import StatusRefused
 from hutong.codes.status.listings import Listings, may_see
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hutong.codes.scans.lookups import LookupDesk
     from hutong.codes.scans.store import Scans
     from hutong.codes.scans.venue_book import VenueBook
+    from hutong.codes.status.appeals import Appeal
     from hutong.codes.status.changes import Change
     from hutong.codes.status.desk import StatusDesk
     from hutong.codes.status.model import ColourEvent, Standing
@@ -191,6 +193,12 @@ class StaffDesk:
         if not is_bound(viewer) or not may_see(change, viewer.agency or HOUSE):
             raise StatusRefused("no-change", f"There is no change {id_[:80]!r}.")
         return change
+
+    def appeal(self, id_: str, viewer: Viewer) -> Appeal:
+        """An appeal. Raises StatusRefused: "no-appeal": there is none that this viewer sees."""
+        if not sees_appeals(viewer):
+            raise StatusRefused("no-appeal", f"There is no appeal {id_[:80]!r}.")
+        return self.status.appeals.appeal(id_)
 
     # About whom
 
@@ -351,8 +359,16 @@ class StaffDesk:
 
 
 def is_bound(viewer: Viewer) -> bool:
-    """Whether somebody is of this house, or of an agency that is not disabled."""
-    return viewer.units is None or bool(viewer.units)
+    """Whether somebody is of this house, or of an agency that is not disabled.
+
+    A token of this house's people that is bound to an agency is neither: it acts for nobody here.
+    """
+    return bool(viewer.units) if viewer.agency else viewer.units is None
+
+
+def sees_appeals(viewer: Viewer) -> bool:
+    """Whether somebody sees appeals: each is a case of one unit."""
+    return viewer.units is None or APPEALS_UNIT in viewer.units
 
 
 def read_purpose(text: str) -> str:

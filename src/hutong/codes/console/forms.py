@@ -39,7 +39,6 @@ GONE: Final = 409
 #: Refusals that somebody else's deed is the reason of.
 _MEANWHILE: Final = frozenset({"not-from-here", "changed-meanwhile", "decided", "taken", "over"})
 _LONGEST: Final = 1000
-_DAY_MS: Final = 86_400_000
 #: Kinds of refusals, by what their texts begin with.
 _OF: Final = ((StatusRefused, "status"), (ScanRefused, "scans"), (PersonRefused, "people"))
 

@@ -45,7 +45,7 @@ class IssuePages(Pages):
         self, request: AnyRequest, values: dict[str, str] | None = None, *, trouble: str = "", revoked: int = -1
     ) -> Response[str]:
         """The forms: a code for somebody, codes taken back."""
-        kept = {name: (values or {}).get(name, "") for name in ("kind", "form", "name", "purpose", "why", "of")}
+        kept = {name: (values or {}).get(name, "") for name in ("kind", "form", "purpose", "why")}
         return self.console.page(
             request,
             "personal_codes.html",

@@ -91,7 +91,7 @@ class LookupPages(Pages):
             runs=_may_run(order, seeker, self.now_ms),
             agencies=self.agencies(request),
             venues=self._titles(
-                {it.kept.venue for it in found} | ({order.scope.about} if self._of_venue(order) else set())
+                {it.kept.venue for it in found} | ({order.scope.about} if order.scope.kind == "venue" else set())
             ),
             values=times | (form or {}),
             answer=answer,
@@ -130,8 +130,12 @@ class LookupPages(Pages):
         values = {name: text_of(form, name) for name in ("since", "until", "purpose")}
         try:
             since_ms, until_ms = (moment_of(form, name, zone) for name in ("since", "until"))
-            # A field shows minutes, an order may begin within one.
-            since_ms, until_ms = max(since_ms, order.scope.since_ms), min(until_ms, order.scope.until_ms)
+            if not since_ms or not until_ms:
+                raise ScanRefused("scope", "Say from when until when.", where="since")
+            # A field shows minutes, an order may begin and end within one.
+            first, last = order.scope.since_ms, order.scope.until_ms
+            since_ms = max(since_ms, first)
+            until_ms = last if until_ms == last // 60_000 * 60_000 else min(until_ms, last)
             wanted = Scope(kind=order.scope.kind, about=order.scope.about, since_ms=since_ms, until_ms=until_ms)
             answer = look_up(self.desk, request, of, wanted, values["purpose"], self.now_ms)
         except HutongError as error:
@@ -184,9 +188,6 @@ class LookupPages(Pages):
         """The id of a venue. Raises ScanRefused: "no-venue"."""
         return self.desk.scanning.venues.venue(said).id
 
-    def _of_venue(self, order: LookupOrder) -> bool:
-        return order.scope.kind == "venue"
-
     def _titles(self, ids: set[str]) -> dict[str, str]:
         return self.desk.scanning.venues.titles(ids)
 
@@ -198,11 +199,7 @@ def listed(desk: StaffDesk, request: AnyRequest, state: str, said: str, limit: i
     ms, _, id_ = said.partition(".")
     whole = ms.isascii() and ms.isdigit() and len(ms) < len("10000000000000000")
     before = (int(ms), id_) if whole else None
-    return desk.scanning.orders.listing(_reader(desk, request), limit, state, before)
-
-
-def _reader(desk: StaffDesk, request: AnyRequest) -> Seeker:
-    return desk.seeker(request.user)
+    return desk.scanning.orders.listing(desk.seeker(request.user), limit, state, before)
 
 
 def cursor_of(order: LookupOrder) -> str:

@@ -29,6 +29,8 @@ KIND_TITLES: Final[dict[Kind, dict[str, str]]] = {
     "bank": {"zh": "银行", "en": "bank"},
     "other": {"zh": "其他", "en": "other"},
 }
+#: What tables and the trail call this house itself where they say who acted.
+_RESERVED: Final = frozenset({"house"})
 _LONGEST: Final = 100
 _MOST_UNITS: Final = 50
 _AGENCIES = tables.agencies
@@ -81,7 +83,8 @@ class Agencies:
         """Make an agency; returns it as it is kept.
 
         Raises:
-            AccessError: its id has no proper form or is taken, or a name, kind, unit or contact will not do.
+            AccessError: its id has no proper form, is taken or means this house, or a name, kind, unit or contact will
+                not do.
         """
         agency = msgspec.structs.replace(
             new,
@@ -95,6 +98,8 @@ class Agencies:
         )
         if not is_name(agency.id) or agency.kind not in KINDS or not 0 < len(agency.units) <= _MOST_UNITS:
             raise _unfit()
+        if agency.id in _RESERVED:
+            raise AccessError("agency-taken", f"{agency.id!r} is this house itself.", fix="Choose another.")
         row = msgspec.structs.asdict(agency) | {"units": msgspec.json.encode(agency.units).decode()}
         with self._database.write() as connection:
             self._database.hold(connection, "agencies")
