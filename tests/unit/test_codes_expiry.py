@@ -14,7 +14,7 @@ from fresh_records import lay_out
 from hutong.app.backup_parts import is_known
 from hutong.app.cli import run
 from hutong.app.persons_work import KEYS
-from hutong.codes.people.day_keys import DayKeys, day_of, day_text, end_of
+from hutong.codes.people.day_keys import NODE_KEY, DayKeys, day_of, day_text, end_of
 from hutong.codes.people.errors import KeyGoneError, PersonRefused
 from hutong.codes.people.sealing import new_key, seal, unseal
 from hutong.kernel.errors import StateError
@@ -117,7 +117,33 @@ def test_a_backup_alone_is_rows_of_nobody(data: Path, tmp_path: Path) -> None:
     # Whoever has lost the keys for good says so, and people register anew.
     assert run(["codes", "people-key", "--anew", "--reason", "密钥丢失", "--data", str(tmp_path / "new")]) == 0
     assert stolen.person() != person, "without the key of pseudonyms a document leads to no row"
+    assert people_in(stolen.database) == 1, "and what nobody can read is gone"
     stolen.database.close()
+
+
+@pytest.mark.parametrize("another", [b"", b"\1" * 32])
+def test_where_the_key_of_the_node_is_lost_all_begins_anew(data: Path, another: bytes) -> None:
+    node, keys = opened(data), data / KEYS
+    person = node.person()
+    scans = DayKeys(keys / "scans", keys / NODE_KEY)
+    scans.make(day_of(MONDAY), MONDAY)
+    (keys / NODE_KEY).unlink()
+    if another:
+        (keys / NODE_KEY).write_bytes(another)
+    node.database.close()
+    assert run(["codes", "people-key", "--data", str(data)]) != 0
+    assert run(["codes", "people-key", "--anew", "--reason", "密钥丢失", "--data", str(data)]) == 0
+    back = opened(data)
+    assert (people_in(back.database), back.days.days(), scans.days()) == (0, [], [])
+    assert back.person() == person, "the key of pseudonyms is here"
+    assert back.people.profile(person, MONDAY).name == "王小明"
+    back.database.close()
+    assert run(["codes", "people-key", "--data", str(data)]) == 0
+
+
+def people_in(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(code_tables.code_people)).scalar_one()
 
 
 def test_the_folder_of_keys_is_known_to_backups_and_for_its_owner_alone(data: Path) -> None:

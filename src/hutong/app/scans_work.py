@@ -61,16 +61,22 @@ def scan_parts(config: Config, database: Database, figures: Metrics | None = Non
     Raises:
         ConfigError: the file of districts is not as it must be.
     """
-    it, node, folder = config.scans, config.node.name, key_folder(config)
-    node_key = Path(config.codes.node_key_file) if config.codes.node_key_file else folder / NODE_KEY
+    it, node = config.scans, config.node.name
     districts = load_districts(Path(it.districts) if it.districts else None)
-    scans = Scans(database, DayKeys(folder / KEYS, node_key, KeyMarks(database)), districts)
+    scans = Scans(database, scan_keys(config, database), districts)
     orders = LookupOrders(database, node, Bounds(it.lookup_days, quiet_days=it.quiet_days, decide_days=it.decide_days))
     notices = Notices(database)
     lasting = max(config.codes.paper_days, -(-config.codes.hours // _HOURS)) + 1
     names = PersonNames(pseudonyms_of(config, database), lasting)
     desk = LookupDesk(database, scans, orders, notices, names, figures)
     return ScanParts(VenueBook(database, node), scans, orders, notices, names, desk)
+
+
+def scan_keys(config: Config, database: Database) -> DayKeys:
+    """The keys of days of scans, wrapped by the node's; `database` is opened by whoever made it."""
+    folder = key_folder(config)
+    node_key = Path(config.codes.node_key_file) if config.codes.node_key_file else folder / NODE_KEY
+    return DayKeys(folder / KEYS, node_key, KeyMarks(database))
 
 
 def venue_key(data: Path) -> SigningKey:

@@ -141,6 +141,25 @@ class DayKeys:
             raise self._unusable(error) from error
         return len(over)
 
+    def abandon(self) -> int:
+        """Remove the keys of days that the node's key, as it lies here, does not open; gives how many.
+
+        For whoever has lost the node's key for good: nobody can read any more what they sealed.
+
+        Raises:
+            StateError: a file cannot be read or removed.
+        """
+        try:
+            node = self._node_file.read_bytes() if self._node_file.exists() else b""
+            lost = [day for day in self.days() if unseal(node, self._file(day).read_bytes(), _about(day)) is None]
+            for day in lost:
+                self._file(day).unlink()
+            if lost:
+                sync_folder(self._days)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return len(lost)
+
     def _check(self, day: int, now_ms: int) -> None:
         if day < day_of(now_ms):
             self._known.pop(day, None)

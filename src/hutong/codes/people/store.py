@@ -144,6 +144,13 @@ class People:
             gone += found
         return gone
 
+    def abandon(self, connection: Connection) -> None:
+        """Remove all that was sealed with keys that are lost for good, and every colour: it rests on nothing now."""
+        for table in (*LASTING, tables.code_colours):
+            connection.execute(sa.delete(table))
+        # What somebody said in an appeal is over; that there is one is not.
+        connection.execute(sa.update(tables.code_appeals).values(day=0))
+
     def _expire_some(self, today: int, let_go: Callable[[Connection, Sequence[str]], None]) -> int:
         gone: set[str] = set()
         with self._database.write() as connection:
