@@ -10,6 +10,7 @@ from bench.size.asking import DAY, HOUR, MINUTE, NOW, Question, Subject
 from bench.size.filling import Fill
 from hutong.app.sampling_work import open_sampling
 from hutong.kernel.records import sampling_tables as tables
+from hutong.sampling.figures import Figures
 from hutong.sampling.model import Batch, Deed, Event, HandOver, Receive, Register, Report, Seal, event_id
 from hutong.sampling.store import Taking
 
@@ -148,6 +149,6 @@ class People(_Sampled):
                 lambda at: self._sampling.results_of(self._people[self._mixed[at % len(self._mixed)]]),
             ),
             Question("tubes whose people are to be recalled", lambda _at: self._sampling.calls()),
-            Question("tubes that wait, by state", lambda _at: self._sampling.waiting()),
+            Question("tubes that wait, by state", lambda _at: Figures(self.database, 0).states()),
             Question("from sample to result, of the last hour", lambda _at: self._sampling.turnaround_ms(NOW - HOUR)),
         ]

@@ -10,6 +10,7 @@ from hutong.kernel.records import Database, database_url
 from hutong.sampling import metrics
 from hutong.sampling.conflicts import conflict_rules
 from hutong.sampling.emergency.store import Emergencies
+from hutong.sampling.figures import WAITING, Figures
 from hutong.sampling.model import SIZES, Terms
 from hutong.sampling.store import Bounds, Sampling
 
@@ -66,8 +67,9 @@ class SamplingWork:
 
     def _count(self, now: int) -> int:
         sampling, figures, now_ms = self._opened(), self._reporter.metrics, now // _MS
-        for state, count in sampling.waiting().items():
-            figures.set(metrics.TUBES, count, state=state)
+        states = Figures(self._database, 0).states()
+        for state in WAITING:
+            figures.set(metrics.TUBES, states[state], state=state)
         counts = sampling.conflict_counts()
         for rule in conflict_rules():
             figures.set(metrics.CONFLICTS, counts.get(rule, 0), rule=rule)

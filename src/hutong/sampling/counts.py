@@ -97,10 +97,15 @@ class CountChanges:
 
 def forget_counts(connection: Connection, before_ms: int) -> None:
     """Forget hours that are wholly before this time, and stations of which no tube is left."""
-    connection.execute(
-        sa.delete(table).where(table.c.what.in_(HOURLY), table.c.hour < before_ms // HOUR_MS, table.c.hour > 0)
-    )
-    connection.execute(sa.delete(table).where(table.c.what.in_(STATES), table.c.hour == 0, table.c.count == 0))
+    key = [table.c[name] for name in Key._fields]
+    for over in (
+        (table.c.what.in_(HOURLY), table.c.hour < before_ms // HOUR_MS, table.c.hour > 0),
+        (table.c.what.in_(STATES), table.c.hour == 0, table.c.count == 0),
+    ):
+        # What another transaction writes just now goes next time: waiting for one row while holding others would
+        # let two wait in a circle.
+        free = sa.select(*key).where(*over).with_for_update(skip_locked=True)
+        connection.execute(sa.delete(table).where(sa.tuple_(*key).in_(free)))
 
 
 def wrong_counts(connection: Connection, due: Counter[Key], since_ms: int) -> list[str]:

@@ -174,21 +174,20 @@ class Figures:
 
     def _waiting(self, rows: dict[str, Counter[str]]) -> dict[str, int]:
         """Adds the tubes that wait to the rows; gives when the oldest of each district was opened."""
+        first = sa.select(sa.func.min(TUBES.c.opened_ms)).correlate(COUNTS)
+        first = first.where(TUBES.c.district == COUNTS.c.district, TUBES.c.state == COUNTS.c.what)
         chosen = (
-            sa.select(COUNTS.c.what, COUNTS.c.district, sa.func.sum(COUNTS.c.count))
+            sa.select(COUNTS.c.district, sa.func.sum(COUNTS.c.count), first.scalar_subquery())
             .where(COUNTS.c.what.in_(WAITING), COUNTS.c.hour == 0, COUNTS.c.count > 0)
             .group_by(COUNTS.c.what, COUNTS.c.district)
         )
         oldest: dict[str, int] = {}
         with self._database.read() as connection:
-            for state, district, count in connection.execute(chosen).all():
+            for district, count, opened in connection.execute(chosen):
                 code = district[:DIGITS]
                 rows.setdefault(code, Counter())["waiting"] += int(count)
-                first = sa.select(sa.func.min(TUBES.c.opened_ms)).where(
-                    TUBES.c.district == district, TUBES.c.state == state
-                )
-                opened = connection.execute(first).scalar() or 0
-                oldest[code] = min(oldest.get(code, opened), opened)
+                if opened:
+                    oldest[code] = min(oldest.get(code, opened), opened)
         return oldest
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _TUBES, _BATCHES = tables.sampling_tubes, tables.sampling_batches
 #: Rows that a list leads through, from its beginning; whoever wants others narrows it.
 FARTHEST: Final = 10_000
-#: After every digit.
-_BEYOND: Final = ":"
+#: Digits of a community's code, the longest.
+_DIGITS: Final = 12
 _Row = TypeVar("_Row", bound=msgspec.Struct)
 
 
@@ -72,17 +72,16 @@ class Listing:
     def tubes(self, query: TubeQuery, limit: int, offset: int = 0) -> Part[TubeRow]:
         """Tubes: of those that wait the longest wait first, of others what changed last."""
         chosen = sa.select(*(_TUBES.c[name] for name in TubeRow.__struct_fields__))
+        states = WAITING if query.state == "waiting" else (query.state,)
+        waits = query.held or set(states) <= set(WAITING)
+        chosen = chosen.order_by(_TUBES.c.opened_ms if waits else _TUBES.c.last_ms.desc(), _TUBES.c.id)
         if query.held:
-            chosen = chosen.where(_TUBES.c.held == sa.literal_column("1")).order_by(_TUBES.c.opened_ms, _TUBES.c.id)
-        elif query.state == "waiting" or query.state in WAITING:
-            states = WAITING if query.state == "waiting" else (query.state,)
-            chosen = chosen.where(_TUBES.c.state.in_(states)).order_by(_TUBES.c.opened_ms, _TUBES.c.id)
-        else:
-            chosen = chosen.order_by(_TUBES.c.last_ms.desc(), _TUBES.c.id)
-            if query.state:
-                chosen = chosen.where(_TUBES.c.state == query.state)
+            chosen = chosen.where(_TUBES.c.held == sa.literal_column("1"))
+        if query.state:
+            chosen = chosen.where(_TUBES.c.state.in_(states))
         if query.district:
-            chosen = chosen.where(_TUBES.c.district.between(query.district, query.district + _BEYOND))
+            last = query.district.ljust(_DIGITS, "9")
+            chosen = chosen.where(_TUBES.c.district.between(query.district, last))
         if query.station:
             chosen = chosen.where(_TUBES.c.station == query.station)
         return self._part(chosen, TubeRow, limit, offset)

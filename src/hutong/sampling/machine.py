@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _BARCODE: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{5,31}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _PERSON: Final = re.compile(r"[0-9a-f]{16,64}|code:[0-9a-f]{16}")
+#: The year 10000; hours until then fit the records' numbers.
+_LATEST_MS: Final = 253_402_300_800_000
 _DISTRICT: Final = re.compile(r"[0-9]{6}(?:[0-9]{3}){0,2}|")
 _BATCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 _ID: Final = re.compile(r"[a-z0-9-]{1,32}\.[0-9]{1,12}\.[0-9a-f]{16,64}")
@@ -158,7 +160,7 @@ def check_form(event: Event) -> None:
         if len(text) > LONGEST or not text.isprintable():
             raise SamplingRefused("field", "A text is too long, or not printable.", where=deed.tube)
     times = (event.at_ms, deed.tested_ms) if isinstance(deed, Report) else (event.at_ms,)
-    if any(not 0 <= it < 1 << 53 for it in times):
+    if any(not 0 <= it < _LATEST_MS for it in times):
         raise SamplingRefused("date", "A time is before 1970 or beyond the calendar.", where=deed.tube)
 
 

@@ -23,8 +23,6 @@ CALLS: Final = _TUBES.c.calls == sa.literal_column("1")
 _REPORTED: Final = _TUBES.c.reported_ms > sa.literal_column("0")
 #: Tubes that say how long it takes from the sample to its test.
 _LATEST: Final = 10_000
-#: States of tubes that wait for something.
-_WAITING: Final = ("open", "sealed", "in-transit", "received")
 _Row = TypeVar("_Row", bound=msgspec.Struct)
 _event = msgspec.json.Decoder(Event)
 _tube = msgspec.json.Decoder(Tube)
@@ -217,13 +215,6 @@ class SamplingReader:
     def stations(self, limit: int = 1000) -> list[StationRow]:
         """Stations, those silent longest first."""
         return self._rows(sa.select(_STATIONS).order_by(_STATIONS.c.contact_ms).limit(limit), StationRow)
-
-    def waiting(self) -> dict[str, int]:
-        """How many tubes wait, by state."""
-        chosen = sa.select(_TUBES.c.state, sa.func.count()).where(_TUBES.c.state.in_(_WAITING))
-        with self._database.read() as connection:
-            found = {state: int(count) for state, count in connection.execute(chosen.group_by(_TUBES.c.state))}
-        return {state: found.get(state, 0) for state in _WAITING}
 
     def conflict_counts(self) -> dict[str, int]:
         """How many conflicts there are, by rule."""

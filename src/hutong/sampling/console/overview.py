@@ -152,13 +152,15 @@ def routes(parts: Parts) -> list[HTTPRouteHandler]:
     def overview(request: AnyRequest) -> Response[Any]:
         zone, now_ms = parts.console.zone(request), parts.console.now_ms()
         now = read_now(parts, zone, now_ms)
+        silent = {it.station for it in now.silent}
         return parts.page(
             request,
             "sampling_overview.html",
             now=now,
             # Those that are silent first, then those whose clock is wrong, then those that have most to send.
             worst=sorted(
-                now.stations, key=lambda it: (it not in now.silent, it.offset_ms == 0, -it.waiting, it.contact_ms)
+                now.stations,
+                key=lambda it: (it.station not in silent, it.offset_ms == 0, -it.waiting, it.contact_ms),
             )[:_WORST],
             mark=lambda it: mark_of(it, now_ms, parts.figures.silent_ms),
             hours=hours_chart(parts, request, zone, now_ms),

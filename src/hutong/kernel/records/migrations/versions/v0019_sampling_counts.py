@@ -47,6 +47,7 @@ def upgrade() -> None:
     samples = "SELECT 'samples', p.at_ms / 3600000, t.district, t.station, 0, count(*) FROM sampling_people p "
     op.execute(f"{_INTO} {samples} JOIN sampling_tubes t ON t.id = p.tube GROUP BY 2, 3, 4")
     op.execute(
-        "UPDATE sampling_stations SET district = COALESCE((SELECT min(c.district) FROM sampling_counts c "
-        "WHERE c.station = sampling_stations.station), '')"
+        "UPDATE sampling_stations SET district = found.district FROM (SELECT station, min(district) AS district "
+        "FROM sampling_counts WHERE hour = 0 AND district <> '' GROUP BY station) AS found "
+        "WHERE found.station = sampling_stations.station"
     )
