@@ -14,10 +14,14 @@ from fresh_records import lay_out
 from hutong.app.cli import run
 from hutong.app.config import load_config
 from hutong.app.persons_work import persons_of
+from hutong.app.sampling_desk import open_desk
 from hutong.codes.people.documents import read_document
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.people import People
+from hutong.kernel.access.trail import Trail
+from hutong.kernel.clock import SystemClock
 from hutong.kernel.records import Database, database_url
+from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.model import Register
 from hutong.sampling.station.store import StationStore
 from sampling_samples import CARD, CARD_2, OTHER, TUBE
@@ -154,6 +158,10 @@ def test_codes_are_taken_with_no_network_and_become_their_people_at_the_merge(
     said("sampling", "station", "renew", *store, *at)
     assert "Revoked" in said(*register, OTHER, lost, *store, "--size", "5", "--kind", "code", status=1)
     assert "3 " in said("sampling", "station", "merge", str(folder), *at)
+    desk = open_desk(load_config(data=data), database, Trail(database), SystemClock())
+    assert (desk.comers().person("code", of_ann), desk.identities().person("code", lost)) == (ann, bob)
+    with pytest.raises(SamplingRefused, match="Revoked"):
+        desk.comers().person("code", lost)
     shown = said("sampling", "show", TUBE, *at)
     assert f"{ann[:6]}…" in shown
     assert f"{bob[:6]}…" in shown

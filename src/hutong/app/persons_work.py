@@ -18,11 +18,11 @@ from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.identity import KeyedIdentities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hutong.app.config import Config
     from hutong.codes.keys import KeySet
-    from hutong.codes.revocation import Revocations
+    from hutong.codes.verification import RevocationList
     from hutong.kernel.records import Database
 
 #: The folder of keys in the data folder; `codes.key_folder` may name another.
@@ -59,7 +59,7 @@ class SampledCodes:
     def __init__(
         self,
         key_sets: Callable[[], list[KeySet]],
-        revocations: dict[str, Revocations],
+        revocations: Mapping[str, RevocationList],
         now_ms: Callable[[], int],
         *,
         whenever: bool = False,
@@ -76,15 +76,34 @@ class SampledCodes:
         return found.claims.handle.hex()
 
 
-def node_identities(config: Config, database: Database, now_ms: Callable[[], int]) -> KeyedIdentities:
-    """Who somebody is, at the centre; a code that is over still says whose it was.
+class _RevokedHere:
+    """What this node has revoked, looked up code by code."""
+
+    floor_ms: Final = 0
+
+    def __init__(self, bundles: BundleStore, made_ms: int) -> None:
+        self._bundles, self.made_ms = bundles, made_ms
+
+    def __contains__(self, handle: bytes) -> bool:
+        """Whether a bundle is revoked."""
+        return self._bundles.looked_up(handle.hex())[1]
+
+
+def node_identities(
+    config: Config, database: Database, now_ms: Callable[[], int], *, whenever: bool
+) -> KeyedIdentities:
+    """Who somebody is, at the centre.
 
     Args:
         database: opened by whoever made it. now_ms: the time, ms since 1970.
+        whenever: as of `SampledCodes`: a code that is over, or revoked, still says whose it was.
     """
     ring = key_ring(config)
+    revoked = {ring.issuer: _RevokedHere(BundleStore(database), now_ms())}
     # A node that issues no codes has no keys of them: then no code is good here.
-    codes = SampledCodes(lambda: [ring.key_set(now_ms())] if ring.terms(now_ms()) else [], {}, now_ms, whenever=True)
+    codes = SampledCodes(
+        lambda: [ring.key_set(now_ms())] if ring.terms(now_ms()) else [], revoked, now_ms, whenever=whenever
+    )
     return KeyedIdentities(persons_of(config, database), codes, BundleHandles(database))
 
 

@@ -19,12 +19,17 @@ _NS_IN_MS: Final = 1_000_000
 
 def open_desk(config: Config, database: Database, trail: Trail, clock: Clock) -> SamplingDesk:
     """Sampling for those who work at the centre. `database`: opened by whoever made it."""
+
+    def now_ms() -> int:
+        return clock.wall() // _NS_IN_MS
+
     return SamplingDesk(
         database,
         open_sampling(config, database),
         open_emergencies(config, database),
         trail,
-        lambda: node_identities(config, database, lambda: clock.wall() // _NS_IN_MS),
+        lambda: node_identities(config, database, now_ms, whenever=True),
         config.node.name,
         config.calls.time_zone,
+        lambda: node_identities(config, database, now_ms, whenever=False),
     )

@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hutong.kernel.decisions import check_permission
 from hutong.sampling import machine
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.identity import masked_person
 from hutong.sampling.model import Event, HandOver, Recall, Receive, Settle, event_id
 from hutong.sampling.results_csv import take_in
+from hutong.sampling.store import Taking
 from hutong.sampling.table import MOVES
 
 if TYPE_CHECKING:
@@ -37,14 +39,6 @@ _PERSON: Final = "sampling.person"
 _RESULTS: Final = "sampling.results"
 
 
-class NotAllowedError(SamplingRefused):
-    """The permission is lacking."""
-
-    def __init__(self, permission: str) -> None:
-        super().__init__("field", f"This needs the permission {permission}.", where="permission")
-        self.permission = permission
-
-
 class Received(msgspec.Struct, frozen=True):
     """What became of a batch at the laboratory: the batch after it, what was refused, tubes that did not come."""
 
@@ -59,6 +53,7 @@ class SamplingDesk:
     Args:
         database: opened by whoever made it. node: the beginning of new ids. zone: IANA name, of times that name none.
         identities: turns what somebody shows into a pseudonym; made when it is first asked.
+        comers: the same of whoever registers, whose code must be good now; None = as `identities`.
     """
 
     def __init__(
@@ -70,9 +65,11 @@ class SamplingDesk:
         identities: Callable[[], Identities],
         node: str,
         zone: str,
+        comers: Callable[[], Identities] | None = None,
     ) -> None:
         self._database, self.sampling, self.emergencies, self.trail = database, sampling, emergencies, trail
-        self.identities, self._node, self._zone = identities, node, ZoneInfo(zone)
+        self.identities, self.comers = identities, comers or identities
+        self._node, self._zone = node, ZoneInfo(zone)
 
     def do(self, deed: Deed, actor: Actor, now_ms: int, why: str = "", tube: str = "") -> None:
         """One deed; `tube`: the id of the tube, for the trail.
@@ -92,7 +89,7 @@ class SamplingDesk:
 
     def _event(self, deed: Deed, actor: Actor, now_ms: int) -> Event:
         move = MOVES[deed.__struct_config__.tag]  # type: ignore[index]  # tags are the actions
-        _allow(move.who, actor)
+        check_permission(move.who, actor, SamplingRefused)
         of = event_id(self._node, 0, os.urandom(_RANDOM_BYTES))
         return Event(id=of, station=self._node, at_ms=now_ms, by=actor.name, deed=deed)
 
@@ -124,7 +121,7 @@ class SamplingDesk:
 
     def receive(self, batch: str, tubes: Sequence[str], laboratory: str, actor: Actor, now_ms: int) -> Received:
         """Tubes of a batch are at the laboratory; all that are known where none is named. Raises SamplingRefused."""
-        _allow(_RESULTS, actor)
+        check_permission(_RESULTS, actor, SamplingRefused)
         if not laboratory.strip():
             raise SamplingRefused("field", "It needs the laboratory.", where="laboratory")
         refused = []
@@ -142,10 +139,14 @@ class SamplingDesk:
 
     def hand_over(self, batch: str, tubes: Sequence[str], courier: str, actor: Actor, now_ms: int) -> BatchRow:
         """Tubes of the centre's own go to the courier: all of them, or none. Raises SamplingRefused."""
+        deeds = [HandOver(tube=it, batch=batch, expected=len(tubes), courier=courier) for it in tubes]
+        wanted = [Taking(self._event(it, actor, now_ms)) for it in deeds]
+        # One group, whose barcodes are held at once and in order; the trail last, because everybody waits for that.
         with self._database.write():
+            for tube, done in zip(tubes, self.sampling.take(wanted, now_ms), strict=True):
+                done.check(tube)
             for tube in tubes:
-                deed = HandOver(tube=tube, batch=batch, expected=len(tubes), courier=courier)
-                self.do(deed, actor, now_ms)
+                self.trail.record(actor.name, actor.address, "sampling.hand_over", tube, now_ms=now_ms)
         found = self.sampling.batch(batch)
         if found is None:
             raise SamplingRefused("no-tube", "A batch has at least one tube.", where="tubes")
@@ -153,7 +154,7 @@ class SamplingDesk:
 
     def results(self, content: bytes, laboratory: str, name: str, actor: Actor, now_ms: int) -> Imported:
         """Take a laboratory's file in, row by row. Raises SamplingError: nothing of it can be read."""
-        _allow(_RESULTS, actor)
+        check_permission(_RESULTS, actor, SamplingRefused)
         try:
             machine.check_station(laboratory, "")
         except SamplingRefused as wrong:
@@ -167,15 +168,10 @@ class SamplingDesk:
         self, kind: IdentityKind, text: str, purpose: str, actor: Actor, now_ms: int
     ) -> tuple[str, list[PersonResult]]:
         """A person, masked, and their results; on the trail first. Raises SamplingRefused."""
-        _allow(_PERSON, actor)
+        check_permission(_PERSON, actor, SamplingRefused)
         if not purpose.strip():
             raise SamplingRefused("field", "It needs a purpose.", where="purpose")
         found = self.identities().person(kind, text)
         shown = masked_person(found)
         self.trail.record(actor.name, actor.address, _PERSON, shown, purpose=purpose, now_ms=now_ms)
         return shown, self.sampling.results_of(found)
-
-
-def _allow(permission: str, actor: Actor) -> None:
-    if permission not in actor.permissions:
-        raise NotAllowedError(permission)

@@ -24,6 +24,7 @@ Reason = Literal[
     "too-old",
     "busy",
     "pairing",
+    "not-allowed",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 #: What a refusal is called where people read it.
@@ -45,6 +46,7 @@ REASON_TITLES: Final[dict[Reason, dict[str, str]]] = {
     "too-old": {"zh": "已超过保留期限", "en": "older than events are kept"},
     "busy": {"zh": "系统繁忙,请稍后再送", "en": "busy: send it again in a moment"},
     "pairing": {"zh": "配对码有误、过期或已用过", "en": "the pairing code is wrong, over or used"},
+    "not-allowed": {"zh": "没有此权限", "en": "the permission is lacking"},
 }
 
 

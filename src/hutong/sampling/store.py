@@ -96,6 +96,11 @@ class Outcome(msgspec.Struct, frozen=True):
     again: bool = False
     refusal: Refusal | None = None
 
+    def check(self, tube: str) -> None:
+        """Raise SamplingRefused of this tube if it was refused."""
+        if self.refusal is not None:
+            raise SamplingRefused(self.refusal.reason, self.refusal.what, where=tube)  # type: ignore[arg-type]  # it was one
+
 
 class Grouped(msgspec.Struct, frozen=True):
     """What became of a group: of events, of batches, and of every event with what it was."""
@@ -180,8 +185,7 @@ class Sampling(SamplingReader):
             SamplingRefused: says why not.
         """
         (outcome,) = self.take([Taking(event)], now_ms)
-        if outcome.refusal is not None:
-            raise SamplingRefused(outcome.refusal.reason, outcome.refusal.what, where=event.deed.tube)  # type: ignore[arg-type]  # it was one
+        outcome.check(event.deed.tube)
         return self.story(event.deed.tube)
 
     def _take(self, connection: Connection, wanted: Sequence[Taking], now_ms: int) -> list[Outcome]:
@@ -361,10 +365,11 @@ class Sampling(SamplingReader):
             while barcodes := self._forget(chosen.limit(_FORGOTTEN_AT_ONCE)):
                 gone += barcodes
         with self._database.write() as connection:
+            # In the order in which a merge writes them.
+            connection.execute(sa.delete(tables.sampling_batches).where(tables.sampling_batches.c.handed_ms < before))
             forget_counts(connection, before)
             stations = tables.sampling_stations
             connection.execute(sa.delete(stations).where(stations.c.contact_ms < before))
-            connection.execute(sa.delete(tables.sampling_batches).where(tables.sampling_batches.c.handed_ms < before))
         while self._forget_told(before):
             pass
         return gone
@@ -377,18 +382,17 @@ class Sampling(SamplingReader):
 
     def _forget(self, chosen: sa.Select[str]) -> int:
         with self._database.write() as connection:
-            barcodes = set(connection.execute(chosen).scalars())
+            barcodes, gone = set(connection.execute(chosen).scalars()), CountChanges()
             if barcodes:
                 # What came meanwhile is seen by looking again, once nobody else can add to them.
                 self._database.hold(connection, *tube_rooms(barcodes))
                 still = chosen.where(chosen.selected_columns.barcode.in_(barcodes))
                 barcodes = set(connection.execute(still).scalars())
-                gone = CountChanges()
                 gone.forget(connection, barcodes)
-                gone.write(connection)
             of = (tables.sampling_people, tables.sampling_conflicts, tables.sampling_tubes, EVENTS)
             for table in of if barcodes else ():
                 connection.execute(sa.delete(table).where(table.c.barcode.in_(barcodes)))
+            gone.write(connection)
         return len(barcodes)
 
     def recount(self, since_ms: int = 0) -> list[str]:

@@ -17,7 +17,6 @@ from hutong.sampling.console.districts import read_districts
 from hutong.sampling.console.overview import read_now
 from hutong.sampling.console.parts import actor_of
 from hutong.sampling.console.results import LARGEST
-from hutong.sampling.desk import NotAllowedError
 from hutong.sampling.emergency.machine import EmergencyRefused
 from hutong.sampling.emergency.model import Wish
 from hutong.sampling.errors import SamplingError
@@ -94,8 +93,6 @@ def _done(work: Callable[[], Result]) -> Result:
     def done() -> Result:
         try:
             return work()
-        except NotAllowedError as error:
-            raise refused(error, 403) from error
         except (SamplingError, EmergencyRefused) as error:
             reason = error.reason if isinstance(error, Refused) else ""
             raise refused(error, _STATUS.get(reason, 422)) from error
@@ -203,7 +200,7 @@ def _doing(parts: Parts, desk: Desk) -> list[HTTPRouteHandler]:
         """在中心直接登记 / At the connected centre itself."""
 
         def done() -> bodies.TubeTold:
-            person = parts.desk.identities().person(data.kind, data.identity)
+            person = parts.desk.comers().person(data.kind, data.identity)
             deed = Register(
                 tube=tube,
                 size=data.size,
