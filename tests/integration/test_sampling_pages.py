@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from datetime import UTC, datetime
@@ -44,10 +45,13 @@ FIRST, SECOND, THIRD = "XA20220415001", "XA20220415002", "XA20220415003"
 
 
 class _Known:
-    """Knows two documents, by their numbers."""
+    """Knows documents, by their numbers; one may be over."""
+
+    def __init__(self, over: str = "") -> None:
+        self._over = over
 
     def person(self, _kind: IdentityKind, text: str) -> str:
-        if not text.isdigit():
+        if not text.isdigit() or text == self._over:
             raise SamplingRefused("identity", "This is no number.", where="person")
         return person(text)
 
@@ -59,8 +63,9 @@ class SamplingSite(ConsoleSite):
         super().__init__(data, texts=[], folders=[HOME])
         emergencies = Emergencies(self.database, "node1", Terms(), 168)
         self.sampling = Sampling(self.database, Bounds(), emergencies.terms)
+        node = ("node1", "Asia/Shanghai")
         self.desk = SamplingDesk(
-            self.database, self.sampling, emergencies, self.trail, _Known, "node1", "Asia/Shanghai"
+            self.database, self.sampling, emergencies, self.trail, _Known, *node, lambda: _Known(over="99")
         )
         self.figures = Figures(self.database, 30 * MINUTE)
         self.tokens = Tokens(self.database, 365)
@@ -163,6 +168,10 @@ def test_a_file_with_errors_goes_in_and_its_errors_come_back(site: SamplingSite)
     assert errors.headers["content-disposition"].endswith('.csv"')
     assert [row.split(",")[0] for row in rows[1:]] == ["3", "4", "5"]
     assert site.browser("analyst").get(link[1]).status_code == 404, "it is of whoever brought it"
+    (kept,) = site.parts.imports.iterdir()
+    os.utime(kept, ((site.console_now - HOUR - MINUTE) / 1000,) * 2)
+    assert browser.get(link[1]).status_code == 404, "its hour is over"
+    assert not kept.exists()
     again = site.call("POST", "/v1/sampling/results?laboratory=cdc1", content=content).json()
     assert (again["taken"], again["again"], again["refused"]) == (0, 2, 2)
     assert {(it["row"], it["taken"]) for it in again["notes"]} == {(3, False), (4, False)}
@@ -292,6 +301,9 @@ def test_a_connected_centre_registers_seals_and_hands_over_by_itself(site: Sampl
     assert site.call("POST", f"{path}/register", json=said).json()["state"] == "open"
     assert site.call("POST", f"{path}/register", json=said).status_code == 409, "the same person"
     assert site.call("POST", f"{path}/register", json={**said, "identity": "none"}).status_code == 422
+    assert site.call("POST", f"{path}/register", json={**said, "identity": "99"}).status_code == 422, "it is over"
+    shown, headers = {"kind": "code", "identity": "99"}, {"hutong-purpose": "case%204"}
+    assert site.call("POST", "/v1/sampling/person", json=shown, headers=headers).status_code == 200, "whose it was"
     assert site.call("POST", f"{path}/seal", json={"people": 2}).status_code == 422
     assert site.call("POST", f"{path}/seal", json={"people": 1}).json()["state"] == "sealed"
     both = {"tubes": [FIRST, SECOND], "courier": "周"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 from contextlib import suppress
@@ -103,24 +104,32 @@ def _file(parts: Parts, request: AnyRequest, token: str) -> Path:
     return parts.imports / f"{whose}.json"
 
 
-def _keep(parts: Parts, request: AnyRequest, done: Imported) -> str:
-    parts.imports.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _purge(parts: Parts) -> None:
+    """Delete what has waited for its hour."""
     old_s = parts.console.now_ms() / 1000 - _KEPT_S
     for it in parts.imports.glob("*.json"):
         with suppress(FileNotFoundError):  # another has just deleted it
             if it.stat().st_mtime < old_s:
                 it.unlink()
+
+
+def _keep(parts: Parts, request: AnyRequest, done: Imported) -> str:
+    parts.imports.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _purge(parts)
+    notes = [msgspec.structs.replace(it, what=masked(it.what)) for it in done.notes]
     token = secrets.token_hex(8)
     file = _file(parts, request, token)
     try:
         file.touch(mode=0o600)
-        file.write_bytes(msgspec.json.encode(done.notes))
+        file.write_bytes(msgspec.json.encode(notes))
+        os.utime(file, (parts.console.now_ms() / 1000,) * 2)  # its hour is counted by this clock
     except OSError as error:
         raise HutongError(f"What is to be said of the file cannot be kept: {error.strerror}.") from error
     return token
 
 
 def _download(parts: Parts, request: AnyRequest, token: str) -> Stream:
+    _purge(parts)
     try:
         notes = _notes.decode(_file(parts, request, token).read_bytes()) if _TOKEN.fullmatch(token) else None
     except (OSError, msgspec.MsgspecError):
@@ -131,7 +140,7 @@ def _download(parts: Parts, request: AnyRequest, token: str) -> Stream:
     names = ("row", "column", "outcome", "why", "what")
     header = [parts.say(request, f"sampling.note.{it}") for it in names]
     outcome = {it: parts.say(request, f"sampling.note.taken_{'yes' if it else 'no'}") for it in (True, False)}
-    rows = ([it.row, it.column, outcome[it.taken], words_of(it, language), masked(it.what)] for it in notes)
+    rows = ([it.row, it.column, outcome[it.taken], words_of(it, language), it.what] for it in notes)
     return export_csv("results-errors", header, rows)
 
 
@@ -140,6 +149,7 @@ def routes(parts: Parts) -> list[HTTPRouteHandler]:
 
     @get("/sampling/results", opt=requires("sampling.results"), sync_to_thread=True)
     def form(request: AnyRequest) -> Response[Any]:
+        _purge(parts)
         return _page(parts, request)
 
     @post(
