@@ -237,6 +237,27 @@ def test_the_public_pages_are_there_while_the_application_is_not(
         assert town.ask("/codes/wallet").status_code == town.ask("/codes/check?lang=zh").status_code == 503
 
 
+def test_files_of_the_stations_page_carry_the_tags_that_its_list_has(
+    tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[..., object]
+) -> None:
+    files = {
+        "/station/?lang=en": file_of(".html", b"<p>station " + 50 * b"x"),
+        "/station/files": file_of(".json", b"{}"),
+        "/station/static/a.js": file_of(".js", b"let a;"),
+        "/codes/static/b.js": file_of(".js", b"let b;"),
+        "/static/c.css": file_of(".css", b"p{}"),
+    }
+    with Town(tmp_path, free_port, wait_until, pages=Pages("/station/", files, "/codes/static/", tagged=True)) as town:
+        assert town.ask("/station/pair").text == town.ask("/codes/static/x.js").text.replace(
+            "/codes/static/x.js", "/station/pair"
+        )
+        town.application.stop()
+        for path, it in files.items():
+            answer = town.ask(path)
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (200, it.body, it.tag), path
+        assert town.ask("/station/?lang=en").headers["content-encoding"] == "gzip"
+
+
 def test_when_only_critical_requests_are_taken_stations_go_on_at_their_own_listener(
     town: Town, tmp_path: Path, free_port: Callable[[], int], wait_until: Callable[..., object]
 ) -> None:

@@ -16,6 +16,7 @@ from hutong.app.cli import run
 from hutong.app.config import load_config
 from hutong.app.edge.writing import NAMES, Places, route_table, write_edge
 from hutong.app.overload_config import EdgeConfig, OverloadConfig
+from hutong.app.stations_site import station_files
 from hutong.kernel.errors import ConfigError, StateError
 from hutong.kernel.overload.classes import CLASSES, Kind
 from hutong.kernel.overload.routes import Routes
@@ -41,6 +42,13 @@ def test_everything_is_written_once_more_and_the_keys_stay(written: Path) -> Non
     shown = {it.removeprefix("edge/root/public/") for it in before if it.startswith("edge/root/")}
     assert {"codes/index.zh.html", "codes/index.en.html.gz", "codes/check.zh.html", "codes/worker.js"} < shown
     assert {"codes/files", "codes/manifest.webmanifest", "codes/static/show.js", "static/tokens.css"} < shown
+    at_stations = {it.removeprefix("edge/root/stations/") for it in before if it.startswith("edge/root/stations/")}
+    needed = station_files(load_config(data=written, environ={}).node.name).files
+    assert {path.lstrip("/") for path in needed if "?lang=" not in path} < at_stations, "all that its page keeps"
+    assert {"station/index.zh.html", "station/index.en.html.gz", "station/files", "station/worker.js"} < at_stations
+    root = written / "edge" / "root" / "stations"
+    assert (root / "station" / "index.zh.html").read_bytes() == needed["/station/?lang=zh"].body
+    assert not any(it.startswith("station/") for it in shown), "not for everybody"
     assert sorted(it for it in before if not it.startswith("edge/root/")) == [
         "edge/lua/hutong_edge.lua", "edge/lua/hutong_tickets.lua", "edge/pages/away.html", "edge/pages/busy.html",
         "edge/pages/full.html", "edge/public.conf", "edge/stations.conf", "keys/tickets.key",
@@ -59,6 +67,9 @@ def test_nothing_is_left_to_fill_in_and_nobody_outside_is_let_in(written: Path, 
     assert listens[0].startswith("127.0.0.1:")
     assert listens[1].startswith("unix:")
     assert ("deny all;" in text.split("location")[0]) == (name == "stations")
+    below = re.findall(r"location \^~ (/\S+) \{\s+root (\S+);", text)
+    prefixes = {"public": ["/codes/"], "stations": ["/station/", "/codes/static/"]}[name]
+    assert below == [(it, str(written / "edge" / "root" / name)) for it in prefixes]
 
 
 @pytest.mark.peer("nginx")

@@ -11,11 +11,13 @@ from cyclopts import App, Parameter
 from hutong.app.config import load_config
 from hutong.app.edge.writing import Pages, Places, ticket_keys, write_edge
 from hutong.app.overload_config import crowd_processes
+from hutong.app.stations_site import station_files
 from hutong.codes.public.files import HOME, PREFIX, TEXTS, PublicFiles
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.overload.keys import LEAD_MS, KeyFile
 from hutong.kernel.web.frame import Frame
+from hutong.sampling.station.web.app import PREFIX as STATION
 
 app = App(name="edge", help="边缘:写出 nginx 配置、轮换排队凭证的密钥 / The edge: nginx's configuration, ticket keys")
 
@@ -40,7 +42,10 @@ def write(*, config: ConfigFile = None, data: DataFolder = None, out: Path | Non
     try:
         KeyFile(ticket_keys(home)).keys()
         # Written here once, answered by nginx alone: from an upgrade on, once this is done again.
-        pages = {"public": Pages(PREFIX, PublicFiles(Frame([HOME], [TEXTS]), settings.node.name).files)}
+        pages = {
+            "public": Pages(PREFIX, PublicFiles(Frame([HOME], [TEXTS]), settings.node.name).files),
+            "stations": Pages(STATION, station_files(settings.node.name).files, f"{PREFIX}static/", tagged=True),
+        }
         for file in write_edge(settings.edge, settings.overload, places, pages):
             sys.stdout.write(f'nginx -p {places.folder} -c {file} -g "daemon off;"\n')
     except OSError as error:

@@ -64,22 +64,21 @@ class StationFiles:
             for lang in LANGUAGES
         }
         self.version = version_of(static | {lang: page.encode() for lang, page in pages.items()})
-        self._files = {path: file_of(Path(path).suffix, body) for path, body in static.items()}
+        self.files = {path: file_of(Path(path).suffix, body) for path, body in static.items()}
         for lang, page in pages.items():
-            self._files[f"{PREFIX}?lang={lang}"] = file_of(".html", page.replace("@VERSION@", self.version).encode())
+            self.files[f"{PREFIX}?lang={lang}"] = file_of(".html", page.replace("@VERSION@", self.version).encode())
         title = frame.texts.say("station.title", LANGUAGES[0])
         name = f"{title} · {frame.texts.say('frame.brand', LANGUAGES[0])}"
-        self._files[f"{PREFIX}manifest.webmanifest"] = file_of(".webmanifest", manifest(name, title, PREFIX))
-        needed = [PREFIX, *self._files]
-        self._files[f"{PREFIX}worker.js"] = file_of(".js", worker)
-        self._files[f"{PREFIX}files"] = file_of(
-            ".json", msgspec.json.encode({"version": self.version, "paths": needed})
-        )
+        self.files[f"{PREFIX}manifest.webmanifest"] = file_of(".webmanifest", manifest(name, title, PREFIX))
+        tags = [it.tag for it in self.files.values()]
+        needed = {"version": self.version, "paths": [PREFIX, *self.files], "tags": tags}
+        self.files[f"{PREFIX}worker.js"] = file_of(".js", worker)
+        self.files[f"{PREFIX}files"] = file_of(".json", msgspec.json.encode(needed))
 
     def file(self, path: str, query: str, language: str) -> File | None:
         """The file of an address; the page in the reader's language. None where there is none."""
-        found = self._files.get(f"{path}?{query}") or self._files.get(f"{path}?lang={language}")
-        return found or self._files.get(path)
+        found = self.files.get(f"{path}?{query}") or self.files.get(f"{path}?lang={language}")
+        return found or self.files.get(path)
 
 
 def station_rules() -> dict[str, object]:
