@@ -238,15 +238,18 @@ def test_whose_number_it_is_decides_who_is_registered_and_how(tmp_path: Path, un
         now_ms = SystemClock().wall() // 1_000_000
         desk = site._desk(code_issuer(config, site.database), status)  # noqa: SLF001  # as the process wires it
 
-        def arrived(phone: str) -> tuple[str, str]:
+        tokens: list[str] = []
+
+        def arrived(phone: str, card: str = CARD) -> tuple[str, str]:
             before = len(letters.read_text().splitlines()) if letters.exists() else 0
-            ticket = desk.arrive(Arrival("id", CARD, "王小明", phone), "zh", now_ms)
+            ticket = desk.arrive(Arrival("id", card, "王小明", phone), "zh", now_ms)
             until(lambda: letters.exists() and len(letters.read_text().splitlines()) > before)
             code = msgspec.json.decode(letters.read_text().splitlines()[-1])["code"]
             try:
                 token = desk.confirm(Confirmation(ticket, code), now_ms)
             except PersonRefused as refused:
                 return refused.reason, ""
+            tokens.append(token)
             text = desk.wallet(token, now_ms).own.text(0)
             claims = verify(text, Trust([key_ring(config).key_set(now_ms)]), {}, None, now_ms).claims
             assert claims is not None
@@ -254,7 +257,15 @@ def test_whose_number_it_is_decides_who_is_registered_and_how(tmp_path: Path, un
 
         assert arrived("138 0013 8000") == ("registered", "王*")
         assert arrived("13800138001") == ("operator", ""), "of somebody else"
-        unknown = arrived("13800138002")
+        assert arrived("13800138002") == ("operator-away", ""), "who is proven is taken over by nobody who is not"
+        unknown = arrived("13800138002", OTHER)
         assert unknown == (("registered", "王* 未核实 unproven") if unanswered == "register" else ("operator-away", ""))
+        assert arrived("13800138001", OTHER) == ("registered", "王*")
+        for stranger in tokens[1:-1]:
+            with pytest.raises(PersonRefused, match="may not fetch"):
+                desk.wallet(stranger, now_ms)
+        assert len(tokens) == (3 if unanswered == "register" else 2)
+        for token in (tokens[0], tokens[-1]):
+            assert desk.person(token, now_ms)
     finally:
         site.close()

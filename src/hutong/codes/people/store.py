@@ -100,6 +100,13 @@ class People:
         with self._database.read() as connection:
             return self._profile(connection, person, now_ms)
 
+    def kept(self, person: str, now_ms: int) -> Profile | None:
+        """What is kept of a person, if anything is. Raises StateError: keys are not here."""
+        try:
+            return self.profile(person, now_ms)
+        except PersonRefused:
+            return None
+
     def knows(self, person: str, now_ms: int) -> bool:
         """Whether a person is kept."""
         chosen = sa.select(_PEOPLE.c.day).where(_PEOPLE.c.person == person)

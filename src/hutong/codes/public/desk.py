@@ -134,10 +134,20 @@ class PublicDesk:
         sealed = self._opened(said.arrival)
         if sealed is None or self._codes.prove(sealed.ticket, said.code, now_ms) is None:
             raise PersonRefused("code", "The digits are not right, or their time is over.", where="code")
-        who = sealed.who
-        document, proven = read_document(who.kind, who.document), self._proven(who, now_ms)
-        person = self._people.register(document, who.name, who.phone, now_ms, proven=proven)
-        return self._devices.add(person, now_ms)
+        return self._devices.add(self._registered(sealed.who, now_ms, proven=self._proven(sealed.who, now_ms)), now_ms)
+
+    def _registered(self, who: Arrival, now_ms: int, *, proven: bool | None) -> str:
+        """Whom an unproven phone says to be is nobody who is kept as more; who is more lets unproven phones go."""
+        document = read_document(who.kind, who.document)
+        person = self._people.pseudonyms.of(document)
+        with self._status.statuses.database.write() as connection:
+            self._people.hold(connection, [person])
+            kept = self._people.kept(person, now_ms)
+            if kept is not None and (kept.proven is False) != (proven is False):
+                if proven is False:
+                    raise _operator_away()
+                self._devices.let_go(connection, [person], now_ms)
+            return self._people.register(document, who.name, who.phone, now_ms, proven=proven)
 
     def _proven(self, who: Arrival, now_ms: int) -> bool | None:
         """Whether the phone is the person's; asked once the phone is proven, or strangers could ask about anybody."""
@@ -149,7 +159,7 @@ class PublicDesk:
         if said == "no":
             raise PersonRefused("operator", "The number is registered to somebody else.", where="phone")
         if said != "yes" and not self._holders.takes_unproven:
-            raise PersonRefused("operator-away", "Nobody says now whose number it is.", where="phone", fix="Try later.")
+            raise _operator_away()
         return said == "yes"
 
     def wallet(self, token: str, now_ms: int) -> Wallet:
@@ -220,3 +230,7 @@ class PublicDesk:
         except (binascii.Error, ValueError):
             return None
         return None if plain is None else msgspec.json.decode(plain, type=_Sealed)
+
+
+def _operator_away() -> PersonRefused:
+    return PersonRefused("operator-away", "Nobody says now whose number it is.", where="phone", fix="Try later.")
