@@ -150,7 +150,7 @@ def test_who_is_too_far_behind_begins_anew_and_reads_the_old_meanwhile(
     assert "gone" in read(replica, LINES)
     for at in range(3):
         say(database, LINES, put("x", at), now_ms=NOW + DAY + at)
-    assert log.forget(database, LINES.parts, NOW + DAY) == 2
+    assert log.forget(database, LINES.parts, NOW + DAY, NOW + DAY + 9) == 2
     follower = Follower(source, replica, 3)
     assert follower.round(NOW + DAY + 9).begun == 1
     assert read(replica, LINES)["gone"] == 1, "read meanwhile"
@@ -161,8 +161,43 @@ def test_who_is_too_far_behind_begins_anew_and_reads_the_old_meanwhile(
     replica.forget(NOW + DAY + 10)
     assert replica.count() == len(STANDING)
     # The last event is never forgotten: whoever has it is not behind.
-    assert log.forget(database, LINES.parts, NOW + 90 * DAY) == 2
+    assert log.forget(database, LINES.parts, NOW + 90 * DAY, NOW + 90 * DAY) == 2
     assert follow(source, replica, NOW + 90 * DAY) == 0
+
+
+def test_events_of_a_clock_that_was_ahead_are_forgotten_with_those_after_them(database: Database) -> None:
+    for at_ms in (NOW + 400 * DAY, NOW, NOW + 1, NOW + DAY, NOW + DAY + 1):
+        say(database, LINES, put("x", at_ms), now_ms=at_ms)
+    assert log.forget(database, LINES.parts, NOW, NOW + DAY) == 0, "nothing says yet how old the first is"
+    assert log.forget(database, LINES.parts, NOW + DAY, NOW + 8 * DAY) == 3
+    assert log.forget(database, LINES.parts, NOW + 9 * DAY, NOW + 16 * DAY) == 1, "never the last"
+
+
+class KilledError(Exception):
+    """Nothing after it is done."""
+
+
+class KilledWhileClearing(Replica):
+    """Is killed when some of what it clears is gone."""
+
+    def _clear(self, part: str, slot: str) -> None:
+        place = f"{part}\0{slot}k000".encode()
+        assert self._write(lambda txn: txn.delete(place, db=self._entries))
+        raise KilledError
+
+
+def test_whoever_is_killed_while_clearing_a_part_does_not_go_on_from_half_of_it(
+    source: Source, replica: Replica
+) -> None:
+    replica.begin("lines")
+    replica.take_page("lines", "", source.page("lines", "", 3))
+    killed = KilledWhileClearing(replica.folder)
+    killed.open()
+    with pytest.raises(KilledError):
+        killed.begin("lines")
+    killed.close()
+    follow(source, replica)
+    assert read(replica, LINES) == STANDING
 
 
 def test_records_from_a_backup_have_no_events_and_their_replicas_begin_anew(

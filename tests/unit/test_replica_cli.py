@@ -57,6 +57,7 @@ def looked(data: Path) -> str | None:
 
 def test_a_replica_is_made_and_says_how_it_stands(data: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert run(["replica", "status", "--data", str(data)]) == 1, "never whole"
+    assert not (data / FOLDER).exists(), "who looks makes none"
     assert run(["replica", "rebuild", "--data", str(data)]) == 0
     capfdbinary.readouterr()
     assert run(["replica", "status", "--json", "--data", str(data)]) == 0
@@ -85,13 +86,13 @@ def test_work_tells_of_keys_once_and_forgets_what_is_old(data: Path) -> None:
     work = ReplicaWork(config)
     assert work.tell_keys(0) == 0, "there are none"
     assert run(["codes", "keys", "make", "--data", str(data)]) == 0
-    here_ms = SystemClock().wall() // 1_000_000
+    here_ms = SystemClock().wall() // 1_000_000_000 * 1000  # key sets are signed in whole seconds
     assert [work.tell_keys(here_ms + at) for at in (0, HOUR - 1, HOUR)] == [1, 0, 1], "anew before it looks old"
     now_ms = FAR // 2
     database = Database(database_url("", data))
     database.open()
     BundleStore(database).add([BundleRow("ac" * 8, PERSON, "own", now_ms, FAR)])
-    assert work.forget(now_ms) == 1, "the first bundle was told long ago"
+    assert work.forget(now_ms) == 2, "the first bundle and the first keys were told long ago"
     assert work.forget(now_ms) == 0
     database.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path  # cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -64,12 +64,13 @@ def follow(*, config: ConfigFile = None, data: DataFolder = None) -> int:
 @app.command
 def status(*, config: ConfigFile = None, data: DataFolder = None, json: Json = False) -> int:
     """查看副本的进度;从未完整则以 1 退出 / Show as of when it stands; exit status 1 if it was never whole."""
-    replica = replica_of(load_config(config, data=data))
-    replica.open()
-    try:
-        found = status_of(replica, SystemClock().wall() // _NS_IN_MS)
-    finally:
-        replica.close()
+    replica, found = replica_of(load_config(config, data=data)), ReplicaStatus(0, 0, 0, ())
+    if (replica.folder / "data.mdb").is_file():  # opening makes one, and health asks after whatever is there
+        replica.open()
+        try:
+            found = status_of(replica, SystemClock().wall() // _NS_IN_MS)
+        finally:
+            replica.close()
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
         return int(not found.heard_ms)
@@ -151,7 +152,8 @@ class _Line:
             if not self._away:
                 self._reporter.log.warning("the replica cannot follow", reason=str(error))
             self._away = True
-            self._replica.forget(now_ms)  # what is over goes, also while nobody can be asked
+            with suppress(HutongError):  # a full disk: what is over is given to nobody, and goes once there is room
+                self._replica.forget(now_ms)  # also while nobody can be asked
         else:
             figures.add(REPLICA_CHANGES, done.applied)
             if self._away:

@@ -114,7 +114,7 @@ class ReplicaWork:
         before_ms = now_ms - self._config.replica.keep_days * _DAY_MS
         gone = 0
         for _ in range(_BATCHES):
-            some = log.forget(self._database, self._parts, before_ms)
+            some = log.forget(self._database, self._parts, before_ms, now_ms)
             gone += some
             if not some:
                 break

@@ -127,14 +127,19 @@ def last(connection: Connection, part: str) -> Change | None:
     return None if body is None else _decode(body)
 
 
-def forget(database: Database, parts: Iterable[str], before_ms: int) -> int:
-    """Forget events from before a time, some thousand of each part and never its last; gives how many."""
+def forget(database: Database, parts: Iterable[str], before_ms: int, now_ms: int) -> int:
+    """Forget events from before a time, some thousand of each part and never its last; gives how many.
+
+    Their order is that of their numbers: what comes before an old one is old, whatever a clock that was ahead said.
+    """
     done = 0
     for part in parts:
         with database.write() as connection:
-            here = (_ROWS.c.topic == part, _ROWS.c.number < min(before_ms, newest(connection, part)))
-            old = sa.select(_ROWS.c.number).where(*here).order_by(_ROWS.c.number).limit(_AT_ONCE)
-            upto = connection.execute(sa.select(sa.func.max(old.subquery().c.number))).scalar()
+            # Those that say a time to come tell no age; they go with the first old one after them.
+            here = (_ROWS.c.topic == part, _ROWS.c.number < newest(connection, part), _ROWS.c.at_ms <= now_ms)
+            first = sa.select(_ROWS.c.number, _ROWS.c.at_ms).where(*here).order_by(_ROWS.c.number).limit(_AT_ONCE)
+            its = first.subquery().c
+            upto = connection.execute(sa.select(sa.func.max(its.number)).where(its.at_ms < before_ms)).scalar()
             if upto is not None:
                 gone = sa.delete(_ROWS).where(_ROWS.c.topic == part, _ROWS.c.number <= upto)
                 done += connection.execute(gone).rowcount

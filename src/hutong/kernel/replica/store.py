@@ -98,15 +98,18 @@ class Replica:
         with self._opening:
             if self._shared is not None:
                 return
+            shared = None
             try:
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 shared = environment.take(self.folder, map_bytes=self._map_bytes, databases=len(_DATABASES))
+                self._lock = shared.lock
+                with self._lock:
+                    self._entries, self._ends, self._about = (shared.lmdb.open_db(name) for name in _DATABASES)
             except (OSError, lmdb.Error) as error:
+                if shared is not None:
+                    environment.give_back(shared)
                 fix = "Check that this user may write there and that the disk is not full."
                 raise StateError(f"The replica cannot be opened: {error}.", where=str(self.folder), fix=fix) from error
-            self._lock = shared.lock
-            with self._lock:
-                self._entries, self._ends, self._about = (shared.lmdb.open_db(name) for name in _DATABASES)
             self._shared = shared
 
     def close(self) -> None:
@@ -187,9 +190,11 @@ class Replica:
 
     def begin(self, part: str) -> None:
         """Begin a part anew; readers keep what they have."""
-        state = self.states().get(part, State())
+        # First what is there counts for nothing: a kill while it is cleared must not leave half of it to go on from.
+        state = _replace(self.states().get(part, State()), making=None, left=True)
+        self._write(lambda txn: self._put(txn, part, state))
         self._clear(part, _other(state.slot))
-        self._write(lambda txn: self._put(txn, part, msgspec.structs.replace(state, making=Making(), left=False)))
+        self._write(lambda txn: self._put(txn, part, _replace(state, making=Making(), left=False)))
 
     def take_page(self, part: str, after: str, page: Page) -> State:
         """Take what stands in the records after a place; gives how far the part goes then."""
