@@ -19,9 +19,10 @@ from hutong.codes.people.errors import PersonRefused
 from hutong.codes.replicas.away import AwayDesk
 from hutong.codes.replicas.reading import CodesReplica
 from hutong.codes.replicas.topics import COLOURS, tables, tell_keys
-from hutong.codes.stations.desk import FRESH_MS, VerifyDesk
+from hutong.codes.stations.desk import AWAY_MS, FRESH_MS, VerifyDesk
 from hutong.codes.stations.knowledge import Known, RecordsKnowledge, ReplicaKnowledge
 from hutong.codes.stations.wire import VERIFY, VerifyApp
+from hutong.kernel.access.remembered import AWAY_MS as VIEWERS_AWAY_MS
 from hutong.kernel.access.remembered import KEPT_MS, RememberedViewers
 from hutong.kernel.access.viewer import Viewer
 from hutong.kernel.clock import ManualClock
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from hutong.codes.keys import KeySet
     from hutong.codes.stations.knowledge import Knowledge
     from hutong.kernel.records import Database
     from postgres import Postgres
@@ -143,9 +145,10 @@ def take_away(request: pytest.FixtureRequest, database: Database) -> Iterator[Ca
 def test_verification_and_why_go_on_when_the_records_are_gone_and_say_how_old_they_are(
     world: World, take_away: Callable[[], None]
 ) -> None:
-    clock = ManualClock(NOW * 1_000_000)
+    clock, looked_up = ManualClock(NOW * 1_000_000), [0]
 
     def viewer(token: str, _address: str) -> Viewer | None:
+        looked_up[0] += 1
         with world.database.read():
             scopes = {"station": frozenset({"sampling.register"}), "other": frozenset({"codes.read"})}.get(token)
         return None if scopes is None else Viewer(token, token, "operator", scopes, None, "token")
@@ -170,7 +173,13 @@ def test_verification_and_why_go_on_when_the_records_are_gone_and_say_how_old_th
             "as_of_ms": NOW,
             "age_ms": 20_000,
         }
+        before = looked_up[0]
         assert ask(app, body, "never seen").status_code == 503
+        assert ask(app, body).status_code == 200
+        assert looked_up[0] == before, "nobody waits for the records again within some seconds"
+        clock.advance(VIEWERS_AWAY_MS * 1_000_000)
+        assert [ask(app, body).status_code for _ in range(3)] == [200] * 3
+        assert looked_up[0] == before + 1, "one asks whether they are back"
         why = away.why(world.phone, "en", now_ms)
         assert why.colour == "Red"
         assert "This is how it stood at" in why.lines[-1]
@@ -183,6 +192,54 @@ def test_verification_and_why_go_on_when_the_records_are_gone_and_say_how_old_th
         assert ask(app, body).status_code == 503, "a token is not good for ever"
     with pytest.raises(RecordsError):
         VerifyDesk(world.records, None).verify(world.code(WANG), "en", NOW)
+
+
+class AwayKnowledge:
+    """Records that are away, until they are back; counts who asked."""
+
+    def __init__(self, records: RecordsKnowledge) -> None:
+        self.back, self.asked = False, 0
+        self.others: Callable[[], object] | None = None
+        self._records = records
+
+    def read_ms(self, now_ms: int) -> int:
+        return self._records.read_ms(now_ms)
+
+    def bundle(self, handle: str, now_ms: int) -> Known:
+        self.asked += 1
+        if self.others is not None:
+            others, self.others = self.others, None
+            others()
+        if not self.back:
+            raise RecordsError("away")
+        return self._records.bundle(handle, now_ms)
+
+    def key_sets(self, now_ms: int) -> tuple[KeySet, ...]:
+        return self._records.key_sets(now_ms)
+
+
+def test_records_that_are_away_are_asked_after_a_pause_by_one_and_a_clock_set_back_makes_no_replica_fresh(
+    world: World,
+) -> None:
+    away, text = AwayKnowledge(world.records), world.code(WANG)
+    desk = VerifyDesk(away, world.stored)
+
+    def age_ms(now_ms: int) -> int:
+        return desk.verify(text, "en", now_ms).age_ms
+
+    assert (age_ms(NOW + FRESH_MS - 1), away.asked) == (FRESH_MS - 1, 0)
+    late = NOW + FRESH_MS
+    assert [age_ms(late + it) for it in (0, FRESH_MS, AWAY_MS - 1)] == [FRESH_MS, 2 * FRESH_MS, FRESH_MS + AWAY_MS - 1]
+    assert away.asked == 1, "whoever comes after the first waits for nothing"
+    late += AWAY_MS
+    assert desk.verify("HT1:", "en", late).verdict == "malformed"  # does not show whether they are back
+    away.others = lambda: age_ms(late)
+    assert (age_ms(late), away.asked) == (late - NOW, 2), "those who come while one asks go on without"
+    away.back = True
+    late += AWAY_MS
+    assert [age_ms(late), age_ms(late + 1), away.asked] == [0, 0, 4]
+    world.follow(NOW + HOUR)
+    assert (age_ms(NOW + 60_000), away.asked) == (0, 5), "the replica is from a time to come: the records are asked"
 
 
 def test_a_replica_forgets_when_the_keys_of_days_are_destroyed_even_when_nobody_reaches_it(

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.clock import Clock
 
-#: Tokens are looked up there; events wait for the one thread of the group commit.
+#: Tokens are looked up there; events wait for the one thread of the group commit. As many verify, by themselves: what
+#: waits for records that are away must not hold up what a replica answers.
 _THREADS: Final = 4
 _NS_IN_MS: Final = 1_000_000
 
@@ -76,9 +77,9 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
 
     commit.start()
     try:
-        with ThreadPoolExecutor(_THREADS, "stations") as threads:
-            page = station_page(config, database, now_ms, threads, reporter)
-            more = mounted(config, database, replica, viewer, clock, threads, reporter)
+        with ThreadPoolExecutor(_THREADS, "stations") as threads, ThreadPoolExecutor(_THREADS, "verify") as verifying:
+            page = station_page(config, database, replica, now_ms, threads, reporter)
+            more = mounted(config, database, replica, viewer, clock, threads, verifying, reporter)
             application = Mounts(
                 {"/station": page, "/codes": page, "/static": page, **more},
                 StationApp(commit, viewer, threads, reporter),

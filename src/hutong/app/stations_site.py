@@ -9,6 +9,8 @@ from hutong.app.persons_work import persons_of
 from hutong.app.sampling_work import open_emergencies
 from hutong.codes.public import files as codes
 from hutong.codes.public.signed_documents import SignedDocuments
+from hutong.codes.replicas.away import news_of
+from hutong.codes.replicas.reading import CodesReplica
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.web.frame import Frame
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from hutong.app.config import Config
     from hutong.kernel.records import Database
+    from hutong.kernel.replica.store import Replica
     from hutong.kernel.reporter import Reporter
     from hutong.sampling.station.pairing import Paired
 
@@ -60,9 +63,14 @@ def station_files(node: str) -> StationFiles:
 
 
 def station_page(
-    config: Config, database: Database, now_ms: Callable[[], int], threads: Executor, reporter: Reporter
+    config: Config,
+    database: Database,
+    replica: Replica,
+    now_ms: Callable[[], int],
+    threads: Executor,
+    reporter: Reporter,
 ) -> StationPage:
-    """The page and what it asks beside merging; `database` is opened by whoever made it."""
+    """The page and what it asks beside merging; database and replica are opened by whoever made them."""
     ring, issuer = key_ring(config), code_issuer(config, database, reporter.metrics)
     pairings, trail = pairings_of(config, database), Trail(database)
 
@@ -75,7 +83,10 @@ def station_page(
     return StationPage(
         station_files(config.node.name),
         pair,
-        SignedDocuments(lambda at_ms: ring.key_set(at_ms).document if ring.terms(at_ms) else b"", issuer.news),
+        SignedDocuments(
+            lambda at_ms: ring.key_set(at_ms).document if ring.terms(at_ms) else b"",
+            news_of(issuer.news, CodesReplica(replica), ring),
+        ),
         now_ms,
         threads,
         reporter,

@@ -52,11 +52,12 @@ def mounted(
     viewer: Callable[[str, str], Viewer | None],
     clock: Clock,
     threads: Executor,
+    verifying: Executor,
     reporter: Reporter,
 ) -> dict[str, ASGIApp]:
-    """What stands beside sampling on the listener for stations, by path."""
+    """What stands beside sampling on the listener for stations, by path; `verifying`: threads of verification alone."""
     remembered = RememberedViewers(viewer, lambda: clock.wall() // _NS_IN_MS)
     return {
-        VERIFY: VerifyApp(verify_desk(config, database, replica), remembered, clock, threads, reporter),
+        VERIFY: VerifyApp(verify_desk(config, database, replica), remembered, clock, verifying, reporter),
         HOME: ReplicaApp(records_source(config, database), viewer, threads, reporter),
     }

@@ -57,7 +57,8 @@ def news_of(records: Callable[[int, int], bytes], replica: CodesReplica, ring: K
         try:
             return records(since, now_ms)
         except RecordsError:
+            as_of_ms = replica.heard_ms()  # before the list is read: it may be newer than it says, never older
             newest, entries = replica.news(since, now_ms)
-            return write_news(ring.issuer, since, newest, entries, ring.signing_key(now_ms), replica.heard_ms())
+            return write_news(ring.issuer, since, newest, entries, ring.signing_key(now_ms), as_of_ms)
 
     return news

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 #: A replica that is no older is asked before the records: it costs them nothing.
 FRESH_MS: Final = 5_000
-#: For so long the records are not asked again once they were away: whoever waits in line waits for no time-out.
-AWAY_MS: Final = 5_000
+#: For so long the records are not asked again once they were away, but by one: whoever waits in line waits for no
+#: time-out. Longer than their time-outs, which are waited for after the time was read.
+AWAY_MS: Final = 30_000
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -53,17 +54,29 @@ class VerifyDesk:
             HutongError: the records are away, and there is no replica of them.
         """
         if self._replica is None:
-            return _verified(self._records, text, language, now_ms)
+            return _verified(self._records, text, language, now_ms)[0]
         try:
-            fresh = now_ms - self._replica.read_ms(now_ms) < FRESH_MS
+            fresh = abs(now_ms - self._replica.read_ms(now_ms)) < FRESH_MS
         except HutongError:
-            return _verified(self._records, text, language, now_ms)
-        if not fresh and now_ms >= self._away_until_ms:
+            return _verified(self._records, text, language, now_ms)[0]
+        paused = now_ms < self._away_until_ms <= now_ms + AWAY_MS
+        if not fresh and not paused:
             try:
-                return _verified(self._records, text, language, now_ms)
+                return self._from_records(text, language, now_ms)
             except HutongError:
                 self._away_until_ms = now_ms + AWAY_MS
-        return _verified(self._replica, text, language, now_ms)
+        return _verified(self._replica, text, language, now_ms)[0]
+
+    def _from_records(self, text: str, language: str, now_ms: int) -> Verified:
+        before = self._away_until_ms
+        if before:
+            self._away_until_ms = now_ms + AWAY_MS  # one asks whether they are back, the others go on without
+        found, asked = _verified(self._records, text, language, now_ms)
+        if asked:
+            self._away_until_ms = 0
+        elif before:
+            self._away_until_ms = before  # this code did not show whether they are
+        return found
 
 
 class _Listed:
@@ -80,7 +93,8 @@ class _Listed:
         return self.known.is_revoked
 
 
-def _verified(knowledge: Knowledge, text: str, language: str, now_ms: int) -> Verified:
+def _verified(knowledge: Knowledge, text: str, language: str, now_ms: int) -> tuple[Verified, bool]:
+    """What a station is told, and whether the bundle was asked for: of a code that is none nothing is."""
     read_ms = knowledge.read_ms(now_ms)
     listed = _Listed(knowledge, read_ms, now_ms)
     key_sets = knowledge.key_sets(now_ms)
@@ -88,7 +102,8 @@ def _verified(knowledge: Knowledge, text: str, language: str, now_ms: int) -> Ve
     known = listed.known if outcome.is_valid else None
     colour, as_of_ms, more = ("", 0, ()) if known is None else _colour(outcome, known)
     told = msgspec.structs.replace(outcome, reasons=(*outcome.reasons, *more))
-    return Verified(outcome.verdict, told.told(language)[1:], colour, as_of_ms, max(now_ms - read_ms, 0))
+    verified = Verified(outcome.verdict, told.told(language)[1:], colour, as_of_ms, max(now_ms - read_ms, 0))
+    return verified, listed.known is not None
 
 
 def _colour(outcome: Outcome, known: Known) -> tuple[str, int, tuple[Reason, ...]]:

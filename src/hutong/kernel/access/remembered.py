@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: A token that was ended meanwhile is good for so long at most.
 KEPT_MS: Final = 12 * 3_600_000
+#: For so long the records are not asked again once they were away, but by one.
+AWAY_MS: Final = 5_000
 _MOST: Final = 10_000
 
 
@@ -28,6 +30,7 @@ class RememberedViewers:
     def __init__(self, viewer: Callable[[str, str], Viewer | None], now_ms: Callable[[], int]) -> None:
         self._viewer, self._now_ms = viewer, now_ms
         self._known: OrderedDict[bytes, tuple[int, Viewer]] = OrderedDict()
+        self._away_until_ms = 0
 
     def __call__(self, token: str, address: str) -> Viewer | None:
         """Whom a token stands for.
@@ -36,18 +39,26 @@ class RememberedViewers:
             RecordsError: they are away, and the token was not seen lately.
         """
         name, now_ms = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest(), self._now_ms()
+        if now_ms < self._away_until_ms <= now_ms + AWAY_MS:
+            return self._remembered(name, now_ms)
+        if self._away_until_ms:
+            self._away_until_ms = now_ms + AWAY_MS  # one asks whether they are back, the others go on without
         try:
             found = self._viewer(token, address)
         except RecordsError:
-            kept = self._known.get(name)
-            if kept is None or now_ms - kept[0] > KEPT_MS:
-                raise
-            return kept[1]
-        if found is None:
-            self._known.pop(name, None)
-            return None
-        self._known[name] = (now_ms, found)
-        self._known.move_to_end(name)
-        while len(self._known) > _MOST:
-            self._known.popitem(last=False)
+            now_ms = self._now_ms()  # their time-outs were waited for
+            self._away_until_ms = now_ms + AWAY_MS
+            return self._remembered(name, now_ms)
+        self._away_until_ms = 0
+        self._known.pop(name, None)
+        if found is not None:
+            self._known[name] = (now_ms, found)
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
         return found
+
+    def _remembered(self, name: bytes, now_ms: int) -> Viewer:
+        kept = self._known.get(name)
+        if kept is None or now_ms - kept[0] > KEPT_MS:
+            raise RecordsError("The records are away, and this token was not seen lately.")
+        return kept[1]
