@@ -43,10 +43,18 @@ class Loaded:
         self.source = LoadSource(self.config, lambda: self.ms * 1_000_000)
         self.site.build(load.routes(self.site.console, source=self.source))
 
-    def say(self, process: int, level: Level, refused: int = 0, made_ms: int = NOW_MS, told: int = 0) -> None:
-        counts = [0, refused, 0, 0]
+    def say(
+        self,
+        process: int,
+        level: Level,
+        refused: int = 0,
+        made_ms: int = NOW_MS,
+        told: int = 0,
+        edge_refused: int = 0,
+    ) -> None:
+        counts, by_edge = [0, refused, 0, 0], [0, edge_refused, 0, 0]
         board = Board(
-            made_ms, level, 8, 3, [8, 7, 7, 4], [64, 32, 16, 8], [0, 5.0, 0, 0], [0, 2, 0, 0], counts, [9] * 4,
+            made_ms, level, 8, 3, [8, 7, 7, 4], [64, 32, 16, 8], [0, 5.0, 0, 0], [0, 2, 0, 0], counts, by_edge,
             [0, told, 0, 0],
         )  # fmt: skip
         write_board(board_file(self.config.data, "public", process), board)
@@ -68,8 +76,10 @@ def loaded(tmp_path: Path) -> Iterator[Loaded]:
 def test_levels_go_by_what_half_of_the_processes_call_for(loaded: Loaded) -> None:
     def of(*levels: int) -> Level | None:
         for number, level in enumerate(levels, 1):
-            loaded.say(number, Level(level))
-        return level_of(loaded.source.look().parts[0].boards[: len(levels)])
+            loaded.say(number, Level(level), made_ms=loaded.ms)
+        found = level_of(loaded.source.now().parts[0].boards[: len(levels)])
+        loaded.ms += 1000 * EVERY_S
+        return found
 
     assert [of(2), of(0, 3), of(0, 0, 3), of(0, 1, 2), of(1, 1, 3)] == [2, 3, 0, 1, 1]
     assert level_of([]) is None
@@ -80,8 +90,10 @@ def test_what_is_fresh_is_added_up_and_the_rest_counts_for_nothing(loaded: Loade
     loaded.say(2, Level.CROWDED, refused=40)
     loaded.say(3, Level.CRITICAL_ONLY, refused=900, made_ms=NOW_MS - FRESH_MS - 1)
     loaded.edge(refused=1000, made_ms=NOW_MS)
-    loaded.source.look()
-    loaded.ms += 1000 * EVERY_S
+    loaded.source.now()
+    loaded.ms += 5
+    loaded.source.now()  # somebody asks between: rates are of the whole time
+    loaded.ms += 1000 * EVERY_S - 5
     loaded.say(1, Level.CROWDED, refused=130, told=6)
     loaded.say(2, Level.CROWDED, refused=10)  # it was started anew
     loaded.edge(refused=1400, made_ms=NOW_MS)
@@ -106,7 +118,7 @@ def test_an_hour_is_remembered_and_drawn_by_half_minutes(loaded: Loaded) -> None
     for at in range(3 * 3600 // EVERY_S // 60):
         loaded.ms = NOW_MS + at * 60_000
         loaded.say(1, Level.CROWDED if at == 80 else Level.NORMAL, made_ms=loaded.ms)
-        loaded.source.look()
+        loaded.source.now()
     hour = loaded.source.hour("public")
     assert hour[-1].at_ms - hour[0].at_ms == 59 * 60_000
     charts = load.load_charts(hour, ZoneInfo("UTC"), str)
@@ -114,6 +126,29 @@ def test_an_hour_is_remembered_and_drawn_by_half_minutes(loaded: Loaded) -> None
     assert (len(levels), max(it for it in levels if it is not None)) == (119, Level.CROWDED)
     assert None in levels, "where nothing was sampled the line has a gap"
     assert [it.name for it in charts["refused"].series] == [f"load_page.class.{one.name}" for one in CLASSES]
+
+
+def test_after_a_clock_was_ahead_the_hour_ends_now(loaded: Loaded) -> None:
+    for at_ms in (NOW_MS, NOW_MS + 365 * 86_400_000, NOW_MS + 1000 * EVERY_S):
+        loaded.ms = at_ms
+        loaded.source.now()
+    assert [it.at_ms for it in loaded.source.hour("public")] == [NOW_MS, NOW_MS + 1000 * EVERY_S]
+
+
+def test_an_edge_that_is_gone_counts_for_nothing_and_the_processes_speak_for_the_one_elsewhere(loaded: Loaded) -> None:
+    def refused(by_edge: int) -> float:
+        loaded.say(1, Level.NORMAL, made_ms=loaded.ms, edge_refused=by_edge)
+        part = loaded.source.now().parts[0]
+        assert part.told[Kind.SCAN] == (4 if part.edge_alive else 0)
+        loaded.ms += 1000 * EVERY_S
+        return part.refused_s[Kind.SCAN] * EVERY_S
+
+    loaded.edge(refused=1000, made_ms=NOW_MS)
+    assert [refused(0), refused(50)] == [0, 0], "the edge here speaks for itself"
+    # It is gone; another one, elsewhere, has counted for long.
+    assert [refused(60), refused(75), refused(75)] == [0, 15, 0]
+    loaded.edge(refused=1500, made_ms=loaded.ms)
+    assert refused(90) == 0, "what it counted unheard was not refused just now"
 
 
 def test_a_node_without_public_services_says_so(tmp_path: Path) -> None:

@@ -133,34 +133,33 @@ class LoadSource:
 
     def now(self) -> Load:
         """As things stood at the last look; looked at anew where that is longer ago than looks are apart."""
-        now_ms, last = self._wall() // _NS_IN_MS, self._last
-        return last if last is not None and 0 <= now_ms - last.now_ms < EVERY_S * 1000 else self.look()
+        with self._lock:
+            now_ms, last = self._wall() // _NS_IN_MS, self._last
+            return last if last is not None and 0 <= now_ms - last.now_ms < EVERY_S * 1000 else self._look(now_ms)
 
     def hour(self, name: Part) -> list[Sample]:
         """What is remembered of a part, the oldest first."""
         with self._lock:
-            return [it for it in self._kept[name] if it.at_ms > self._counted_ms - _KEPT_MS]
+            return [it for it in self._kept[name] if self._counted_ms - _KEPT_MS < it.at_ms <= self._counted_ms]
 
     async def run(self) -> None:
         """Look again and again, until cancelled: a slow disk must not hold anybody else up."""
         while True:
-            await asyncio.to_thread(self.look)
+            await asyncio.to_thread(self.now)
             await asyncio.sleep(EVERY_S)
 
-    def look(self) -> Load:
-        """Read everything now, and remember it."""
-        with self._lock:
-            now_ms = self._wall() // _NS_IN_MS
-            elapsed_s = (now_ms - self._counted_ms) / 1000 if self._counted_ms else 0.0
-            parts = tuple(self._part(name, count, now_ms, elapsed_s) for name, count in self._processes.items())
-            self._counted_ms = now_ms
-            for it in parts:
-                level = None if it.level is None else int(it.level)
-                self._kept[it.name].append(
-                    Sample(now_ms, level, it.sum("limit"), it.sum("at_work"), it.paces(), it.refused_s)
-                )
-            self._last = Load(now_ms, parts)
-            return self._last
+    def _look(self, now_ms: int) -> Load:
+        """Read everything, and remember it; the lock is held, for rates are of the time between two looks."""
+        elapsed_s = (now_ms - self._counted_ms) / 1000 if self._counted_ms else 0.0
+        parts = tuple(self._part(name, count, now_ms, elapsed_s) for name, count in self._processes.items())
+        self._counted_ms = now_ms
+        for it in parts:
+            level = None if it.level is None else int(it.level)
+            self._kept[it.name].append(
+                Sample(now_ms, level, it.sum("limit"), it.sum("at_work"), it.paces(), it.refused_s)
+            )
+        self._last = Load(now_ms, parts)
+        return self._last
 
     def _part(self, name: Part, count: int, now_ms: int, elapsed_s: float) -> PartLoad:
         processes = tuple(
@@ -171,11 +170,15 @@ class LoadSource:
         refused = [0.0] * _COUNT
         for number, counts in [(it.number, it.board.refused) for it in processes if it.board is not None and it.fresh]:
             _add(refused, self._since((name, number), counts), elapsed_s)
-        # An edge elsewhere says nothing here: then the processes know what it told them.
-        by_edge = edge.refused if edge is not None else _summed(it.edge_refused for it in fresh)
-        _add(refused, self._since((name, 0), by_edge), elapsed_s)
-        told = _summed([*(it.told for it in fresh), edge.told if edge is not None else _NONE])
         age_ms = None if edge is None else max(now_ms - edge.made_ms, 0)
+        heard = edge if age_ms is not None and age_ms <= FRESH_MS else None
+        # An edge elsewhere says nothing here: then the processes know what it told them. Each is counted for itself,
+        # and anew once the other was asked.
+        by_edge = heard.refused if heard is not None else _summed(it.edge_refused for it in fresh)
+        here, elsewhere = (name, 0), (name, -1)
+        self._counted.pop(here if heard is None else elsewhere, None)
+        _add(refused, self._since(elsewhere if heard is None else here, by_edge), elapsed_s)
+        told = _summed([*(it.told for it in fresh), heard.told if heard is not None else _NONE])
         return PartLoad(name, level_of(fresh), processes, edge, age_ms, refused, told)
 
     @staticmethod
