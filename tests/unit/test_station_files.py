@@ -32,7 +32,12 @@ def text_of(files: StationFiles, path: str) -> str:
 
 
 def test_all_that_a_page_or_a_script_loads_is_kept_on_the_device(files: StationFiles) -> None:
-    kept = set(json.loads(text_of(files, "/station/files"))["paths"])
+    listed = json.loads(text_of(files, "/station/files"))
+    kept = set(listed["paths"])
+    for path, lang in [(path, lang) for path in kept for lang in LANGUAGES]:
+        found = files.file(path.partition("?")[0], path.partition("?")[2], lang)
+        assert found is not None
+        assert found.tag in listed["tags"]
     assert {"/station/", *(f"/station/?lang={lang}" for lang in LANGUAGES)} <= kept
     pages = _LINKED.findall(text_of(files, "/station/"))
     assert set(pages) - kept == set()

@@ -2,12 +2,18 @@
 // once the page was closed, not in the middle of work. What the station has registered is kept by the page (`store.js`).
 
 const PREFIX = "hutong-station-";
-const CACHE = PREFIX + new URL(location.href).searchParams.get("v");
+const VERSION = new URL(location.href).searchParams.get("v");
+const CACHE = PREFIX + VERSION;
 
+// While the centre is being updated, one of its processes may give the list and another, of the version before, a file.
 async function keep() {
-  const { paths } = await (await fetch("/station/files", { cache: "no-store" })).json();
+  const { version, paths, tags } = await (await fetch("/station/files", { cache: "no-store" })).json();
+  const answers = await Promise.all(paths.map((path) => fetch(path, { cache: "no-cache" })));
+  const tagOf = (answer) => answer.headers.get("etag")?.replace(/^W\//u, "");
+  const isWhole = version === VERSION && answers.every((it) => it.ok && tags.includes(tagOf(it)));
+  if (!isWhole) throw new Error("files of two versions");
   const cache = await caches.open(CACHE);
-  await cache.addAll(paths.map((path) => new Request(path, { cache: "no-cache" })));
+  await Promise.all(answers.map((it, at) => cache.put(paths[at], it)));
 }
 
 async function tidy() {
