@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from fresh_records import lay_out
+from hutong.kernel.access.errors import AccessError
 from hutong.kernel.access.people import People
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.records import Database, station_tables
@@ -60,7 +61,19 @@ def test_a_code_gives_all_that_a_station_needs_once(database: Database, pairings
 
 
 @pytest.mark.parametrize(
-    "code", ["", ":", "s1:", "s1", "s2:ABCD-EFGH-JKLM", "s1:ABCD-EFGH-JKLM", "\ud800", "s1:" + "A" * 999]
+    "code",
+    [
+        "",
+        ":",
+        "s1:",
+        "s1",
+        "s2:ABCD-EFGH-JKLM",
+        "s1:ABCD-EFGH-JKLM",
+        "\ud800",
+        "s1:" + "A" * 999,
+        "s1\ud800:ABCD",
+        "s\01:",
+    ],
 )
 def test_what_is_no_code_pairs_nothing(pairings: Pairings, code: str) -> None:
     pairings.begin("s1", "", NOW)
@@ -87,6 +100,24 @@ def test_a_new_device_ends_the_one_before_and_goes_on_behind_its_numbers(
     tokens = Tokens(database, 90)
     assert tokens.viewer(first.token, "", NOW + 2) is None
     assert tokens.viewer(second.token, "", NOW + 2) is not None
+
+
+def test_where_a_device_cannot_become_the_station_the_one_before_goes_on_and_the_code_is_not_used_up(
+    database: Database, pairings: Pairings
+) -> None:
+    first, code = pairings.finish(pairings.begin("s1", "", NOW), NOW), pairings.begin("s1", "", NOW)
+    tokens = Tokens(database, 90)
+
+    def lost() -> bytes:
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011  # of the line above
+        Pairings(database, tokens, lost, lambda *_: TERMS, 12 * HOUR, 30 * DAY).finish(code, NOW)
+    with pytest.raises(AccessError):
+        Pairings(database, tokens, lambda: b"k" * 32, lambda *_: TERMS, 12 * HOUR, 91 * DAY).finish(code, NOW)
+    assert tokens.viewer(first.token, "", NOW + 2000) is not None
+    assert pairings.finish(code, NOW + 2000).station == "s1"
+    assert tokens.viewer(first.token, "", NOW + 4000) is None
 
 
 @pytest.mark.parametrize("name", ["nobody", "reader", "S 1", ""])

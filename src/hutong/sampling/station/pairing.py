@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import sqlalchemy as sa
 
+from hutong.kernel.access.account import is_name
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.records import sampling_tables, station_tables, tables
 from hutong.sampling.errors import SamplingError, SamplingRefused
@@ -104,36 +105,42 @@ class Pairings:
         Raises:
             SamplingRefused: "pairing": wrong, over, tried too often, or used.
         """
-        station, district = self._proven(text, now_ms)
-        until_ms = now_ms + self._token_ms
-        for it in self._tokens.of(station):
-            if it.title == TITLE and it.is_live(now_ms):
-                self._tokens.revoke(it.id, now_ms)
-        _, token = self._tokens.make(station, TITLE, [SCOPE], until_ms, now_ms)
-        stations = sampling_tables.sampling_stations
+        key = self._key()
+        station, district, digest = self._proven(text, now_ms)
+        terms, until_ms = self._terms(district, now_ms), now_ms + self._token_ms
+        with self._database.write() as connection:  # the device before goes on wherever this one does not become it
+            used = sa.delete(_ROWS).where(_ROWS.c.station == station, _ROWS.c.digest == digest)
+            if connection.execute(used).rowcount != 1:
+                raise _no_pairing()
+            for it in self._tokens.of(station):
+                if it.title == TITLE and it.is_live(now_ms):
+                    self._tokens.revoke(it.id, now_ms)
+            _, token = self._tokens.make(station, TITLE, [SCOPE], until_ms, now_ms)
+        stations = sampling_tables.sampling_stations  # asked last: the device before gives no more numbers now
         with self._database.read() as connection:
             known = sa.select(stations.c.sequence).where(stations.c.station == station)
             sequence = connection.execute(known).scalar() or 0
-        terms = self._terms(district, now_ms)
-        return Paired(station, district, token, until_ms, self._key().hex(), terms, sequence, self._apart_ms, now_ms)
+        return Paired(station, district, token, until_ms, key.hex(), terms, sequence, self._apart_ms, now_ms)
 
-    def _proven(self, text: str, now_ms: int) -> tuple[str, str]:
-        """Station and district of a code, which is used up then. A try counts before it is looked at."""
+    def _proven(self, text: str, now_ms: int) -> tuple[str, str, str]:
+        """Station, district and digest of a code that is good. A try counts before it is looked at."""
         station, _, written = "".join(text[:_LONGEST].split()).rpartition(":")
         station, code = station.lower(), written.upper().replace("-", "").translate(_ALIKE)
-        here = _ROWS.c.station == station
-        good = sa.and_(here, _ROWS.c.tries < TRIES, _ROWS.c.made_ms > now_ms - CODE_MS)
+        if not is_name(station):
+            raise _no_pairing()
+        good = sa.and_(_ROWS.c.station == station, _ROWS.c.tries < TRIES, _ROWS.c.made_ms > now_ms - CODE_MS)
         with self._database.write() as connection:
             tried = sa.update(_ROWS).where(good).values(tries=_ROWS.c.tries + 1)
             row = connection.execute(tried.returning(_ROWS.c.digest, _ROWS.c.district)).one_or_none()
-        if row is not None and hmac.compare_digest(row.digest, _digest(station, code)):
-            with self._database.write() as connection:
-                used = sa.delete(_ROWS).where(here, _ROWS.c.digest == row.digest)
-                if connection.execute(used).rowcount == 1:
-                    return station, row.district
-        raise SamplingRefused(
-            "pairing", "This code pairs nothing: it is wrong, over or used.", where="code", fix="Ask for another."
-        )
+        if row is None or not hmac.compare_digest(row.digest, _digest(station, code)):
+            raise _no_pairing()
+        return station, row.district, row.digest
+
+
+def _no_pairing() -> SamplingRefused:
+    return SamplingRefused(
+        "pairing", "This code pairs nothing: it is wrong, over or used.", where="code", fix="Ask for another."
+    )
 
 
 def _may_register(database: Database, station: str) -> bool:
