@@ -6,7 +6,7 @@ import io
 import itertools
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import zxingcpp
@@ -59,6 +59,19 @@ listen = "127.0.0.1:{port}"
 
 [appeals]
 code_file = "{sent}"
+"""
+
+
+#: The disk is full: what was asked is undone after it was answered.
+_FULL: Final = """
+() => {
+  const put = IDBObjectStore.prototype.put;
+  IDBObjectStore.prototype.put = function (...given) {
+    const request = put.apply(this, given);
+    request.addEventListener("success", () => this.transaction.abort());
+    return request;
+  };
+}
 """
 
 
@@ -137,6 +150,13 @@ def arrived(phone: BrowserContext, service: Service) -> Page:
     """The page of somebody who has fetched a first bundle, and which the phone keeps."""
     page = phone.new_page()
     page.goto(f"{service.base}/codes/")
+    arrive(page, service)
+    expect(page.locator("#installed")).to_be_visible()
+    return page
+
+
+def arrive(page: Page, service: Service) -> None:
+    """Say who one is, and wait for the code."""
     page.fill("#f-document", DOCUMENT)
     page.fill("#f-name", "王小明")
     page.fill("#f-phone", str(next(_PHONES)))
@@ -147,8 +167,12 @@ def arrived(phone: BrowserContext, service: Service) -> Page:
     page.fill("#otp", service.last_code())
     page.click("#confirm button")
     expect(page.locator("#card")).to_be_visible()
-    expect(page.locator("#installed")).to_be_visible()
-    return page
+
+
+def kept(page: Page, work: str) -> Any:  # noqa: ANN401  # whatever was kept
+    """Do something with what the page's device keeps."""
+    begin = 'const { Kept } = await import("/codes/static/kept.js"); const kept = new Kept();'
+    return page.evaluate(f"async () => {{ {begin} {work} }}")
 
 
 def shown(page: Page) -> str:
@@ -189,12 +213,7 @@ def test_codes_are_verified_with_no_network(phone: BrowserContext, service: Serv
     phone.set_offline(True)
     page.reload()
     expect(page.locator("#network")).to_be_visible()
-    told = []
-    for text in (code, code[:-4] + "0000", "HT1:", code):
-        page.fill("#text", text)
-        page.click("#typed button")
-        expect(page.locator("#text")).to_have_value("")
-        told.append(page.locator("#verdict").inner_text())
+    told = [typed(page, text) for text in (code, code[:-4] + "0000", "HT1:", code)]
     assert told[0] == "Green"
     assert told[1] == "Forged: the signature does not fit"
     assert told[2] == "Not a code of this system"
@@ -207,10 +226,7 @@ def test_codes_are_verified_with_no_network(phone: BrowserContext, service: Serv
 
 def _after_update(page: Page, code: str) -> str:
     page.click("#update")
-    page.fill("#text", code)
-    page.click("#typed button")
-    expect(page.locator("#text")).to_have_value("")
-    return page.locator("#verdict").inner_text()
+    return typed(page, code)
 
 
 def test_wrong_digits_and_documents_are_told_and_nothing_is_lost(phone: BrowserContext, service: Service) -> None:
@@ -263,6 +279,22 @@ def test_results_and_reasons_are_read_and_an_appeal_is_followed_to_its_end(
     expect(page.locator("#told")).to_contain_text("上次看到的情况")
     expect(page.locator("#appealed")).to_contain_text("予以更正")
     phone.set_offline(False)
+    give_the_phone_to_somebody_else(page, service)
+
+
+def give_the_phone_to_somebody_else(page: Page, service: Service) -> None:
+    """Nothing of the last holder stays, neither when the service ended the device nor when it was removed there."""
+    of_last = 'Promise.all(["wallet", "mine", "checkins-done"].map((it) => kept.get(it)))'
+    kept(page, 'await kept.put("device", "ended"); await kept.put("checkins-done", [1]);')
+    page.click("#refresh")
+    arrive(page, service)
+    expect(page.locator("#mine")).to_be_hidden()
+    assert [it is None for it in kept(page, f"return await {of_last}")] == [False, True, True]
+    kept(page, 'await kept.put("checkins-done", [1]);')
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click("#forget")
+    expect(page.locator("#arrive")).to_be_visible()
+    assert kept(page, f"return await {of_last}") == [None, None, None]
 
 
 @pytest.mark.parametrize("path", ["/codes/", "/codes/check", "/codes/checkin"])
@@ -297,12 +329,11 @@ def test_a_phone_checks_in_at_a_venue_with_no_network_and_sends_it_later(
     phone.set_offline(True)
     page.reload()
     expect(page.locator("#network")).to_be_visible()
-    told = {}
-    for text in (stranger, "HT1:x", poster):
-        page.fill("#text", text)
-        page.click("#typed button")
-        expect(page.locator("#text")).to_have_value("")
-        told[text] = page.locator("#verdict").inner_text()
+    told, began = {}, now_ms() / 1000
+    for later_s, text in ((0, stranger), (0, "HT1:x"), (0, poster), (8, poster), (16, poster)):  # held on: one scan
+        page.clock.set_fixed_time(began + later_s)
+        told[text] = typed(page, text)
+    page.clock.set_fixed_time(began)
     assert told == {
         stranger: "这个场所码不是本系统签发的，请告知场所。",
         "HT1:x": "这不是场所码。",
@@ -318,5 +349,23 @@ def test_a_phone_checks_in_at_a_venue_with_no_network_and_sends_it_later(
     expect(page.locator("#list")).to_contain_text("西仓市场 · 已上送")
     (found,) = parts.scans.at_venue(venue.id, now_ms() - 600_000, now_ms(), now_ms())
     assert (found.kept.mode, found.kept.verdict, found.kept.serial) == ("person", "valid", 1)
+    kept(page, 'const it = await kept.get("wallet"); it.said.family = [it.said.own]; await kept.put("wallet", it);')
     page.reload()
     expect(page.locator("#list li")).to_have_count(1)
+    typed(page, poster)
+    page.select_option("#person", "1")
+    typed(page, poster)
+    expect(page.locator("#list li")).to_have_count(3)
+    expect(page.locator("#lasting")).to_be_hidden()
+    page.evaluate(_FULL)
+    page.select_option("#person", "0")
+    typed(page, poster)
+    expect(page.locator("#lasting")).to_be_visible()
+
+
+def typed(page: Page, text: str) -> str:
+    """What the page says of a sign or code that was typed."""
+    page.fill("#text", text)
+    page.click("#typed button")
+    expect(page.locator("#text")).to_have_value("")
+    return page.locator("#verdict").inner_text()

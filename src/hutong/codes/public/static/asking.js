@@ -19,6 +19,9 @@ export class NotAllowed extends Error {
   }
 }
 
+// Whether a wait until then is still on. One that is longer than any stems from a clock that was put right meanwhile.
+export const isHeld = (untilMs, nowMs) => nowMs < untilMs && untilMs - nowMs <= LONGEST_S * 1000;
+
 let ticket = "";
 
 // The answer; throws Waiting, NotAllowed, or TypeError where there is no network.

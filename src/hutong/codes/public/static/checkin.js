@@ -4,7 +4,7 @@
 // Kept: `checkins`, a list of sources {day, device, series, next, waiting}; each day has a device name of its own, so
 // that the name does not follow its owner. `checkins-done`: what was sent, for the owner alone. `venue-keys`.
 
-import { ask, Waiting } from "./asking.js";
+import { ask, isHeld, Waiting } from "./asking.js";
 import { Bundle } from "./bundle.js";
 import { fromBase45, fromBase64, toHex } from "./bytes.js";
 import { Camera } from "./camera.js";
@@ -20,14 +20,14 @@ const kept = new Kept();
 const PREFIX = "HV1:";
 const POSTER = "application/hutong-venue+cbor";
 const [AT_ONCE, MOST_DONE] = [50, 20];
-const SHOWN_MS = 10_000; // the same sign within so long is one scan
+const SHOWN_MS = 10_000; // a sign that was away for so long is another scan
 const AGAIN_MS = 60_000;
 const DAY_MS = 86_400_000;
 const [TOLERANCE_MS, CHINA_MS] = [120_000, 8 * 3_600_000];
 
 let people = []; // {bundle, claims}
 let keys = [];
-let last = { text: "", ms: 0 };
+let last = { text: "", who: "", ms: 0 };
 let nextMs = 0;
 
 const random = (count) => toHex(crypto.getRandomValues(new Uint8Array(count)));
@@ -82,9 +82,11 @@ function show(kind, text, detail = "") {
 
 async function checkIn(text) {
   const nowMs = Date.now();
-  if (text === last.text && nowMs - last.ms < SHOWN_MS) return;
-  last = { text, ms: nowMs };
-  const { bundle, claims } = people[Number(byId("person").value)] ?? {};
+  const who = byId("person").value;
+  const again = text === last.text && who === last.who && nowMs - last.ms < SHOWN_MS;
+  last = { text, who, ms: nowMs };
+  if (again) return;
+  const { bundle, claims } = people[Number(who)] ?? {};
   const number = bundle?.at(nowMs) ?? null;
   if (number === null) return show("warn", say("checkin.no_code"));
   try {
@@ -96,7 +98,7 @@ async function checkIn(text) {
     return show(why === "forged" ? "block" : "warn", say(`checkin.${why}`));
   }
   await list();
-  await send();
+  send(); // the camera looks on meanwhile: only so it sees that the sign is still the same
 }
 
 // What the service has leaves; what it refuses is told, and leaves too, for sending it again would not help.
@@ -104,6 +106,7 @@ const answered = (source, answer) =>
   alone(async () => {
     const sources = (await kept.get("checkins")) ?? [];
     const found = sources.find((it) => it.series === source.series);
+    if (!found) return 0; // another window did it all
     const refused = new Map(answer.refused.filter((it) => it.reason !== "gaps").map((it) => [it.place, it.reason]));
     const gone = found.waiting.filter((it) => answer.taken.includes(it.sequence) || refused.has(it.sequence));
     const done = (await kept.get("checkins-done")) ?? [];
@@ -117,7 +120,7 @@ const answered = (source, answer) =>
 let sending = false;
 
 async function send() {
-  if (sending || !navigator.onLine || Date.now() < nextMs) return;
+  if (sending || !navigator.onLine || isHeld(nextMs, Date.now())) return;
   sending = true;
   try {
     for (const source of (await kept.get("checkins")) ?? []) {
@@ -148,6 +151,7 @@ async function list() {
     ...rows.slice(0, MOST_DONE).map(([it, told]) => Object.assign(document.createElement("li"), { textContent: `${showMoment(it.at_ms)} ${it.title} · ${told}` })),
   );
   byId("network").hidden = navigator.onLine;
+  byId("lasting").hidden = kept.lasts;
 }
 
 async function fetchKeys() {
@@ -193,7 +197,6 @@ addEventListener("offline", list);
 
 async function begin() {
   usePeople(await kept.get("wallet"));
-  byId("lasting").hidden = kept.lasts;
   await list();
   await fetchKeys();
   await send();

@@ -13,11 +13,12 @@ function opened() {
   });
 }
 
-function asked(store, act) {
+// What was asked, once it is on the disk.
+function ended(transaction, act) {
   return new Promise((done, failed) => {
-    const request = act(store);
-    request.onsuccess = () => done(request.result);
-    request.onerror = () => failed(request.error);
+    const request = act(transaction.objectStore(BOX));
+    transaction.oncomplete = () => done(request.result);
+    transaction.onabort = () => failed(transaction.error ?? new Error("aborted"));
   });
 }
 
@@ -49,7 +50,7 @@ export class Kept {
     if (!this.#lasting) return undefined;
     try {
       this.#database ??= await opened();
-      return await asked(this.#database.transaction(BOX, mode, { durability: "strict" }).objectStore(BOX), act);
+      return await ended(this.#database.transaction(BOX, mode, { durability: "strict" }), act);
     } catch {
       this.#lasting = false;
       return undefined;

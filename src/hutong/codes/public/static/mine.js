@@ -40,6 +40,7 @@ export function wireMine(kept, tell) {
     try {
       const device = await kept.get("device");
       const mine = await askUntil(`${path}?lang=${lang}`, { device, ...options }, waiting);
+      if ((await kept.get("device")) !== device) return false; // removed meanwhile
       await kept.put("mine", mine);
       show(mine);
       tell("");
@@ -69,4 +70,5 @@ export function wireMine(kept, tell) {
 
 export const hideMine = () => {
   byId("mine").hidden = true;
+  byId("objection").value = "";
 };

@@ -94,6 +94,7 @@ async function fetchWallet(told) {
   const device = await kept.get("device");
   if (!device) return;
   const said = await askUntil("/codes/wallet", { method: "POST", device }, told);
+  if ((await kept.get("device")) !== device) return; // removed meanwhile
   const wallet = { said, fetchedMs: Date.now() };
   use(wallet); // whatever is wrong with it is found before the old one is let go
   await kept.put("wallet", wallet);
@@ -137,6 +138,7 @@ async function refresh() {
   } finally {
     fetching = false;
     byId("refresh").disabled = false;
+    byId("lasting").hidden = kept.lasts;
     tick();
   }
 }
@@ -151,6 +153,13 @@ function step(name) {
 }
 
 let arrival = "";
+
+// Nothing of whoever this device belonged to is shown any more.
+async function empty(names) {
+  for (const name of names) await kept.remove(name);
+  people = [];
+  hideMine();
+}
 
 async function sent(event, work) {
   event.preventDefault();
@@ -180,6 +189,8 @@ byId("arrive").addEventListener("submit", (event) =>
 byId("confirm").addEventListener("submit", (event) =>
   sent(event, async ({ code }) => {
     const { device } = await askUntil("/codes/confirm", { method: "POST", body: { arrival, code } }, waiting);
+    // Whoever had this device before may be somebody else.
+    await empty(["wallet", "mine", "checkins-done"]);
     await kept.put("device", device);
     await refresh();
   }),
@@ -188,9 +199,7 @@ byId("refresh").addEventListener("click", () => refresh());
 byId("forget").addEventListener("click", async () => {
   if (!confirm(say("forget.sure"))) return;
   const device = await kept.get("device");
-  for (const name of ["device", "wallet", "mine"]) await kept.remove(name);
-  people = [];
-  hideMine();
+  await empty(["device", "wallet", "mine", "checkins-done"]);
   step("start");
   if (device) ask("/codes/leave", { method: "POST", device }).catch(() => {}); // with no network it ends with its time
 });
