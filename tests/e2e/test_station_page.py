@@ -58,12 +58,18 @@ name = "centre"
 [sampling]
 listen = "127.0.0.1:{port}"
 """
-#: The answer to so many merges is lost on its way, after the centre has kept everything.
+#: The answer to so many merges is lost on its way, after the centre has kept everything; what is asked of `busy` is to
+#: wait; an answer on a code never comes while `silent`.
 _LOSES: Final = """
-window.lost = 0;
+Object.assign(window, { lost: 0, busy: null, told: 0, silent: false });
 const real = window.fetch;
 window.fetch = async (address, options) => {
+  if (window.busy && String(address).includes(window.busy)) {
+    window.told += 1;
+    return new Response("", { status: 503, headers: { "Retry-After": "600" } });
+  }
   const answer = await real(address, options);
+  if (window.silent && String(address).includes("/verify")) await new Promise(() => {});
   if (String(address).includes("/merge") && window.lost > 0) {
     window.lost -= 1;
     throw new TypeError("lost on its way");
@@ -292,6 +298,7 @@ def test_the_centre_is_asked_while_it_answers_and_not_waited_for_in_an_emergency
     take(page, tube, 5)
     assert scan(page, code) == "This code is not good for registering"
     expect(page.locator("#told-why")).to_contain_text("Revoked")
+    slow = go_on_elsewhere_while_the_centre_is_waited_for(page, centre, tube)
 
     orders = open_emergencies(centre.config, centre.database)
     both = frozenset({"sampling.order", "sampling.approve"})
@@ -311,7 +318,39 @@ def test_the_centre_is_asked_while_it_answers_and_not_waited_for_in_an_emergency
     assert "/v1/codes/verify" not in asked
     page.click("#aside")
     assert page.locator(".sizes label:visible").all_inner_texts() == ["5", "10"]
-    until(lambda: centre.people(tube) == [[known]])
+    until(lambda: centre.people(tube) == [[slow, known]])
+
+    bearer = Bearer(person=known, who=b"w" * 12, kind="own", name="王*", tail="2X", colour="green", as_of_ms=now_ms())
+    own = code_issuer(centre.config, centre.database).wallet(bearer, (), now_ms()).own
+    page.reload()
+    expect(page.locator("#contact")).to_contain_text("last contact")
+    page.click("[data-part=verify]")
+    for later_s, told in ((0, "Green"), (15, "Replayed")):
+        page.clock.set_fixed_time((now_ms() + later_s * 1000) / 1000)
+        page.fill("#code", own.text(0))
+        page.click("#verify button")
+        expect(page.locator("#verdict")).to_contain_text(told)
+    expect(page.locator("#by-whom")).not_to_contain_text("Verified by the centre")
+
+
+def go_on_elsewhere_while_the_centre_is_waited_for(page: Page, centre: Centre, tube: str) -> str:
+    """Whoever was registered to the tube that was shown when the code was read."""
+    other, slow = "XA20220415022", "ab" * 16
+    page.click("#aside")
+    take(page, other, 5)
+    assert scan(page, CARD) == "Registered"
+    page.click("#aside")
+    take(page, tube, 5)
+    page.evaluate("window.silent = true")
+    page.fill("#person", centre.paper(slow))
+    page.press("#person", "Enter")
+    page.click("[data-part=tubes]")
+    page.get_by_label(f"Go on {other}").click()
+    until(lambda: centre.people(tube) == [[slow]])
+    page.evaluate("window.silent = false")
+    page.click("#aside")
+    take(page, tube, 5)
+    return slow
 
 
 _KEPT: Final = """
@@ -492,10 +531,34 @@ def test_two_tabs_do_not_double_and_a_device_that_is_cut_off_goes_on(
     page.click("[data-part=device]")
     page.click("details summary")
     page.click("#re-pair")
+    page.fill("#pair-code", code := centre.code("s3"))
+    page.click("#pair button")
+    expect(page.locator("#pair-trouble")).to_contain_text("Records that nobody else has")
+    assert pairings_of(centre.config, centre.database).finish(code, now_ms()).station == "s3"  # it was not used up
     page.fill("#pair-code", centre.code("s2"))
     page.click("#pair button")
     expect(page.locator("#unmerged")).to_have_text("0 not merged")
     assert centre.people("XA20220415009") == [[centre.person(CARD)]]
+    other.close()
+    be_told_to_wait_by_a_clock_that_is_ahead(page, "/codes/revocations", "E12345678")
+    be_told_to_wait_by_a_clock_that_is_ahead(page, "/merge", "E12345679")
+
+
+def be_told_to_wait_by_a_clock_that_is_ahead(page: Page, path: str, passport: str) -> None:
+    """On the next day an open tube is still there; merging does not wait until then once the clock is right."""
+    page.clock.set_fixed_time(now_ms() / 1000 + 86_400)
+    page.click("[data-part=tubes]")
+    expect(page.get_by_label("Go on XA20220415009")).to_be_visible()
+    page.evaluate("(path) => { window.busy = path; window.told = 0; }", path)
+    page.click("[data-part=device]")
+    page.click("#send")
+    until(lambda: page.evaluate("window.told"))
+    page.evaluate("window.busy = null")
+    page.clock.set_fixed_time(now_ms() / 1000)
+    page.click("[data-part=register]")
+    page.select_option("#kind", "passport")
+    assert scan(page, passport) == "Registered"
+    expect(page.locator("#unmerged")).to_have_text("0 not merged")
 
 
 def _refused(page: Page) -> bool:

@@ -1,4 +1,4 @@
-// The part that lists today's tubes, people masked, and hands batches over to the courier.
+// The part that lists today's tubes and older ones that are still here, people masked, and hands batches over to the courier.
 
 import { say } from "/codes/static/words.js";
 
@@ -14,7 +14,8 @@ export class Listing {
   }
 
   async show() {
-    const tubes = await this.store.tubesSince(startOfDay(Date.now()));
+    const since = startOfDay(Date.now());
+    const tubes = (await this.store.tubesSince(0)).filter((it) => it.state !== "in-transit" || it.changedMs >= since);
     const of = (state) => tubes.filter((it) => it.state === state);
     const people = tubes.reduce((sum, it) => sum + it.members.length, 0);
     byId("sums").textContent = say("sums", {

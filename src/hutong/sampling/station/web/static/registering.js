@@ -29,7 +29,7 @@ export class Registering {
     byId("choose").addEventListener("submit", (event) => this.#on(event, () => this.#choose()));
     byId("person-form").addEventListener("submit", (event) => this.#typed(event));
     byId("seal").addEventListener("submit", (event) => this.#on(event, () => this.#seal()));
-    byId("twice").addEventListener("click", (event) => this.#on(event, () => this.#keep(this.#asked, true)));
+    byId("twice").addEventListener("click", (event) => this.#on(event, () => this.#asked && this.#keep(this.#asked, true)));
     byId("aside").addEventListener("click", (event) => this.#on(event, () => this.leave()));
   }
 
@@ -40,14 +40,15 @@ export class Registering {
     return this.#turn;
   }
 
-  // What was typed is taken out of its field at once: the next may be typed while this one is being kept.
+  // What was typed is taken out of its field at once, and is of the tube that was shown then: the next may be typed,
+  // and another tube taken, while this one is being kept.
   #typed(event) {
-    const field = byId("person");
-    const text = field.value.trim();
-    field.value = "";
+    const [field, again] = [byId("person"), byId("retest")];
+    const [text, tube, kind, retest] = [field.value.trim(), this.#tube, byId("kind").value, again.checked];
+    [field.value, again.checked] = ["", false];
     return this.#on(event, () =>
-      this.#submit(text).catch((error) => {
-        field.value ||= text;
+      this.#submit(text, tube, kind, retest).catch((error) => {
+        if (!field.value) [field.value, again.checked] = [text, retest];
         throw error;
       }),
     );
@@ -126,21 +127,19 @@ export class Registering {
     return this.#tube ? this.#typed(new Event("scan")) : this.#on(new Event("scan"), () => this.#choose());
   }
 
-  async #submit(text) {
+  async #submit(text, { barcode, size }, kind, retest) {
     const empty = this.about.terms.fields.map((name) => byId(`field-${name}`)).find((it) => !it.value.trim());
     if (empty) {
       const missing = new Refused("field", { what: empty.parentElement.dataset.field });
       throw Object.assign(missing, { field: empty });
     }
     const fields = Object.fromEntries(this.about.terms.fields.map((name) => [name, byId(`field-${name}`).value.trim()]));
-    const person = await this.#personOf(text);
-    const { barcode, size } = this.#tube;
-    const deed = register(barcode, size, person, { district: this.about.district, retest: byId("retest").checked, fields });
+    const person = await this.#personOf(text, kind);
+    const deed = register(barcode, size, person, { district: this.about.district, retest, fields });
     await this.#keep(deed, false);
   }
 
-  async #personOf(text) {
-    const kind = byId("kind").value;
+  async #personOf(text, kind) {
     if (text.startsWith(CODE)) return this.#ofCode(text);
     if (kind === "id-card" && !isCard(text) && this.store.machine.isBarcode(text.toUpperCase()) && !/^[0-9]{17}[0-9Xx]$/u.test(text)) {
       throw new NotPerson(say("no_person"), say("is_tube"));
@@ -170,13 +169,14 @@ export class Registering {
     byId("twice").hidden = true;
     tell(byId("told"), "green", say("done"), say(members >= deed.size ? "full_now" : "done_why", { count: members }));
     for (const name of this.about.terms.fields) byId(`field-${name}`).value = "";
-    byId("retest").checked = false;
+    if (twice) byId("retest").checked = false;
     if (members >= deed.size) byId("counted").focus();
     else this.focus();
     this.changed();
   }
 
   async #seal() {
+    if (!this.#tube) return; // pressed twice
     const { barcode } = this.#tube;
     await this.store.doAll([seal(barcode, Number(byId("counted").value))], Date.now());
     byId("counted").value = "";

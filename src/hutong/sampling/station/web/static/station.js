@@ -1,6 +1,6 @@
 // The station's page: what is shown when, and merging in the background. Registering never waits for the centre.
 
-import { ask, NotAllowed, Waiting } from "/codes/static/asking.js";
+import { ask, isHeld, NotAllowed, Waiting } from "/codes/static/asking.js";
 import { Camera } from "/codes/static/camera.js";
 import { say, saySpan } from "/codes/static/words.js";
 
@@ -16,8 +16,9 @@ import { Machine, Refused } from "./tubes.js";
 
 const SOON_MS = 1_000;
 const EVERY_MS = 30_000;
-const RENEWED_MS = 6 * 3_600_000;
-const KEPT_MS = 48 * 3_600_000;
+const HOUR_MS = 3_600_000;
+const RENEWED_MS = 6 * HOUR_MS;
+const KEPT_MS = 48 * HOUR_MS;
 const FORMATS = ["qr_code", "code_128", "code_39", "ean_13", "itf"];
 const COLOURS = { green: "green", yellow: "warn", red: "block" };
 const MILD = new Set(["expired", "not-yet-valid", "clock-wrong", "unknown-key", "malformed"]);
@@ -96,7 +97,7 @@ async function mergeNow() {
 // Whether the centre has everything; what went wrong is said, and tried again by itself.
 async function mergeQuietly() {
   const about = await store.about();
-  if (!about || Date.now() < againMs) return false;
+  if (!about || isHeld(againMs, Date.now())) return false;
   if (!navigator.onLine) return show().then(() => false);
   let done = false;
   try {
@@ -120,12 +121,20 @@ function showPairing() {
   byId("pair-code").focus();
 }
 
+// Asked before the code is used up, which ends the other tablet of that station. Throws Refused.
+async function checkMayBecome(station) {
+  const [about, standing] = [await store.about(), await store.standing()];
+  if (about && station && station !== about.station && standing.waiting + standing.refused.length) throw new Refused("unmerged");
+}
+
 async function pair(event) {
   event.preventDefault();
   const told = byId("pair-trouble");
   told.hidden = true;
+  const code = byId("pair-code").value;
   try {
-    const { key, now_ms: _, ...station } = await ask("/station/pair", { method: "POST", body: { code: byId("pair-code").value } });
+    await checkMayBecome(code.replace(/\s/gu, "").toLowerCase().split(":").slice(0, -1).join(":"));
+    const { key, now_ms: _, ...station } = await ask("/station/pair", { method: "POST", body: { code } });
     await store.pair(station, await importKey(Uint8Array.from(key.match(/../gu), (it) => parseInt(it, 16))));
     byId("pair-code").value = "";
     await work();
@@ -156,8 +165,10 @@ function scanned(text) {
 
 async function verify(text) {
   const about = await store.about();
-  const there = await codes.there(text, about.token);
+  const told = await codes.there(text, about.token);
   const here = codes.ages(Date.now()) ? await codes.here(text, Date.now()) : null;
+  // The centre has not seen what was shown here before: a copy stays a copy, whatever it says.
+  const there = told?.verdict === "valid" && ["replayed", "cloned"].includes(here?.verdict) ? null : told;
   if (!there && !here) return tell(byId("outcome"), "warn", say("verdict.unknown-key"), say("no_keys"));
   const verdict = there?.verdict ?? here.verdict;
   const colour = there ? there.colour : here.claims?.colour;
@@ -193,13 +204,15 @@ async function install() {
   if (part === "device" && (await store.about())) await device.show();
 }
 
+const forget = () => store.forget(Date.now() - KEPT_MS);
+
 async function work() {
   const about = await store.about();
   byId("pairing").hidden = Boolean(about);
   byId("working").hidden = !about;
   if (!about) return showPairing();
   await codes.load(about.station);
-  await store.forget(Date.now() - KEPT_MS);
+  await forget();
   await open(part);
   device.persist().then(show);
   return mergeQuietly();
@@ -227,9 +240,10 @@ async function begin() {
   store.onChange(heard);
   addEventListener("online", () => ((againMs = 0), mergeQuietly()));
   addEventListener("offline", () => store.about().then((about) => about && show()));
-  await Promise.all([work(), install()]);
   setInterval(mergeQuietly, EVERY_MS);
   setInterval(install, RENEWED_MS);
+  setInterval(forget, HOUR_MS);
+  await Promise.all([work(), install()]);
 }
 
 begin();

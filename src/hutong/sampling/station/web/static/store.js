@@ -165,6 +165,7 @@ export class Store {
       for (const id of answer.taken) await note(id, "taken");
       for (const it of answer.refused ?? []) await note(it.id, "refused", it.reason);
       const station = await asked(about.get("station"));
+      if (!station) return; // it stopped being one meanwhile
       about.put({ ...station, mergedMs: nowMs, offsetMs: answer.offset_ms ?? 0, terms: answer.terms ?? station.terms }, "station");
     });
   }
