@@ -413,6 +413,12 @@ class TestDocument:
             ("readOrder", "Hutong-Purpose", "header", False),
             ("packOrder", "Hutong-Purpose", "header", False),
             ("makePack", "Hutong-Purpose", "header", False),
+            ("explainColour", "Hutong-Purpose", "header", False),
+            ("issuePaperCode", "Hutong-Purpose", "header", False),
+            ("readFamily", "Hutong-Purpose", "header", False),
+            ("revokeCodes", "Hutong-Purpose", "header", False),
+            ("runLookup", "Hutong-Purpose", "header", False),
+            ("readPersonResults", "Hutong-Purpose", "header", False),
         }
 
     def test_it_and_its_page_are_open(self, server: ApiServer) -> None:

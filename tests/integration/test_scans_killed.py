@@ -124,7 +124,7 @@ class Phone(threading.Thread):
 
     def __init__(self, centre: Centre) -> None:
         super().__init__(name="phone")
-        self._urls = list(centre.urls)
+        self._urls, self._client = list(centre.urls), httpx.Client(timeout=15)
         begin = centre.bundle.first_s * 1000 + MINUTE
         self.waiting = {it: centre.check_in(it, begin + it * MINUTE) for it in range(1, CHECK_INS + 1)}
         self._source = {"device": f"p-{os.urandom(8).hex()}", "series": os.urandom(8).hex()}
@@ -134,7 +134,7 @@ class Phone(threading.Thread):
     def send(self, rows: list[dict[str, Any]]) -> Answer:
         clock_ms = now_ms() + 45 * MINUTE  # what it says here moves nothing
         body = {"source": self._source, "clock_ms": clock_ms, "checkins": rows}
-        told = httpx.post(f"{self._urls[0]}/v1/codes/scans", json=body, timeout=15).raise_for_status()
+        told = self._client.post(f"{self._urls[0]}/v1/codes/scans", json=body).raise_for_status()
         return msgspec.json.decode(told.content, type=Answer)
 
     def _send(self) -> bool:
@@ -144,6 +144,7 @@ class Phone(threading.Thread):
             self.troubles += 1
             self._urls.reverse()
             return False
+        assert not answer.refused, answer.refused
         self.taken += answer.taken
         for it in answer.taken[:-1]:  # the last of each comes again
             self.waiting.pop(it, None)
@@ -153,6 +154,9 @@ class Phone(threading.Thread):
 
     def run(self) -> None:
         until(self._send)
+
+    def close(self) -> None:
+        self._client.close()
 
 
 @pytest.fixture
@@ -199,6 +203,7 @@ def test_every_acknowledged_scan_is_there_once(centre: Centre, tmp_path: Path) -
 
     _what_proves_nothing_is_refused_row_by_row(centre, phone)
     one.stop()
+    phone.close()
     for door in doors:
         door.device.close()
 
