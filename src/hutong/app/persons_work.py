@@ -104,7 +104,7 @@ def node_identities(
     codes = SampledCodes(
         lambda: [ring.key_set(now_ms())] if ring.terms(now_ms()) else [], revoked, now_ms, whenever=whenever
     )
-    return KeyedIdentities(persons_of(config, database), codes, BundleHandles(database))
+    return KeyedIdentities(persons_of(config, database), codes, BundleStore(database))
 
 
 def station_identities(folder: Path, now_ms: Callable[[], int]) -> KeyedIdentities:
@@ -136,14 +136,3 @@ def give_codes(folder: Path, key_set: KeySet, news: bytes) -> None:
             draft.replace(folder / name)
     except OSError as error:
         raise StateError(f"Keys of codes cannot be written: {error.strerror}.", where=str(folder)) from error
-
-
-class BundleHandles:
-    """The `Handles` of a node: whose bundles and paper codes are.
-
-    Args:
-        database: opened by whoever made it.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.people_of = BundleStore(database).people_of

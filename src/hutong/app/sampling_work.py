@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hutong.app.persons_work import BundleHandles
 from hutong.app.schedule import Job
+from hutong.codes.bundles import BundleStore
 from hutong.kernel.records import Database, database_url
 from hutong.sampling import metrics
 from hutong.sampling.conflicts import conflict_rules
@@ -37,7 +37,7 @@ def open_sampling(config: Config, database: Database) -> Sampling:
         clock_ms=config.sampling.clock_seconds * 1000,
         keep_ms=config.sampling.keep_days * _DAY_MS,
     )
-    return Sampling(database, bounds, open_emergencies(config, database).terms, BundleHandles(database))
+    return Sampling(database, bounds, open_emergencies(config, database).terms, BundleStore(database))
 
 
 class SamplingWork:
