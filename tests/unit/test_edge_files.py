@@ -70,6 +70,8 @@ def test_nothing_is_left_to_fill_in_and_nobody_outside_is_let_in(written: Path, 
     below = re.findall(r"location \^~ (/\S+) \{\s+root (\S+);", text)
     prefixes = {"public": ["/codes/"], "stations": ["/station/", "/codes/static/"]}[name]
     assert below == [(it, str(written / "edge" / "root" / name)) for it in prefixes]
+    first = {"public": 8, "stations": 32}[name]
+    assert f"first_limit = {first}," in text, "what the gates behind it begin with"
 
 
 @pytest.mark.peer("nginx")

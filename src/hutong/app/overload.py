@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from hutong.app.edge.writing import board_file, route_table, ticket_keys
+from hutong.app.edge.writing import FIRST_LIMITS, board_file, route_table, ticket_keys
 from hutong.kernel.key_files import make_folder
 from hutong.kernel.overload.admission import Admission
 from hutong.kernel.overload.classes import Kind
-from hutong.kernel.overload.concurrency import FIRST
 from hutong.kernel.overload.desk import Desk
 from hutong.kernel.overload.gate import Gate
 from hutong.kernel.overload.keys import KeyFile
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 _NS_IN_MS: Final = 1_000_000
 _S_IN_MS: Final = 1000
-#: Places before anything is measured. Merges are short and alike, and all stations may begin in the same minute: from
-#: eight, by an eighth at a time, it took two seconds, in which a third of them was refused.
-_FIRST: Final = {"public": FIRST, "stations": 32}
 _BEST: Final = {"public": Kind.SCAN, "stations": Kind.CRITICAL}
 
 
@@ -59,7 +55,7 @@ def gate_before(
     desk = Desk(keys.keys, Places(settings.window_s * _S_IN_MS, settings.horizon_s * _S_IN_MS), Spent())
     return Gate(
         application,
-        Admission(settings.target_ms * _NS_IN_MS, settings.at_once, _FIRST[name]),
+        Admission(settings.target_ms * _NS_IN_MS, settings.at_once, FIRST_LIMITS[name]),
         desk,
         Routes(route_table().routes, _BEST[name]).kind,
         clock,

@@ -46,12 +46,12 @@ local function pieces(path)
     return found
 end
 
--- Before an application has said anything: as much as it says when it starts.
+-- Before any process has said anything: as much as all of them say when they start.
 local function unknown()
-    local first = { level = 0, rooms = {}, queues = {}, paces = {} }
+    local processes, first = #options.boards, { level = 0, rooms = {}, queues = {}, paces = {} }
     for at, class in ipairs(options.classes) do
-        first.rooms[at] = max(1, floor(options.first_limit * class.share))
-        first.queues[at], first.paces[at] = class.queue, 0
+        first.rooms[at] = processes * max(1, floor(options.first_limit * class.share))
+        first.queues[at], first.paces[at] = processes * class.queue, 0
     end
     return first
 end
@@ -152,8 +152,8 @@ local function bury()
     end
 end
 
--- For people, each second: `1 MADE UNDER_WAY TOLD×4 REFUSED×4`, as `hutong.kernel.overload.board` reads it; REFUSED
--- since the edge began. A disk that is full must not end the timer.
+-- For people, each second: `1 MADE UNDER_WAY TOLD×4 REFUSED×4`, as `hutong.app.console.load_facts` reads it;
+-- REFUSED since the edge began. A disk that is full must not end the timer.
 local function say()
     local words = { 1, floor(ngx.now() * 1000), max(counts:get("n") or 0, 0) }
     for at = 1, #options.classes do
