@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,21 +17,18 @@ from playwright.sync_api import expect, sync_playwright
 
 from ask_servers import until
 from e2e.browser import ARGUMENTS, CHROMIUM, WAIT_MS
-from e2e.processes import HUTONG, Process, free_port, hutong
-from hutong.app.codes_work import code_issuer, key_ring
-from hutong.app.config import load_config
-from hutong.app.persons_work import persons_of
+from e2e.processes import hutong
+from e2e.station_centre import DISTRICT, OTHER_DISTRICT, Centre, now_ms
+from hutong.app.codes_work import code_issuer
 from hutong.app.sampling_work import open_emergencies, open_sampling
 from hutong.app.stations_site import pairings_of
 from hutong.codes import qr
 from hutong.codes.bundles import BundleStore
 from hutong.codes.issuing import Bearer
 from hutong.codes.paper import LEVEL
-from hutong.kernel.access.people import People
 from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.identity_documents import Document, canonical
 from hutong.kernel.persons import person_of
-from hutong.kernel.records import Database, database_url
 from hutong.sampling.emergency.model import Actor, Wish
 from hutong.sampling.errors import SamplingRefused
 from hutong.sampling.model import FIELDS, Deed, Event, HandOver, Register, Seal, Terms
@@ -50,14 +46,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.peer("chromium"), pytest.mark.enable_socket]
 
 THIRD: Final = "XA20220415003"
-DISTRICT, OTHER_DISTRICT = "610100", "610102"
-_SETTINGS: Final = """\
-[node]
-name = "centre"
-
-[sampling]
-listen = "127.0.0.1:{port}"
-"""
 #: The answer to so many merges is lost on its way, after the centre has kept everything; what is asked of `busy` is to
 #: wait; an answer on a code never comes while `silent`.
 _LOSES: Final = """
@@ -77,51 +65,6 @@ window.fetch = async (address, options) => {
   return answer;
 };
 """
-
-
-class Centre:
-    """`hutong sampling serve` on a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.base = f"http://127.0.0.1:{(port := free_port())}"
-        self.folder, self.data, self.settings = folder, folder / "data", folder / "hutong.toml"
-        self.data.mkdir()
-        self.settings.write_text(_SETTINGS.format(port=port), encoding="utf-8")
-        self.common = ["--config", str(self.settings), "--data", str(self.data)]
-        self.config = load_config(self.settings, data=self.data)
-        self.database = Database(database_url("", self.data))
-        self.database.open()
-        for name in ("s1", "s2", "s3", "s4"):
-            People(self.database).add(name, name, "operator", now_ms())
-        key_ring(self.config).rotate(now_ms())
-        self.process = Process("stations", [*HUTONG, "sampling", "serve", *self.common], folder)
-
-    def code(self, station: str, district: str = DISTRICT) -> str:
-        """A pairing code."""
-        return pairings_of(self.config, self.database).begin(station, district, now_ms())
-
-    def person(self, card: str) -> str:
-        """The pseudonym of a card."""
-        document = canonical("id", card)
-        assert isinstance(document, Document)
-        return persons_of(self.config, self.database).of(document)
-
-    def paper(self, person: str) -> str:
-        """A paper code of somebody."""
-        bearer = Bearer(
-            person=person, who=b"w" * 12, kind="own", name="王*", tail="2X", colour="green", as_of_ms=now_ms()
-        )
-        return code_issuer(self.config, self.database).paper(bearer, now_ms()).text
-
-    def people(self, tube: str) -> list[list[str]]:
-        """Of each tube with this barcode, who is in it."""
-        return [
-            [it.person for it in each.members] for each in open_sampling(self.config, self.database).story(tube).tubes
-        ]
-
-
-def now_ms() -> int:
-    return time.time_ns() // 10**6
 
 
 @pytest.fixture(scope="module")
