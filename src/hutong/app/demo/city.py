@@ -81,9 +81,9 @@ class Station:
             self._handed += [(at_ms, it, batch) for it in self._full]
             self._full.clear()
 
-    def brought(self, before_ms: int) -> list[tuple[str, str]]:
-        """Tubes and their batches that the courier got before a time; each is given once."""
-        brought = [(tube, batch) for at_ms, tube, batch in self._handed if at_ms < before_ms]
+    def brought(self, before_ms: int) -> list[tuple[int, str, str]]:
+        """What the courier got before a time: when, tubes and their batches; each is given once."""
+        brought = [it for it in self._handed if it[0] < before_ms]
         del self._handed[: len(brought)]
         return brought
 
@@ -101,18 +101,22 @@ class Laboratory:
     def __init__(self, sampling: Sampling, zone: ZoneInfo, draw: random.Random) -> None:
         self._sampling, self._zone, self._draw = sampling, zone, draw
 
-    def test(self, brought: list[tuple[str, str]], now_ms: int) -> None:
+    def test(self, brought: list[tuple[int, str, str]], now_ms: int) -> None:
         """Receive and report tubes of batches."""
         if not brought:
             return
-        for tube, batch in brought:
+        for _, tube, batch in brought:
             deed = Receive(tube=tube, batch=batch, laboratory=LABORATORY)
             of = event_id(LABORATORY, 0, secrets.token_bytes(8))
             self._sampling.do(Event(id=of, station=LABORATORY, at_ms=now_ms, by=LABORATORY, deed=deed), now_ms)
-        tested = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_ms / 1000))
         words, weights = list(_RESULTS), list(_RESULTS.values())
-        lines = [f"{tube},{self._draw.choices(words, weights)[0]},{tested}" for tube, _ in brought]
+        lines = [f"{tube},{self._draw.choices(words, weights)[0]},{_tested(at_ms)}" for at_ms, tube, _ in brought]
         take_in(self._sampling, "\n".join(["tube,result,tested", *lines]).encode(), LABORATORY, self._zone, now_ms)
+
+
+def _tested(handed_ms: int) -> str:
+    """When a tube was tested that the courier got then, as laboratories write it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((handed_ms + _TESTED_MS) / 1000))
 
 
 class City:
