@@ -75,7 +75,8 @@ class Centre:
         bearer = Bearer(
             person="a1" * 16, who=b"\x07" * 12, kind="own", name="王*", tail="1234", colour="green", as_of_ms=now - DAY
         )
-        self.bundle = code_issuer(self.config, self.database).prepare(bearer, (), now - 3 * 60 * MINUTE).wallet.own
+        self.fetched_ms = now - 3 * 60 * MINUTE
+        self.bundle = code_issuer(self.config, self.database).prepare(bearer, (), self.fetched_ms).wallet.own
         self.urls = [f"http://127.0.0.1:{port + more}" for more in range(2)]
         common = ("--config", str(settings), "--data", str(data))
         self.processes = [
@@ -125,7 +126,7 @@ class Phone(threading.Thread):
     def __init__(self, centre: Centre) -> None:
         super().__init__(name="phone")
         self._urls, self._client = list(centre.urls), httpx.Client(timeout=15)
-        begin = centre.bundle.first_s * 1000 + MINUTE
+        begin = centre.fetched_ms
         self.waiting = {it: centre.check_in(it, begin + it * MINUTE) for it in range(1, CHECK_INS + 1)}
         self._source = {"device": f"p-{os.urandom(8).hex()}", "series": os.urandom(8).hex()}
         self.taken: list[int] = []
@@ -196,7 +197,7 @@ def test_every_acknowledged_scan_is_there_once(centre: Centre, tmp_path: Path) -
     assert sorted(set(phone.taken)) == list(range(1, CHECK_INS + 1))
     found = centre.parts.scans.at_venue(centre.venue.id, now_ms() - DAY, now_ms(), now_ms())
     kept = sorted((it.kept.mode, it.kept.who, it.kept.at_ms) for it in found)
-    begin = centre.bundle.first_s * 1000 + MINUTE
+    begin = centre.fetched_ms
     scanned = [("station", f"{at:024x}", door._begin + at) for door in doors for at in range(1, SCANS + 1)]  # noqa: SLF001
     checked = [("person", "07" * 12, begin + at * MINUTE) for at in range(1, CHECK_INS + 1)]
     assert kept == sorted([*scanned, *checked])
@@ -210,7 +211,7 @@ def test_every_acknowledged_scan_is_there_once(centre: Centre, tmp_path: Path) -
 
 def _what_proves_nothing_is_refused_row_by_row(centre: Centre, phone: Phone) -> None:
     phone._urls.sort()  # noqa: SLF001  # the first process is the one that lives
-    begin = centre.bundle.first_s * 1000 + 130 * MINUTE
+    begin = centre.fetched_ms + 130 * MINUTE
     late, good = partial(centre.check_in, at_ms=begin), centre.check_in(900, begin)
     answer = phone.send([
         late(901, poster=centre.poster[:-1]),

@@ -196,6 +196,7 @@ def test_malformed_request_uris_are_refused(uri: str) -> None:
         ("Via", "SIP/2.0/UDP"),
         ("Via", "SIP/3.0/UDP h;branch=z9hG4bKa"),
         ("Via", "SIP/2.0/UDP h;branch=z9hG4bKa;rport=99999"),
+        ("Via", 'SIP/2.0/UDP 19".0.2.1:5060;branch=z9hG4bKa'),
         ("From", "<sip:1@h>"),
         ("From", "<sip:1@h>;tag="),
         ("From", "<sip:1@h>;tag=a;tag=a"),

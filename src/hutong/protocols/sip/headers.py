@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _VIA = re.compile(
     rb"(?i:SIP)[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+([%b]++)[ \t]++"
-    rb"([^ \t;,]++(?:[ \t]*+:[ \t]*+[0-9]++|(?<=:)[ \t]++[0-9]++)?+)" % TOKEN_SET
+    rb'([^ \t;,"]++(?:[ \t]*+:[ \t]*+[0-9]++|(?<=:)[ \t]++[0-9]++)?+)' % TOKEN_SET
 )
 _SENT_BY = re.compile(rb"([A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]++))?+")
 # An unquoted display name is tokens; anything that is no delimiter of the grammar is let through
