@@ -153,6 +153,11 @@ def rfc3339_ms(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def rfc3339_or_none(ms: int | None) -> str | None:
+    """Likewise, as the API tells a time; None where there is none (0)."""
+    return rfc3339_ms(ms) if ms else None
+
+
 def _mask_match(match: re.Match[str]) -> str:
     found = match[0]
     digits = re.sub(r"[^\d+]", "", found)

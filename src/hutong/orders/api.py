@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 
 from hutong.kernel.cases.errors import CaseRefused
-from hutong.kernel.reporter import masked, rfc3339_ms
+from hutong.kernel.reporter import masked, rfc3339_ms, rfc3339_or_none
 from hutong.kernel.web.api.desk import (
     AnyRequest,
     Desk,
@@ -119,9 +119,6 @@ def _done(work: Callable[[], Result]) -> Result:
 def _told(order: Order, desk: OrderDesk, *, whole: bool = False) -> OrderTold:
     row = shown(order, desk.orders.numbering, whole=whole)
 
-    def at(ms: int) -> str | None:
-        return rfc3339_ms(ms) if ms else None
-
     return OrderTold(
         id=order.id,
         kind=order.kind,
@@ -138,15 +135,15 @@ def _told(order: Order, desk: OrderDesk, *, whole: bool = False) -> OrderTold:
         guarded=order.guarded,
         case=order.case,
         requested_by=order.requested_by,
-        requested=at(order.requested_ms),
+        requested=rfc3339_or_none(order.requested_ms),
         decided_by=order.decided_by,
-        decided=at(order.decided_ms),
-        starts=at(order.starts_ms),
-        ends=at(order.ends_ms),
-        in_force=at(order.in_force_ms),
+        decided=rfc3339_or_none(order.decided_ms),
+        starts=rfc3339_or_none(order.starts_ms),
+        ends=rfc3339_or_none(order.ends_ms),
+        in_force=rfc3339_or_none(order.in_force_ms),
         delay_ms=order.delay_ms,
         entry=order.entry,
-        ended=at(order.ended_ms),
+        ended=rfc3339_or_none(order.ended_ms),
         ended_by=order.ended_by,
         ended_why=row.ended_why,
         version=order.version,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from litestar import get, post
 from litestar.params import JSONBody, QueryParameter
 
-from hutong.codes.console.api_shared import BODY, REFUSALS, Cursor, Id, Limit, at, done, paper_of
+from hutong.codes.console.api_shared import BODY, REFUSALS, Cursor, Id, Limit, done, paper_of
 from hutong.codes.console.bodies import (
     ChangeList,
     ChangeTold,
@@ -33,7 +33,7 @@ from hutong.codes.status.changes import HOUSE, MOVES, Action, State, Wish
 from hutong.codes.status.listings import ChangeQuery
 from hutong.codes.status.words import tell_evidence
 from hutong.kernel.cases.purview import actor_of
-from hutong.kernel.reporter import rfc3339_ms
+from hutong.kernel.reporter import rfc3339_ms, rfc3339_or_none
 from hutong.kernel.web.api.desk import AnyRequest, Desk, Purpose, operation, read_purpose
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ def _change(it: Change) -> ChangeTold:
     return ChangeTold(
         **{name: getattr(it, name) for name in (*same, "decided_by", "decided_agency", "ended_by", "ended_why")},
         requested=rfc3339_ms(it.requested_ms),
-        decided=at(it.decided_ms),
-        ends=at(it.ends_ms),
-        ended=at(it.ended_ms),
+        decided=rfc3339_or_none(it.decided_ms),
+        ends=rfc3339_or_none(it.ends_ms),
+        ended=rfc3339_or_none(it.ended_ms),
     )
 
 
 def _appeal(it: Appeal) -> ColourAppealTold:
-    times = rfc3339_ms(it.found_ms), rfc3339_ms(it.due_ms), at(it.decided_ms)
+    times = rfc3339_ms(it.found_ms), rfc3339_ms(it.due_ms), rfc3339_or_none(it.decided_ms)
     return ColourAppealTold(it.id, it.state, it.change, *times, it.who, it.reasons)
 
 
@@ -74,7 +74,7 @@ def _explained(found: Explained) -> ColourTold:
         ColourEventTold(one.id, rfc3339_ms(one.at_ms), one.before, one.colour, one.rule, one.commitment)
         for one in found.events
     ]
-    times = at(it.since_ms), rfc3339_ms(it.until_ms)
+    times = rfc3339_or_none(it.since_ms), rfc3339_ms(it.until_ms)
     lines, evidence = list(told.lines), list(told.evidence)
     named = found.who, it.colour, it.rule, it.event, it.commitment
     return ColourTold(*named, *times, told.words, lines, evidence, events)

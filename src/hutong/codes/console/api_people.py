@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from litestar import get, post
 from litestar.params import JSONBody  # noqa: TC002  # Litestar reads the annotation
 
-from hutong.codes.console.api_shared import BODY, REFUSALS, Id, at, done, paper_of
+from hutong.codes.console.api_shared import BODY, REFUSALS, Id, done, paper_of
 from hutong.codes.console.bodies import (
     CodesRevoked,
     KeyStates,
@@ -25,7 +25,7 @@ from hutong.codes.console.bodies import (
 )
 from hutong.codes.console.issue_pages import ISSUE, KEYS, REVOKE, next_rotation
 from hutong.codes.people.errors import PersonRefused
-from hutong.kernel.reporter import rfc3339_ms
+from hutong.kernel.reporter import rfc3339_ms, rfc3339_or_none
 from hutong.kernel.web.api.desk import AnyRequest, Desk, Purpose, operation, read_purpose
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _keys(staff: StaffDesk, desk: Desk) -> HTTPRouteHandler:
                 times = (rfc3339_ms(ms) for ms in (it.record.begins_ms, it.signs_until_ms, it.kept_until_ms))
                 told.append(KeyTold(it.public().kid.hex(), it.record.algorithm, it.state, *times))
             coming = next((it.record.begins_ms for it in terms if it.state == "next"), None) or next_rotation(terms)
-            return KeyStates(told, at(coming), days, overdue)
+            return KeyStates(told, rfc3339_or_none(coming), days, overdue)
 
         return done(read)
 

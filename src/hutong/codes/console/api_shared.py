@@ -12,7 +12,6 @@ from hutong.codes.people.errors import PersonRefused
 from hutong.codes.scans.errors import ScanRefused
 from hutong.codes.status.errors import StatusRefused
 from hutong.kernel.cases.errors import CaseRefused
-from hutong.kernel.reporter import rfc3339_ms
 from hutong.kernel.web.api.desk import answered, refused
 
 if TYPE_CHECKING:
@@ -56,8 +55,3 @@ def done(work: Callable[[], Result]) -> Result:
 def paper_of(said: PersonalDocument) -> Paper:
     """The document that a body names."""
     return Paper(said.kind, said.number)
-
-
-def at(ms: int | None) -> str | None:
-    """A moment, None where there is none."""
-    return rfc3339_ms(ms) if ms else None

@@ -10,6 +10,7 @@ from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter, RawBody
 
 from hutong.kernel.errors import Refused
+from hutong.kernel.reporter import rfc3339_or_none
 from hutong.kernel.web.api.desk import AnyRequest, Desk, Purpose, answered, not_found, operation, read_purpose, refused
 from hutong.kernel.web.api.document import Section, describe_body, structs_of
 from hutong.sampling.console import bodies, telling
@@ -259,7 +260,7 @@ def _doing(parts: Parts, desk: Desk) -> list[HTTPRouteHandler]:
         return bodies.PersonTold(
             shown,
             [
-                bodies.ResultOfPerson(it.tube, telling.at(it.at_ms), it.result, telling.at(it.reported_ms))
+                bodies.ResultOfPerson(it.tube, rfc3339_or_none(it.at_ms), it.result, rfc3339_or_none(it.reported_ms))
                 for it in found
             ],
         )

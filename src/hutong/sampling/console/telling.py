@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hutong.kernel.reporter import rfc3339_ms
+from hutong.kernel.reporter import rfc3339_ms, rfc3339_or_none
 from hutong.sampling.console import bodies
 from hutong.sampling.counts import HOUR_MS
 from hutong.sampling.figures import DAY, Spent, mark_of
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 _NOTES = 1000
 
 
-def at(ms: int) -> str | None:
-    """A time; None where there is none."""
-    return rfc3339_ms(ms) if ms else None
-
-
 def spent(it: Spent) -> bodies.TurnaroundTold:
     """How long results took."""
     return bodies.TurnaroundTold(it.results, it.p50_ms // 1000, it.p90_ms // 1000)
@@ -47,7 +42,7 @@ def now(it: Now, parts: Parts) -> bodies.SamplingNow:
         as_of=rfc3339_ms(it.now_ms),
         hourly=it.hourly,
         tubes={str(state): count for state, count in it.states.items()},
-        oldest=at(it.oldest_ms),
+        oldest=rfc3339_or_none(it.oldest_ms),
         turnaround=spent(it.spent),
         held=it.held,
         conflicts=it.conflicts,
@@ -78,7 +73,7 @@ def district(it: DistrictFigures, districts: Districts) -> bodies.DistrictTold:
         samples=it.samples,
         positives=it.positives,
         waiting=it.waiting,
-        oldest=at(it.oldest_ms),
+        oldest=rfc3339_or_none(it.oldest_ms),
         stations=it.stations,
         silent=it.silent,
         load=it.load,
@@ -88,20 +83,24 @@ def district(it: DistrictFigures, districts: Districts) -> bodies.DistrictTold:
 def station(it: StationRow, now_ms: int, silent_ms: int) -> bodies.StationTold:
     """A station."""
     mark = mark_of(it, now_ms, silent_ms)
-    return bodies.StationTold(it.station, it.district, mark, at(it.contact_ms), it.offset_ms, it.waiting, it.sequence)
+    return bodies.StationTold(
+        it.station, it.district, mark, rfc3339_or_none(it.contact_ms), it.offset_ms, it.waiting, it.sequence
+    )
 
 
 def listed(it: TubeRow) -> bodies.TubeListed:
     """A tube in a list."""
     fields: dict[str, Any] = {name: getattr(it, name) for name in ("id", "barcode", "station", "district", "state")}
     fields |= {"batch": it.batch, "result": it.result, "held": bool(it.held), "calls": bool(it.calls)}
-    return bodies.TubeListed(people=it.people, opened=at(it.opened_ms), reported=at(it.reported_ms), **fields)
+    return bodies.TubeListed(
+        people=it.people, opened=rfc3339_or_none(it.opened_ms), reported=rfc3339_or_none(it.reported_ms), **fields
+    )
 
 
 def tube(it: Tube) -> bodies.TubeTold:
     """A tube, its people masked."""
     people = [
-        bodies.PersonInTube(masked_person(one.person), at(one.at_ms), told_of(it, one), one.retest)
+        bodies.PersonInTube(masked_person(one.person), rfc3339_or_none(one.at_ms), told_of(it, one), one.retest)
         for one in it.members
     ]
     return bodies.TubeTold(
@@ -115,27 +114,27 @@ def tube(it: Tube) -> bodies.TubeTold:
         calls=it.calls_people,
         batch=it.batch,
         laboratory=it.laboratory,
-        opened=at(it.opened_ms),
-        received=at(it.received_ms),
-        reported=at(it.reported_ms),
+        opened=rfc3339_or_none(it.opened_ms),
+        received=rfc3339_or_none(it.received_ms),
+        reported=rfc3339_or_none(it.reported_ms),
         people=people,
     )
 
 
 def event(it: Kept) -> bodies.TubeEvent:
     """Something that happened."""
-    return bodies.TubeEvent(it.event.id, at(it.time_ms), it.event.action, it.event.station, it.event.by)
+    return bodies.TubeEvent(it.event.id, rfc3339_or_none(it.time_ms), it.event.action, it.event.station, it.event.by)
 
 
 def conflict(it: Found) -> bodies.ConflictTold:
     """A conflict."""
-    return bodies.ConflictTold(it.rule, it.barcode, it.tube, it.about, at(it.found_ms))
+    return bodies.ConflictTold(it.rule, it.barcode, it.tube, it.about, rfc3339_or_none(it.found_ms))
 
 
 def batch(it: BatchRow) -> bodies.BatchTold:
     """A batch."""
     names = ("id", "state", "station", "courier", "laboratory", "expected", "known", "received")
-    return bodies.BatchTold(**{name: getattr(it, name) for name in names}, handed=at(it.handed_ms))
+    return bodies.BatchTold(**{name: getattr(it, name) for name in names}, handed=rfc3339_or_none(it.handed_ms))
 
 
 def imported(it: Imported) -> bodies.ResultsTold:
@@ -156,8 +155,8 @@ def emergency(it: Emergency) -> bodies.EmergencyTold:
         term_h=it.term_h,
         state=it.state,
         requested_by=it.requested_by,
-        requested=at(it.requested_ms),
+        requested=rfc3339_or_none(it.requested_ms),
         decided_by=it.decided_by,
-        ends=at(it.ends_ms),
-        ended=at(it.ended_ms),
+        ends=rfc3339_or_none(it.ends_ms),
+        ended=rfc3339_or_none(it.ended_ms),
     )

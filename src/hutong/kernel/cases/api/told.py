@@ -18,7 +18,7 @@ from hutong.kernel.cases.api.bodies import (
     RegisterProgress,
     RegisterTold,
 )
-from hutong.kernel.reporter import masked, rfc3339_ms
+from hutong.kernel.reporter import masked, rfc3339_ms, rfc3339_or_none
 
 if TYPE_CHECKING:
     from hutong.kernel.cases.model import Case, CaseEvent, Pending, Proof
@@ -42,7 +42,7 @@ def row_of(case: Case, now_ms: int) -> CaseRow:
         owner=case.owner,
         unit=case.unit,
         register=case.register,
-        due=_time(due_ms),
+        due=rfc3339_or_none(due_ms),
         late=0 < due_ms < now_ms,
         level=case.level,
         changed=rfc3339_ms(case.changed_ms),
@@ -69,12 +69,12 @@ def case_told(case: Case, *, whole: bool) -> CaseTold:
         unit=case.unit,
         register=case.register,
         item=None if case.item is None else shown(case.item),
-        due=_time(case.due_ms),
-        step_due=_time(case.step_due_ms),
+        due=rfc3339_or_none(case.due_ms),
+        step_due=rfc3339_or_none(case.step_due_ms),
         assumed=case.assumed,
         found=rfc3339_ms(case.found_ms),
         changed=rfc3339_ms(case.changed_ms),
-        closed=_time(case.closed_ms),
+        closed=rfc3339_or_none(case.closed_ms),
         level=case.level,
         returns=case.returns,
         reopened=case.reopened,
@@ -82,7 +82,7 @@ def case_told(case: Case, *, whole: bool) -> CaseTold:
         attachments=list(case.attachments),
         acted_by=case.acted_by,
         waits=None if waits is None else _waiting(waits, shown(waits.request.reason)),
-        risk_until=_time(case.risk_until_ms),
+        risk_until=rfc3339_or_none(case.risk_until_ms),
         parent=case.parent,
         parts=list(case.children),
         into=case.into,
@@ -145,10 +145,6 @@ def _masked(value: Any, name: str = "") -> Any:  # noqa: ANN401  # any JSON
     if isinstance(value, list):
         return [_masked_proof(it) if name == "proofs" else _masked(it, name) for it in value]
     return value
-
-
-def _time(ms: int) -> str | None:
-    return rfc3339_ms(ms) if ms else None
 
 
 def _words(title: Title) -> dict[str, str]:
