@@ -7,6 +7,7 @@ goes on until it is told to stop; people are random pseudonyms, all else is done
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import secrets
 import signal
@@ -24,6 +25,7 @@ from hutong.app.demo.city_plan import Plan
 from hutong.app.sampling_work import open_sampling
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import HutongError
+from hutong.kernel.readiness import announce_ready
 from hutong.kernel.records.database import Database, database_url
 from hutong.sampling.model import Event, HandOver, Receive, Register, Seal, event_id
 from hutong.sampling.results_csv import take_in
@@ -43,8 +45,9 @@ _TUBES_A_BATCH: Final = 4
 _MINUTE_MS: Final = 60_000
 _BEFORE_MS: Final = 6 * 60 * _MINUTE_MS
 #: Between two tubes of a station before the demo, and between two of all stations during it; from courier to result.
-_APART_MS: Final = 4 * _MINUTE_MS
+_APART_MS: Final = 12 * _MINUTE_MS
 _PAUSE_S: Final = 5
+_NICE: Final = 15  # calls first
 _TESTED_MS: Final = 90 * _MINUTE_MS
 #: Results of so many of a hundred tubes.
 _RESULTS: Final[dict[Result, int]] = {"negative": 96, "positive": 2, "inconclusive": 1, "invalid": 1}
@@ -175,11 +178,13 @@ def main(file: Path) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    os.nice(_NICE)
     clock, turns = SystemClock(), 0
     plan = msgspec.json.decode(file.read_bytes(), type=Plan)
     city = City(plan, file.parent, lambda: clock.wall() // 1_000_000)
     with city.opened():
         city.begin()
+        announce_ready()
         while not stop.wait(_PAUSE_S):
             city.turn(turns)
             turns += 1

@@ -189,8 +189,10 @@ class Surroundings:
         """
         self._fill_roaming_table()
         self._invite_people()
-        await self._start_node()
-        self._spawn("city", (sys.executable, "-P", "-m", "hutong.app.demo.city", str(self._city)), {}, None)
+        node = (*_hutong(), "up", "--config", str(self.folder / "hutong.toml"), "--data", str(self.data))
+        await self._start_ready("hutong", node)
+        # Its hours before the demo are over before calls come: both would want the same processor.
+        await self._start_ready("city", (sys.executable, "-P", "-m", "hutong.app.demo.city", str(self._city)))
         if self._places.kamailio:
             await self._start_proxy()
 
@@ -221,10 +223,10 @@ class Surroundings:
         finally:
             database.close()
 
-    async def _start_node(self) -> None:
+    async def _start_ready(self, name: str, command: Sequence[str]) -> None:
+        """Start what says when it is ready, and wait for that."""
         read_end, write_end = os.pipe()
-        command = (*_hutong(), "up", "--config", str(self.folder / "hutong.toml"), "--data", str(self.data))
-        process = self._spawn("hutong", command, {READY_VARIABLE: str(write_end)}, write_end)
+        process = self._spawn(name, command, {READY_VARIABLE: str(write_end)}, write_end)
         os.close(write_end)
         try:
             said = await asyncio.wait_for(_first_words(read_end), _START_S)
@@ -233,7 +235,7 @@ class Surroundings:
         finally:
             os.close(read_end)
         if READY_LINE not in said:
-            raise self._failed("hutong", process)
+            raise self._failed(name, process)
 
     async def _start_proxy(self) -> None:
         places, folder = self._places, self.folder
