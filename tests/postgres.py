@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
 USER, PASSWORD = "hutong", "not-for-messages"
 _PATIENCE = 60.0
-_LASTING = ("max_connections=60", "shared_buffers=16MB")
+_LASTING = ("max_connections=60",)
 _QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60", "shared_buffers=16MB")
 
 

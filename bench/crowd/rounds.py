@@ -67,11 +67,15 @@ class Costs(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A round of a crowd: whose, at what load, how callers behave; what came of it; seconds until it was as before."""
+    """A round of a crowd: whose, at what load, how callers behave; what came of it; seconds until it was as before.
+
+    `capacity`: as in `Costs`, measured just before and just after it, for the speed of machines changes.
+    """
 
     service: str
     load: float
     temper: Temper
+    capacity: float
     round: Round
     recovery_s: float
     statuses: Counter[str]
@@ -113,9 +117,13 @@ class Rounds:
             accounts.mean_cost(counts, each),
         )
 
-    def crowd(self, service: Service, costs: Costs, load: float, temper: Temper) -> Measured:
+    def capacity(self, unrefusing: Service, costs: Costs) -> float:
+        """Once more, as at first."""
+        return self._closed(unrefusing.ports, list(_mix(costs.each)), costs.window).useful(costs.each)
+
+    def crowd(self, service: Service, costs: Costs, load: float, temper: Temper, unrefusing: Service) -> Measured:
         """So many capacities for a while, before and after it ordinary load."""
-        plan, seed = self._plan, next(self._seeds)
+        plan, seed, before = self._plan, next(self._seeds), self.capacity(unrefusing, costs)
         rates = people.offered(load, costs.capacity, costs.each)
         quiet = people.offered(_ORDINARY, costs.capacity, costs.each)
         first = time.monotonic_ns() + 300 * MS  # until then processor times are read, and callers made
@@ -135,7 +143,8 @@ class Rounds:
         round_ = self._watched(generator, (begin, over), lambda: generator.open_loop(callers, over, end))
         recovery = accounts.recovery_s(generator.outcomes, over, end, _SLOW_NS)
         self._services.rest()
-        return Measured(service.name, load, temper, round_, recovery, generator.statuses)
+        capacity = (before + self.capacity(unrefusing, costs)) / 2
+        return Measured(service.name, load, temper, capacity, round_, recovery, generator.statuses)
 
     def _closed(self, ports: dict[Kind, int], mix: Sequence[Kind], window: int) -> Round:
         draw, begin = random.Random(next(self._seeds)), time.monotonic_ns()

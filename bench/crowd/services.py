@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+import psycopg
 from tests.e2e.processes import HUTONG, Process, free_port, hutong
 from tests.postgres import running_postgres
 
@@ -22,6 +23,8 @@ from hutong.kernel.overload.classes import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tests.postgres import Postgres
 
 SERVING, ASKING = 0, 1
 """The cores of what serves and of the generator."""
@@ -85,6 +88,8 @@ _LIMIT: Final = "limit_req zone=all burst={burst} nodelay;"
 #: An instance is at rest when all that serves takes less than this share of the core.
 _RESTING: Final = 0.08
 _LOOK_S: Final = 0.25
+#: Of 16 MB: more than all rounds write.
+_LOG_FILES: Final = 64
 _MOST_REST_S: Final = 15.0
 
 
@@ -119,6 +124,7 @@ class Services:
         with pinned(SERVING), ExitStack() as stack:
             server = stack.enter_context(running_postgres(lasting=True))
             self.records = server.url()
+            _run_in(server)
             (self._folder / "hutong.toml").write_text(self._settings("hutong"), "utf-8")
             (self._folder / "straight.toml").write_text(self._settings("straight"), "utf-8")
             self._stack = stack.pop_all()
@@ -203,6 +209,16 @@ class Services:
         process.launch()
         process.wait_until(sign.exists)
         self._roots.setdefault("nginx", []).append(process.pid)
+
+
+def _run_in(server: Postgres) -> None:
+    """As a server that has run for a while: files for its log are there, and none is made while it is asked."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET min_wal_size = '{_LOG_FILES * 16}MB'")
+        connection.execute("SELECT pg_reload_conf()")
+        for _ in range(_LOG_FILES):
+            connection.execute("SELECT pg_logical_emit_message(false, 'bench', 'x'), pg_switch_wal()")
+        connection.execute("CHECKPOINT")
 
 
 def _service(name: str, ports: dict[str, int]) -> Service:

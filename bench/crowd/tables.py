@@ -40,7 +40,7 @@ def crowd_table(folder: Path, plan: Plan) -> str:
         crowds: list[tuple[float, Temper]] = [(load, "obedient") for load in plan.loads]
         for load, temper in [*crowds, (max(plan.loads), "storm")]:
             for service in compared:
-                measured.append(rounds.crowd(service, costs, load, temper))
+                measured.append(rounds.crowd(service, costs, load, temper, straight))
                 _say(" | ".join([*_crowd_row(measured[-1], costs), str(dict(measured[-1].statuses))]))
     return "\n\n".join((costs_table(costs), crowds_table(measured, costs), *remarks(measured)))
 
@@ -83,7 +83,7 @@ def _crowd_row(it: Measured, costs: Costs) -> tuple[str, ...]:
     return (
         f"{it.load:g} ×" + (", storm" if it.temper == "storm" else ""),
         it.service,
-        f"{one.useful(costs.each) / costs.capacity:.2f}",
+        f"{one.useful(costs.each) / it.capacity:.2f}",
         f"{one.success(Kind.CRITICAL):.1%}",
         *(_ms(one.took_ms(Kind.CRITICAL, part)) for part in (0.5, 0.99)),
         *(f"{one.success(kind):.0%}" for kind in (Kind.SCAN, Kind.ISSUE, Kind.HISTORY)),

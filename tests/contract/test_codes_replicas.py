@@ -259,7 +259,7 @@ def test_a_replica_forgets_when_the_keys_of_days_are_destroyed_even_when_nobody_
     other = Replica(tmp_path / "other")
     other.open()
     later = NOW + 10 * DAY
-    world.node.people.renew(world.wang, later)
+    world.node.people.renew(world.wang, 0, later)
     source = RecordsSource(world.database, tables(PERSON_DAYS))
     while Follower(source, other).round(later).more:
         pass
@@ -278,12 +278,16 @@ def test_the_phones_of_whoever_is_forgotten_go_with_them_and_replicas_are_told(w
     node, devices = world.node, Devices(world.database, 2 * PERSON_DAYS)  # phones that would outlast their people
     phones = {who: [devices.add(who, NOW), devices.add(who, NOW)] for who in (world.wang, world.li)}
 
+    def here(token: str, now_ms: int) -> str | None:
+        phone = devices.find(token, now_ms)
+        return None if phone is None else phone.person
+
     def known(now_ms: int) -> list[set[str | None]]:
         """What each person's phones are taken for, here and on the replica."""
         follower = Follower(RecordsSource(world.database, tables(2 * PERSON_DAYS)), world.replica)
         while follower.round(now_ms).more:
             pass
-        asked = (devices.person, world.copy.phone_person)
+        asked = (here, world.copy.phone_person)
         return [{ask(it, now_ms) for it in phones[who]} for who in (world.wang, world.li) for ask in asked]
 
     def undone() -> None:

@@ -207,11 +207,15 @@ def test_what_is_kept_of_a_person_ends_with_its_day(desk: Desk) -> None:
     assert desk.statuses.expire(over) == 1
     assert desk.statuses.events(person, over) == []
     assert desk.statuses.standing(person, over).colour == "red", "the order stands, and its evidence with it"
-    assert desk.people.renew(person, MONDAY + 5 * DAY)
-    assert not desk.people.renew(person, MONDAY + 5 * DAY + HOUR), "once a day"
+    first = desk.people.kept_until(person, MONDAY + 5 * DAY)
+    assert first == day_of(MONDAY) + PERSON_DAYS
+    assert desk.people.renew(person, first, MONDAY + 5 * DAY)
+    second = desk.people.kept_until(person, MONDAY + 5 * DAY)
+    assert second == first + 5
+    assert not desk.people.renew(person, second, MONDAY + 5 * DAY + HOUR), "once a day"
     end = MONDAY + (PERSON_DAYS + 6) * DAY
-    assert desk.people.knows(person, end - DAY)
-    assert not desk.people.knows(person, end)
+    assert desk.people.kept_until(person, end - DAY) == second
+    assert desk.people.kept_until(person, end) is None
     assert refused(lambda: desk.people.profile(person, end)) == "no-person"
     desk.statuses.expire(end)
     with desk.database.read() as connection:

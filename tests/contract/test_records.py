@@ -133,6 +133,32 @@ def test_a_reader_sees_what_was_kept_when_it_began_and_does_not_stop_a_writer(da
     assert nodes(database) == ["a", "b"]
 
 
+def test_reads_within_a_read_are_one_view_and_one_transaction(database: Database) -> None:
+    def write() -> None:
+        with database.write() as connection:
+            add(connection, "b")
+
+    with database.write() as connection:
+        add(connection, "a")
+    with database.read() as outer:
+        assert nodes(database) == ["a"]
+        writer = threading.Thread(target=write)
+        writer.start()
+        writer.join(20)
+        with database.read() as inner:
+            assert inner is outer
+        assert nodes(database) == ["a"], "as when the outer one began"
+    assert nodes(database) == ["a", "b"]
+
+
+def test_nothing_is_written_within_a_read(database: Database) -> None:
+    with database.read(), pytest.raises(RuntimeError, match="within a read"), database.write():
+        pass
+    with database.write() as connection:
+        add(connection, "a")
+    assert nodes(database) == ["a"]
+
+
 def test_many_threads_write_without_losing_a_row(database: Database) -> None:
     def write(name: str) -> None:
         for count in range(20):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ from sampling_samples import (
 
 if TYPE_CHECKING:
     from hutong.kernel.records import Database
+    from hutong.sampling.model import MergeAnswer
+    from hutong.sampling.store import Outcome
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 LATER = NOW + 3 * HOUR
@@ -108,6 +111,10 @@ def test_a_single_test_from_before_a_tube_ends_no_recall_of_it(database: Databas
     }
 
 
+async def answer_of(group: GroupCommit, batch: Batch) -> MergeAnswer:
+    return await group.merge(batch)
+
+
 def test_stations_that_merge_at_the_same_time_over_the_same_people(database: Database) -> None:
     """Four stations with the same people and barcodes, every batch twice, all at once, by way of two processes."""
     it, figures = sampling(database), Metrics()
@@ -124,7 +131,7 @@ def test_stations_that_merge_at_the_same_time_over_the_same_people(database: Dat
             for n in range(8)
         ]
         for part in (events[:9], events[5:], events):
-            answer = groups[at % 2].merge(Batch(name, LATER, tuple(part))).result(30)
+            answer = asyncio.run(answer_of(groups[at % 2], Batch(name, LATER, tuple(part))))
             assert set(answer.taken) == {one.id for one in part}
 
     for group in groups:
@@ -240,13 +247,17 @@ def test_what_is_asked_of_a_connected_centre_is_judged_and_shares_transactions(d
     it, figures = sampling(database, Terms(sizes=(5,))), Metrics()
     group = GroupCommit(it, lambda: NOW, figures, waiting=60)
     wanted = [event(Register(tube=TUBE, size=5, person=person(n % 7)), n, NOW) for n in range(1, 41)]
-    group.submit(Taking(wanted[0])).cancel()
-    futures = [group.submit(Taking(one)) for one in [*wanted, *wanted[:9]]]
-    futures += [group.submit(Taking(one)) for one in wanted[:10]]
-    with pytest.raises(SamplingRefused, match="Too many"):
-        group.submit(Taking(wanted[0]))
-    group.start()
-    outcomes = [future.result(30) for future in futures]
+
+    async def asked() -> list[Outcome]:
+        group.submit(Taking(wanted[0])).cancel()
+        futures = [group.submit(Taking(one)) for one in [*wanted, *wanted[:9]]]
+        futures += [group.submit(Taking(one)) for one in wanted[:10]]
+        with pytest.raises(SamplingRefused, match="Too many"):
+            group.submit(Taking(wanted[0]))
+        group.start()
+        return await asyncio.gather(*futures)
+
+    outcomes = asyncio.run(asked())
     group.stop()
     assert [one.refusal is None for one in outcomes[:5]] == [True] * 5
     assert {one.refusal.reason for one in outcomes[5:40] if one.refusal} == {"full", "person-twice"}

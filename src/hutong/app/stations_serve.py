@@ -72,6 +72,9 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
     commit = GroupCommit(open_sampling(config, database), now_ms, reporter.metrics)
     tokens = Tokens(database, config.access.token_days)
 
+    def recent(token: str, source: str) -> Viewer | None:
+        return tokens.recent(token, source, now_ms())
+
     def viewer(token: str, source: str) -> Viewer | None:
         return tokens.viewer(token, source, now_ms())
 
@@ -82,7 +85,7 @@ def run(config: Config, clock: Clock, reporter: Reporter, process: int = 1) -> i
             more = mounted(config, database, replica, viewer, clock, threads, verifying, reporter)
             application = Mounts(
                 {"/station": page, "/codes": page, "/static": page, **more},
-                StationApp(commit, viewer, threads, reporter),
+                StationApp(commit, recent, viewer, threads, reporter),
             )
             serve_crowd(
                 gate_before(application, "stations", config, clock, reporter.metrics, process),

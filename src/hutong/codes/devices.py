@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -27,6 +27,14 @@ _TOKEN_BYTES: Final = 32
 _LONGEST: Final = 64
 _ROWS: Final = tables.code_devices
 _BATCH: Final = 1000
+
+
+class Phone(NamedTuple):
+    """A phone: the hash of its token, whose codes it may fetch, the last day that it was heard of."""
+
+    name: str
+    person: str
+    day: int
 
 
 class Devices:
@@ -59,21 +67,26 @@ class Devices:
             tell(self._database, connection, DEVICES, [here, *map(Change, gone)], now_ms)
         return token
 
-    def person(self, token: str, now_ms: int) -> str | None:
-        """Whose codes a phone may fetch; None for a token that is none, or of a phone that was let go."""
+    def find(self, token: str, now_ms: int) -> Phone | None:
+        """Which phone a token is of; None for a token that is none, or of a phone that was let go."""
         if not 0 < len(token) <= _LONGEST:
             return None
-        here, today = _ROWS.c.token == token_hash(token), day_of(now_ms)
+        name = token_hash(token)
         with self._database.read() as connection:
-            row = connection.execute(sa.select(_ROWS.c.person, _ROWS.c.day).where(here)).one_or_none()
-        if row is None or row.day < today - self._keep_days:
+            row = connection.execute(sa.select(_ROWS.c.person, _ROWS.c.day).where(_ROWS.c.token == name)).one_or_none()
+        if row is None or row.day < day_of(now_ms) - self._keep_days:
             return None
-        if row.day != today:
-            with self._database.write() as connection:
-                if connection.execute(sa.update(_ROWS).where(here).values(day=today)).rowcount:
-                    told = device_change(token_hash(token), row.person, today, self._keep_days)
-                    tell(self._database, connection, DEVICES, [told], now_ms)
-        return str(row.person)
+        return Phone(name, row.person, row.day)
+
+    def use(self, phone: Phone, now_ms: int) -> None:
+        """Keep a phone for the whole time again; writes once a day."""
+        today = day_of(now_ms)
+        if phone.day == today:
+            return
+        with self._database.write() as connection:
+            if connection.execute(sa.update(_ROWS).where(_ROWS.c.token == phone.name).values(day=today)).rowcount:
+                told = device_change(phone.name, phone.person, today, self._keep_days)
+                tell(self._database, connection, DEVICES, [told], now_ms)
 
     def drop(self, token: str, now_ms: int) -> bool:
         """Let a phone go; False where it was none."""

@@ -1,19 +1,25 @@
 """Group commit: what comes at the same time shares a transaction, and is answered once it is durable.
 
-A disk keeps some hundred transactions a second and many thousand rows. While one transaction is being kept, what comes
-meanwhile gathers for the next; nothing waits for a timer, so whoever is alone is as quick as ever. The queue is short:
-whoever comes when it is full is refused at once, and sends it again. What is taken, and how, is the system's own.
+A disk keeps some hundred transactions a second and many thousand rows, and a transaction costs the processor more than
+the rows of many requests. While one is being kept, what comes meanwhile gathers for the next, and for a moment after it
+(`REST_S`), unless there is enough for a whole one. Whoever is alone comes after that moment, and is as quick as ever.
+The queue is short: whoever comes when it is full is refused at once, and sends it again. What is taken, and how, is the
+system's own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Generic, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+REST_S: Final = 0.02
+"""Between two transactions."""
 
 Item = TypeVar("Item")
 Told = TypeVar("Told")
@@ -26,7 +32,7 @@ class Committer(Generic[Item, Told]):
         take: takes items in one transaction, and gives what each is told; where it raises, each is told that.
         weigh: how much an item is, 1 at least. full: makes what is raised when there is no room.
         at_once: a transaction takes no further item once it has so much. waiting: the most that may wait.
-        name: of the thread.
+        name: of the thread. rest_s: as `REST_S`.
     """
 
     def __init__(
@@ -38,10 +44,11 @@ class Committer(Generic[Item, Told]):
         at_once: int,
         waiting: int,
         name: str,
+        rest_s: float = REST_S,
     ) -> None:
-        self._take, self._weigh, self._full = take, weigh, full
+        self._take, self._weigh, self._full, self._rest_s = take, weigh, full, rest_s
         self._at_once, self._most, self._name = at_once, waiting, name
-        self._queue: deque[tuple[Item, Future[Told]]] = deque()
+        self._queue: deque[tuple[Item, _Asker[Told]]] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -62,42 +69,84 @@ class Committer(Generic[Item, Told]):
             self._thread.join()
             self._thread = None
 
-    def put(self, item: Item) -> Future[Told]:
-        """What an item is told, once it is durable or refused. Raises what `full` makes: nothing was done."""
-        future: Future[Told] = Future()
+    def put(self, item: Item) -> asyncio.Future[Told]:
+        """What an item is told, once it is durable or refused; to be awaited in the running loop.
+
+        Raises:
+            Exception: what `full` makes: nothing was done.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Told] = loop.create_future()
         weight = self._weigh(item)
         with self._changed:
             if self._stopping or (self._waiting and self._waiting + weight > self._most):
                 raise self._full()
-            self._waiting += weight
-            self._queue.append((item, future))
-            self._changed.notify()
+            was, self._waiting = self._waiting, self._waiting + weight
+            self._queue.append((item, _Asker(loop, future)))
+            if not was or self._is_whole():  # it waits for the first, or for no more
+                self._changed.notify()
         return future
 
     def _run(self) -> None:
         while group := self._next():
             # Whoever went away before it began sends it again, or never asked.
-            wanted = [(item, future) for item, future in group if future.set_running_or_notify_cancel()]
+            wanted = [(item, asker) for item, asker in group if not asker.future.cancelled()]
             if not wanted:
                 continue
             try:
                 told = self._take([item for item, _ in wanted])
             except Exception as error:  # noqa: BLE001  # whoever waits is told, and the thread goes on
-                for _, future in wanted:
-                    future.set_exception(error)
+                _tell([_Answer(asker, error=error) for _, asker in wanted])
             else:
-                for (_, future), answer in zip(wanted, told, strict=True):
-                    future.set_result(answer)
+                _tell([_Answer(asker, told=it) for (_, asker), it in zip(wanted, told, strict=True)])
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._is_whole(), self._rest_s)
 
-    def _next(self) -> list[tuple[Item, Future[Told]]]:
+    def _is_whole(self) -> bool:
+        return self._waiting >= self._at_once
+
+    def _next(self) -> list[tuple[Item, _Asker[Told]]]:
         """What is taken together next; nothing when it is time to stop."""
         with self._changed:
             while not self._queue and not self._stopping:
                 self._changed.wait()
-            group: list[tuple[Item, Future[Told]]] = []
+            group: list[tuple[Item, _Asker[Told]]] = []
             weight = 0
             while self._queue and weight < self._at_once:
                 group.append(self._queue.popleft())
                 weight += self._weigh(group[-1][0])
             self._waiting -= weight
         return group
+
+
+class _Asker(NamedTuple, Generic[Told]):
+    """Who waits, and in which loop."""
+
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Told]
+
+
+class _Answer(NamedTuple, Generic[Told]):
+    asker: _Asker[Told]
+    told: Told | None = None
+    error: Exception | None = None
+
+
+def _tell(answers: Sequence[_Answer[Told]]) -> None:
+    """Each loop is woken once for all of its own: woken for each, it would run once for each."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Answer[Told]]] = {}
+    for answer in answers:
+        loops.setdefault(answer.asker.loop, []).append(answer)
+    for loop, own in loops.items():
+        with suppress(RuntimeError):  # it is closed: nobody waits there any more
+            loop.call_soon_threadsafe(_settle, own)
+
+
+def _settle(answers: Sequence[_Answer[Told]]) -> None:
+    for answer in answers:
+        if answer.asker.future.done():  # whoever waited has gone
+            continue
+        if answer.error is not None:
+            answer.asker.future.set_exception(answer.error)
+        else:
+            answer.asker.future.set_result(cast("Told", answer.told))

@@ -11,8 +11,8 @@ from hutong.sampling.model import Batch, MergeAnswer
 from hutong.sampling.store import Outcome, Taking, check_batch
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from hutong.kernel.metrics import Metrics
     from hutong.sampling.model import Action
@@ -45,18 +45,18 @@ class GroupCommit:
         )
         self.start, self.stop = self._committer.start, self._committer.stop
 
-    def submit(self, taking: Taking) -> Future[Outcome]:
+    def submit(self, taking: Taking) -> asyncio.Future[Outcome]:
         """An event's outcome, once it is durable or refused.
 
         Raises:
             SamplingRefused: "busy": too many wait; nothing was done.
         """
-        return cast("Future[Outcome]", self._committer.put(taking))
+        return cast("asyncio.Future[Outcome]", self._committer.put(taking))
 
-    def merge(self, batch: Batch) -> Future[MergeAnswer]:
+    def merge(self, batch: Batch) -> asyncio.Future[MergeAnswer]:
         """The answer to a station, once what it says is durable. Raises SamplingRefused: "busy", or too large."""
         check_batch(batch)
-        return cast("Future[MergeAnswer]", self._committer.put(batch))
+        return cast("asyncio.Future[MergeAnswer]", self._committer.put(batch))
 
     def _full(self) -> SamplingRefused:
         self._figures.add(metrics.REFUSED, reason="busy")

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from hutong.kernel.reporter import Reporter
     from hutong.sampling.commit import GroupCommit
 
+    Whose = Callable[[str, str], Viewer | None]
+
 MERGE: Final = "/v1/sampling/merge"
 HEALTH: Final = "/health"
 #: 500 events with everything that may be asked of people.
@@ -49,14 +51,15 @@ class StationApp:
     """The application that stations speak to.
 
     Args:
-        commit: takes batches, many in one transaction. viewer: whom a token stands for, asked of the records.
-        threads: where these are waited for. reporter: logs.
+        commit: takes batches, many in one transaction. recent: whom a token stood for a moment ago, out of memory.
+        viewer: the same, asked of the records. threads: where these are waited for. reporter: logs.
     """
 
     def __init__(
-        self, commit: GroupCommit, viewer: Callable[[str, str], Viewer | None], threads: Executor, reporter: Reporter
+        self, commit: GroupCommit, recent: Whose, viewer: Whose, threads: Executor, reporter: Reporter
     ) -> None:
-        self._commit, self._viewer, self._threads, self._reporter = commit, viewer, threads, reporter
+        self._commit, self._recent, self._viewer = commit, recent, viewer
+        self._threads, self._reporter = threads, reporter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -90,8 +93,10 @@ class StationApp:
             return problem(503, _KIND, "away", _AWAY_S)
 
     async def _merge(self, token: str, address: str, body: bytes) -> Answer:
-        loop = asyncio.get_running_loop()
-        viewer = await loop.run_in_executor(self._threads, self._viewer, token, address)
+        viewer = self._recent(token, address)
+        if viewer is None:
+            loop = asyncio.get_running_loop()
+            viewer = await loop.run_in_executor(self._threads, self._viewer, token, address)
         if viewer is None:
             return problem(401, _KIND, "token")
         if _PERMISSION not in viewer.permissions:
@@ -99,5 +104,5 @@ class StationApp:
         batch = msgspec.json.decode(body, type=Batch)
         if batch.station != viewer.name:
             return problem(403, _KIND, "station")
-        answer: MergeAnswer = await asyncio.wrap_future(self._commit.merge(batch))
+        answer: MergeAnswer = await self._commit.merge(batch)
         return told(answer)

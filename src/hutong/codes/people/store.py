@@ -107,22 +107,24 @@ class People:
         except PersonRefused:
             return None
 
-    def knows(self, person: str, now_ms: int) -> bool:
-        """Whether a person is kept."""
+    def kept_until(self, person: str, now_ms: int) -> int | None:
+        """The day until which a person is kept; None where they are not."""
         chosen = sa.select(_PEOPLE.c.day).where(_PEOPLE.c.person == person)
         with self._database.read() as connection:
-            return (connection.execute(chosen).scalar() or 0) >= day_of(now_ms)
+            day = connection.execute(chosen).scalar()
+        return None if day is None or day < day_of(now_ms) else day
 
-    def renew(self, person: str, now_ms: int) -> bool:
+    def renew(self, person: str, kept_until: int, now_ms: int) -> bool:
         """Keep a person for the whole time again; writes at most once a day and says whether it did.
+
+        Args:
+            kept_until: as it is known, see there.
 
         Raises:
             PersonRefused, StateError: as for `profile`.
         """
-        lasts = sa.select(_PEOPLE.c.day).where(_PEOPLE.c.person == person)
-        with self._database.read() as connection:
-            if connection.execute(lasts).scalar() == day_of(now_ms) + self._keep_days:
-                return False
+        if kept_until == day_of(now_ms) + self._keep_days:
+            return False
         with self._database.write() as connection:
             self.hold(connection, [person])  # before reading: who was forgotten meanwhile must not come back
             self._keep(connection, person, self._profile(connection, person, now_ms), now_ms)

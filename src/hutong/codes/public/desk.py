@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hutong.codes.issuing import Issuer
     from hutong.codes.minting import Wallet
     from hutong.codes.people.family import Family
-    from hutong.codes.people.store import People
+    from hutong.codes.people.store import People, Profile
     from hutong.codes.replicas.away import AwayDesk
     from hutong.codes.scans.day_names import PersonNames
     from hutong.codes.status.desk import StatusDesk
@@ -74,6 +74,12 @@ class _Sealed(msgspec.Struct, frozen=True):
     ticket: str
 
 
+class _Shown(NamedTuple):
+    person: str
+    kind: Kind
+    profile: Profile
+
+
 class PublicDesk:
     """Where phones are served.
 
@@ -103,6 +109,7 @@ class PublicDesk:
         self._people, self._family, self._status, self._issuer = people, family, status, issuer
         self._devices, self._names, self._codes, self._numbering = devices, names, codes, numbering
         self._words, self._secret, self._away, self._holders = words, secret, away, holders
+        self._database = status.statuses.database
 
     def arrive(self, who: Arrival, language: str, now_ms: int) -> str:
         """Send a one-time code to the number; gives what the phone brings with it.
@@ -140,7 +147,7 @@ class PublicDesk:
         """Whom an unproven phone says to be is nobody who is kept as more; who is more lets unproven phones go."""
         document = read_document(who.kind, who.document)
         person = self._people.pseudonyms.of(document)
-        with self._status.statuses.database.write() as connection:
+        with self._database.write() as connection:
             self._people.hold(connection, [person])
             kept = self._people.kept(person, now_ms)
             if kept is not None and (kept.proven is False) != (proven is False):
@@ -169,13 +176,9 @@ class PublicDesk:
             PersonRefused: "device": this phone may not fetch. StateError: keys are not here.
         """
         person = self.person(token, now_ms)
+        people = self._shown(person, now_ms)
         for _ in range(_TRIES):
-            own = self._bearer(person, "own", now_ms)
-            family = []
-            for link in self._family.wards(person, now_ms):
-                if self._people.knows(link.ward, now_ms):
-                    self._people.renew(link.ward, now_ms)  # whose code is shown by another uses it, too
-                    family.append(self._bearer(link.ward, link.kind, now_ms))
+            own, *family = (self._bearer(it, now_ms) for it in people)
             made = self._issuer.prepare(own, family, now_ms)
             if self._kept((own, *family), made.rows, now_ms):
                 return made.wallet
@@ -195,7 +198,7 @@ class PublicDesk:
     def _kept(self, bearers: Sequence[Bearer], rows: Sequence[BundleRow], now_ms: int) -> bool:
         """Keep bundles, unless a colour changed since it was read: whoever changes one revokes only what is kept."""
         statuses = self._status.statuses
-        with statuses.database.write() as connection:
+        with self._database.write() as connection:
             self._people.hold(connection, [it.person for it in bearers])
             if any(statuses.standing(it.person, now_ms).colour != it.colour for it in bearers):
                 return False
@@ -204,20 +207,34 @@ class PublicDesk:
 
     def person(self, token: str, now_ms: int) -> str:
         """Whose phone it is, who is kept for the whole time again. Raises PersonRefused: "device": nobody's."""
-        person = self._devices.person(token, now_ms)
-        if person is None or not self._people.knows(person, now_ms):
+        with self._database.read():
+            phone = self._devices.find(token, now_ms)
+            kept_until = None if phone is None else self._people.kept_until(phone.person, now_ms)
+        if phone is None or kept_until is None:
             raise PersonRefused("device", "This phone may not fetch codes.", fix="Get a code again, with a message.")
-        self._people.renew(person, now_ms)
-        return person
+        self._devices.use(phone, now_ms)
+        self._people.renew(phone.person, kept_until, now_ms)
+        return phone.person
 
-    def _bearer(self, person: str, kind: Kind, now_ms: int) -> Bearer:
-        profile, standing = self._people.profile(person, now_ms), self._status.statuses.standing(person, now_ms)
+    def _shown(self, person: str, now_ms: int) -> list[_Shown]:
+        """Whose codes a person's phone shows, the person first."""
+        with self._database.read():
+            own = _Shown(person, "own", self._people.profile(person, now_ms))
+            links = self._family.wards(person, now_ms)
+            kept = [(it, day) for it in links if (day := self._people.kept_until(it.ward, now_ms)) is not None]
+            wards = [_Shown(it.ward, it.kind, self._people.profile(it.ward, now_ms)) for it, _ in kept]
+        for link, day in kept:
+            self._people.renew(link.ward, day, now_ms)  # whose code is shown by another uses it, too
+        return [own, *wards]
+
+    def _bearer(self, it: _Shown, now_ms: int) -> Bearer:
+        standing = self._status.statuses.standing(it.person, now_ms)
         return Bearer(
-            person=person,
-            who=self._names.name(person, day_of(now_ms)),
-            kind=kind,
-            name=profile.masked_name,
-            tail=profile.tail,
+            person=it.person,
+            who=self._names.name(it.person, day_of(now_ms)),
+            kind=it.kind,
+            name=it.profile.masked_name,
+            tail=it.profile.tail,
             colour=standing.colour,
             as_of_ms=standing.as_of_ms,
         )

@@ -9,8 +9,8 @@ from hutong.codes.scans.errors import ScanRefused
 from hutong.kernel.group_commit import Committer
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
 
     from hutong.codes.scans.model import Answer, Batch, Merged
     from hutong.codes.scans.store import Scans
@@ -48,7 +48,7 @@ class GroupCommit:
         )
         self.start, self.stop = self._committer.start, self._committer.stop
 
-    def submit(self, batch: Batch) -> Future[Answer]:
+    def submit(self, batch: Batch) -> asyncio.Future[Answer]:
         """A batch's answer, once what it says is durable.
 
         Raises:

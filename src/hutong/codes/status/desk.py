@@ -42,16 +42,17 @@ class StatusDesk:
     def why(self, person: str, lang: Language, now_ms: int) -> tuple[Standing, Told]:
         """What the person themselves is told. Raises StateError: keys of people are not here."""
         standing = self.statuses.standing(person, now_ms)
-        agencies = {it.id: it.zh if lang == "zh" else it.en for it in Agencies(self.statuses.database).all()}
-        appeals = (it for it in self.appeals.of_person(person) if it.event == standing.event)
-        reason = Reason(
-            standing=standing,
-            rule=self.statuses.rules.rule(standing.rule),
-            change=self.changes.change(standing.change) if standing.change else None,
-            event=self.statuses.event(person, standing.event, now_ms),
-            agencies=agencies,
-            appeal=next(appeals, None),
-        )
+        with self.statuses.database.read():
+            agencies = {it.id: it.zh if lang == "zh" else it.en for it in Agencies(self.statuses.database).all()}
+            appeals = (it for it in self.appeals.of_person(person) if it.event == standing.event)
+            reason = Reason(
+                standing=standing,
+                rule=self.statuses.rules.rule(standing.rule),
+                change=self.changes.change(standing.change) if standing.change else None,
+                event=self.statuses.event(person, standing.event, now_ms),
+                agencies=agencies,
+                appeal=next(appeals, None),
+            )
         return standing, tell(reason, lang, green=self.statuses.rules.otherwise.colour)
 
     def explain(self, person: str, lang: Language, purpose: str, actor: Actor, now_ms: int) -> tuple[Standing, Told]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hutong.kernel.errors import HutongError
@@ -136,17 +137,23 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the records and changes nothing; within `write`, the writer's own.
 
+        Within another `read` of this thread it is that one's: what is asked together is one view and one transaction.
+
         Raises:
             RecordsError: the database fails.
         """
-        outer = self._current()
+        outer = self._current() or self._viewing()
         if outer is not None:
             yield outer
             return
         with self._told(), self._opened().connect() as connection:
             reading = connection if self.is_sqlite else connection.execution_options(**_READS)
             with reading.begin():
-                yield reading
+                self._mine.view = reading
+                try:
+                    yield reading
+                finally:
+                    self._mine.view = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -154,16 +161,20 @@ class Database:
 
         Within another `write` of this thread the block joins that one, so that a change and its line in the trail
         stand or fall together; an inner block that raises undoes only itself. The block must not await: what else runs
-        in this thread meanwhile would join it.
+        in this thread meanwhile would join it. Within a `read` there is no writing: it would need a second connection,
+        which threads that all hold a first one would wait for in vain, and that view would not see it.
 
         Raises:
             RecordsError: the database fails, or another writer keeps it for more than 10 s.
+            RuntimeError: within `read`.
         """
         outer = self._current()
         if outer is not None:
             with self._told(), outer.begin_nested():
                 yield outer
             return
+        if self._viewing() is not None:
+            raise RuntimeError("A write within a read.")
         with self._told(), self._turn(), self._opened().connect() as connection:
             writing = connection.execution_options(**{_WRITES: True})
             with writing.begin():
@@ -213,7 +224,10 @@ class Database:
             "keepalives_count": 3,
         }
         given = {name: value for name, value in arguments.items() if name not in self._url.query}
-        return self._engine_of(connect_args=given, pool_pre_ping=True)
+        engine = self._engine_of(connect_args=given)
+        event.listen(engine, "checkin", _note_used)
+        event.listen(engine, "checkout", _check_alive)
+        return engine
 
     def _engine_of(self, **options: Any) -> Engine:  # noqa: ANN401  # the library's own options
         try:
@@ -241,6 +255,9 @@ class Database:
 
     def _current(self) -> Connection | None:
         return getattr(self._mine, "connection", None)
+
+    def _viewing(self) -> Connection | None:
+        return getattr(self._mine, "view", None)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -322,6 +339,20 @@ def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql(f"PRAGMA query_only={0 if writes else 1}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _note_used(_connection: object, entry: ConnectionPoolEntry) -> None:
+    entry.info["used"] = True
+
+
+def _check_alive(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401  # of psycopg
+    # Who was asked nothing says nothing: what can be read from a connection at rest is that it was cut. That is known
+    # without asking the server, which would take as long as a short question itself.
+    if "used" in entry.info:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        if poll.poll(0):
+            raise InvalidatePoolError("The server has cut this connection.")
 
 
 def _one_line(error: BaseException | None) -> str:
