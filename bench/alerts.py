@@ -24,9 +24,10 @@ from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.mirror.batch import new_reader
 from hutong.calls.trunks import TrunkTable
 from hutong.kernel import windows
-from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.lists.index import ListIndex
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering import Numbering, key_of_digits
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

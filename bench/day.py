@@ -13,14 +13,14 @@ from hutong.calls.model import ACTIONS, FLAG_NIGHT
 from hutong.calls.record import HEAD_WORDS, KIND_VERDICT
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.numbering import AREAS, pack_key, trunk_key
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 _FRAME = 256
 _FRAMES = 128  # written in one go

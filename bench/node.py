@@ -13,7 +13,8 @@ from hutong.calls.index import VerdictIndex
 from hutong.kernel.access.people import People
 from hutong.kernel.access.sessions import Sessions
 from hutong.kernel.access.tokens import Tokens
-from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.lists.entries import Entry
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.records import tables
 from hutong.kernel.records.database import Database, database_url

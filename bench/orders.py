@@ -22,7 +22,7 @@ from bench.tables import table
 from hutong.app.config import load_config
 from hutong.app.orders_work import BoardScreening, order_desk
 from hutong.kernel.access.refs import Refs
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.records import Database, database_url
 from hutong.orders.model import Actor, Deed, Wish
 

@@ -28,7 +28,7 @@ from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.model import FLAG_NAMES
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.numbering import AREAS
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

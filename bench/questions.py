@@ -18,7 +18,7 @@ from bench.day import END_MS, RESTLESS, SPAN_MS, mobile_key, write_verdicts
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.model import FLAG_NIGHT
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -50,9 +50,10 @@ def _case(calls: int) -> Case:
     from hutong.calls.replay.replay import Consulted, Terms  # noqa: PLC0415
     from hutong.calls.replay.shards import Case  # noqa: PLC0415
     from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable  # noqa: PLC0415
-    from hutong.kernel.lists import ListIndex, ListStore  # noqa: PLC0415
+    from hutong.kernel.lists.index import ListIndex  # noqa: PLC0415
+    from hutong.kernel.lists.store import ListStore  # noqa: PLC0415
     from hutong.kernel.numbering import Numbering  # noqa: PLC0415
-    from hutong.kernel.rules import load_ruleset  # noqa: PLC0415
+    from hutong.kernel.rules.loader import load_ruleset  # noqa: PLC0415
 
     numbering = Numbering("021")
     trunks = TrunkTable([Trunk(kind, kind) for kind in TRUNK_KINDS[1:]], (), numbering)

@@ -47,11 +47,11 @@ from hutong.kernel.cases.attachments import Attachments
 from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.metrics import Metrics
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database
-from hutong.kernel.rules import PROPOSALS_FILE
+from hutong.kernel.rules.proposals import PROPOSALS_FILE
 from hutong.kernel.web.api.desk import Desk
 from hutong.kernel.web.api.limits import Buckets
 from hutong.kernel.web.api.meters import Meters

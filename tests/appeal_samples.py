@@ -15,7 +15,8 @@ from hutong.kernel.cases.model import Actor
 from hutong.kernel.cases.purview import WHOLE
 from hutong.kernel.cases.store import Cases
 from hutong.kernel.letters import Postbox
-from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.lists.entries import Entry
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.marks import Marks
 from hutong.kernel.numbering import Numbering
 

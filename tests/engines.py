@@ -16,16 +16,18 @@ from hutong.calls.node import NodeSettings
 from hutong.calls.reference import Reference, Source
 from hutong.calls.trunks import Trunk, TrunkTable
 from hutong.kernel import windows
-from hutong.kernel.lists import ListIndex, ListStore, draft
+from hutong.kernel.lists.index import ListIndex
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.numbering import Numbering
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 TRUNKS = (
     Trunk("abroad", "international", ("192.0.2.0/26",)),

@@ -22,7 +22,7 @@ from hutong.calls.evidence.model import (
 )
 
 if TYPE_CHECKING:
-    from hutong.kernel.rules import Rule
+    from hutong.kernel.rules.ruleset import Rule
 
 ENOUGH = 1_000_000
 #: A rule of a node's own that blocks who calls twenty times in ten minutes.

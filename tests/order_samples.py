@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.marks import Marks
 from hutong.kernel.numbering import Numbering
 from hutong.orders.desk import OrderDesk

@@ -16,7 +16,8 @@ from hutong.calls.records.layout import Layout
 from hutong.calls.replay.replay import Consulted, Terms
 from hutong.calls.replay.shards import Case
 from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
-from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.lists.index import ListIndex
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering import Numbering
 from hutong.simulation.records import call_table
 from hutong.simulation.rows import joined

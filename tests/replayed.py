@@ -17,9 +17,8 @@ from hutong.calls.replay.replay import Consulted, Replay, Terms
 from hutong.calls.trunks import address_halves
 from hutong.kernel.journal import FileJournal
 from hutong.kernel.numbering.codes import KEY
-from hutong.kernel.rules import Rule
 from hutong.kernel.rules.language import parse
-from hutong.kernel.rules.ruleset import build_ruleset
+from hutong.kernel.rules.ruleset import Rule, build_ruleset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from hutong.calls.identity import Parties
     from hutong.calls.model import Verdict
-    from hutong.kernel.rules import Ruleset, Stage
+    from hutong.kernel.rules.ruleset import Ruleset, Stage
 
 CAPACITY, SALTS = 20_000, (12345, 67890)
 _HEADER = 8

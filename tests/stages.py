@@ -9,11 +9,12 @@ import msgspec
 from hutong.app.cli_terms import in_force
 from hutong.calls.rule_book import STAGES_FILE
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.rules import Ruleset, StageChange, find_rule, read_stages, stage_of
-from hutong.kernel.rules.stages import append_line, check_move
+from hutong.kernel.rules.stages import StageChange, append_line, check_move, find_rule, read_stages, stage_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hutong.kernel.rules.ruleset import Ruleset
 
 
 def put(

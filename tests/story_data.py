@@ -11,7 +11,7 @@ from engines import ABROAD, NEIGHBOUR, Bench, invite, shipped_rules
 from hutong.calls.outcomes import note_outcome
 from hutong.calls.record import KIND_OUTCOME
 from hutong.kernel.journal import FileJournal, encode_record
-from hutong.kernel.lists import draft
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.numbering import trunk_key
 from hutong.kernel.windows import WINDOW_FEATURES, find, read_features
 from verdict_records import key_of, outcome_body

@@ -11,7 +11,7 @@ from hutong.calls.outcomes import PHASES
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT
 from hutong.kernel.journal import FileJournal, encode_record
 from hutong.kernel.numbering import Numbering, trunk_key
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,7 +17,7 @@ from hutong.appeals.model import AppealRefused
 from hutong.appeals.store import AppealQuery, wrongly_blocked
 from hutong.kernel.access.trail import Trail, TrailQuery
 from hutong.kernel.errors import StateError
-from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.one_time import CODE_MS, KEPT_MS, PROOF_MS, TRIES, TooManyCodes
 from hutong.kernel.records import tables
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.appeals.model import Appeal
+    from hutong.kernel.lists.entries import Entry
     from hutong.kernel.records import Database
 
 

@@ -10,7 +10,7 @@ from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.history import KINDS, Counts, History, Point
 from hutong.calls.index import VerdictIndex
 from hutong.kernel.numbering import AREAS
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 from verdict_records import NOON_MS, traffic
 
 if TYPE_CHECKING:

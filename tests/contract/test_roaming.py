@@ -15,7 +15,7 @@ from hutong.calls.features import ROAMING
 from hutong.calls.roaming import CONFIRMED, UNCONFIRMED, UNKNOWN, HttpRoaming, RoamingLookup, RoamingTable
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import ROLE_CALLER, allow_id, look_up
+from hutong.kernel.lists.index import ROLE_CALLER, allow_id, look_up
 from hutong.kernel.numbering.keys import key_of_digits, text_key
 
 if TYPE_CHECKING:

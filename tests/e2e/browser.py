@@ -25,7 +25,8 @@ from hutong.calls.alerts.table import AlertRow, AlertTable
 from hutong.calls.live.figures import LiveSource
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import ROLES
-from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.numbering import Numbering, key_of_digits
 from hutong.kernel.records.database import Database, database_url
 from stages import put_stage

@@ -11,7 +11,7 @@ from api_servers import ApiServer
 from evidences import evidence_of
 from hutong.calls.evidence.store import EvidenceStore
 from hutong.calls.rule_book import STAGES_FILE, RuleShelf
-from hutong.kernel.rules import find_rule, read_stages
+from hutong.kernel.rules.stages import find_rule, read_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,8 @@ from hutong.kernel.access.oidc import Identity
 from hutong.kernel.access.passwords import Passwords
 from hutong.kernel.access.permissions import ROLES, permissions_of
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.reporter import Reporter
 

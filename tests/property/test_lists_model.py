@@ -9,8 +9,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hutong.kernel.lists import ROLES, Entry, ListIndex, ListStore, allow_id, block_id, describe, draft, look_up
 from hutong.kernel.lists.csv_file import export_entries, import_file
+from hutong.kernel.lists.entries import ROLES, Entry
+from hutong.kernel.lists.index import ListIndex, allow_id, block_id, look_up
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import describe, draft
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.numbering.keys import digits_of, key_of_digits
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 #: 21:58 in Shanghai: two minutes before the night.
 EVENING_NS = 1_772_459_880 * 1_000_000_000

@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hutong.kernel.compiled import compiled
-from hutong.kernel.rules import run_rules
+from hutong.kernel.declared.source import Source
 from hutong.kernel.rules.analysis import TooManyAlternatives, always_holds, never_holds
 from hutong.kernel.rules.bits import lowest_bit
 from hutong.kernel.rules.compiler import compile_rules
 from hutong.kernel.rules.gates import least
 from hutong.kernel.rules.language import read_expression
 from hutong.kernel.rules.loader import check_sources
-from hutong.kernel.rules.machine import leave_possible
-from hutong.kernel.rules.source import Source
+from hutong.kernel.rules.machine import leave_possible, run_rules
 from hutong.kernel.rules.tree import evaluate, features_read, pushed
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary
 from hutong.kernel.rules.words import Explainer

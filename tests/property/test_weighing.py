@@ -20,7 +20,7 @@ from replayed import Live, rules_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 
 def edge_rules() -> Ruleset:

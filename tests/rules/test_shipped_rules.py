@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ import pytest
 from hutong.calls.features import CALLEE_WINDOWS, CALLER_WINDOWS, SHIPPED_RULES, TRUNK_WINDOWS, VOCABULARY
 from hutong.calls.own_calls import judges_display
 from hutong.kernel.numbering import Numbering
-from hutong.kernel.rules import Ruleset, check_paths, load_ruleset, read_anchors, run_rules
 from hutong.kernel.rules.lint import sample_vector
+from hutong.kernel.rules.loader import check_paths, load_ruleset, read_anchors
+from hutong.kernel.rules.machine import run_rules
 from hutong.kernel.windows import WINDOW_FEATURES
 from hutong.reports import opening
+
+if TYPE_CHECKING:
+    from hutong.kernel.rules.ruleset import Ruleset
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,7 +20,7 @@ from hutong.calls.alerts.views import AlertViews
 from hutong.calls.console import alerts
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES
 from hutong.kernel.numbering import Numbering, key_of_digits
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,7 +33,7 @@ from hutong.calls.record import KIND_VERDICT
 from hutong.kernel.access.oidc import Identity
 from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.clock import ManualClock
-from hutong.kernel.lists import Entry, draft
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.records import tables
 from hutong.kernel.reporter import Reporter
 from hutong.orders.model import Actor, Deed
@@ -44,6 +44,8 @@ from verdict_records import verdict_body, write_journal
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from hutong.kernel.lists.entries import Entry
 
 NUMBER, FREE = "13800138000", "13900139000"
 RULE = "calls.many-callees"

@@ -20,7 +20,8 @@ from hutong.calls.evidence.store import EvidenceStore
 from hutong.calls.rule_book import RuleShelf
 from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import PERMISSIONS, ROLES
-from hutong.kernel.rules import PROPOSALS_FILE, find_rule
+from hutong.kernel.rules.proposals import PROPOSALS_FILE
+from hutong.kernel.rules.stages import find_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

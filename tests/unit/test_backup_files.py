@@ -22,7 +22,8 @@ from hutong.app.restore import restore_backup
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.errors import StateError
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.records import Database, RecordsError, database_url
 from hutong.kernel.windows.snapshot import HeldLock
 

@@ -27,8 +27,9 @@ from hutong.calls.mirror import settle as mirror_settle
 from hutong.calls.mirror import table as mirror_calls
 from hutong.calls.outcomes import all_lost
 from hutong.kernel import windows
+from hutong.kernel.declared.findings import RulesetError
 from hutong.kernel.errors import JournalError, RuleError
-from hutong.kernel.rules import RulesetError, load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 from mirrored import WAIT_MS, Leg, Mirror
 
 if TYPE_CHECKING:

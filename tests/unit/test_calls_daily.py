@@ -16,7 +16,7 @@ from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.record import KIND_VERDICT
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database, database_url, tables
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 from verdict_records import NOON_MS, SECOND, verdict_body, write_journal
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hutong.kernel.cases.errors import CaseRefused
 from hutong.kernel.cases.lint import lint, load_types
 from hutong.kernel.cases.table import moves_table, state_diagram
 from hutong.kernel.cases.types import SHIPPED, TypesError, read_types, type_sources
-from hutong.kernel.rules.source import Source
+from hutong.kernel.declared.source import Source
 
 if TYPE_CHECKING:
     from pathlib import Path

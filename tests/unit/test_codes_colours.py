@@ -39,7 +39,7 @@ from hutong.codes.status.features import features_table
 from hutong.codes.status.judging import judge
 from hutong.codes.status.loading import SHIPPED, rules_of
 from hutong.kernel.access.permissions import PERMISSIONS
-from hutong.kernel.rules.source import Source
+from hutong.kernel.declared.source import Source
 from status_samples import NUMBER, RULES, negative, positive, stay
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from hutong.app.process_states import NOTE, ProcessState, read_note, write_note
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import read_stages
+from hutong.kernel.rules.stages import read_stages
 
 if TYPE_CHECKING:
     from pathlib import Path

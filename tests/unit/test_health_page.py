@@ -24,7 +24,8 @@ from hutong.calls import board as cells
 from hutong.calls.board import Board
 from hutong.calls.history import History
 from hutong.calls.live.view import LiveHistory
-from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.lists.entries import Entry
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering import key_of_digits
 from hutong.kernel.replica.store import FOLDER, Replica
 from hutong.kernel.web.frame import Frame

@@ -19,7 +19,7 @@ from hutong.calls.index import Filters, VerdictIndex
 from hutong.calls.index.sidecar import SidecarError, SidecarPart
 from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 from verdict_records import NOON_MS, key_of, outcome_body, verdict_body, write_journal
 
 if TYPE_CHECKING:

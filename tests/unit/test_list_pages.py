@@ -15,8 +15,9 @@ from hutong.calls.console import list_import, list_table, lists
 from hutong.calls.console.error_words import say_error
 from hutong.calls.console.list_import import LARGEST
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import Entry, ListStore, draft
 from hutong.kernel.lists.csv_file import import_file
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.web.frame import Frame
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from httpx import Response
+
+    from hutong.kernel.lists.entries import Entry
 
 TEXTS = [Path(package.__file__).parent / "texts" / f"{name}.toml" for name in ("lists", "error_words")]
 LANGUAGES = ("zh", "en")

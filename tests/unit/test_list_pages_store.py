@@ -13,8 +13,8 @@ from hutong.calls.console import list_table
 from hutong.calls.console.list_table import Census, Wanted, every, expiry_of, find
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.errors import StateError
-from hutong.kernel.lists import Entry, ListStore
-from hutong.kernel.lists.entries import decode_entry
+from hutong.kernel.lists.entries import Entry, decode_entry
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering import key_of_digits
 
 if TYPE_CHECKING:

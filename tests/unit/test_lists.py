@@ -12,23 +12,16 @@ import numpy as np
 import pytest
 
 from hutong.kernel.errors import StateError
-from hutong.kernel.lists import (
-    ROLE_CALLEE,
-    ROLE_CALLER,
-    Entry,
-    ListIndex,
-    ListStore,
-    allow_id,
-    block_id,
-    draft,
-    look_up,
-    read_target,
-)
 from hutong.kernel.lists import index as index_module
 from hutong.kernel.lists import store as store_module
+from hutong.kernel.lists.index import ROLE_CALLEE, ROLE_CALLER, ListIndex, allow_id, block_id, look_up
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft, read_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from hutong.kernel.lists.entries import Entry
 
 NOW = 1_700_000_000
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import ListStore, describe
 from hutong.kernel.lists.csv_file import Imported, export_entries, import_file, read_time
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import describe
 from hutong.kernel.numbering import Numbering
 
 if TYPE_CHECKING:

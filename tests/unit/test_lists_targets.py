@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import describe, draft, read_target
+from hutong.kernel.lists.targets import describe, draft, read_target
 from hutong.kernel.numbering import Numbering
 
 

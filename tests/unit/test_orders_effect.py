@@ -9,7 +9,8 @@ import pytest
 
 from fresh_records import lay_out
 from hutong.kernel.errors import StateError
-from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.marks import MarkFile, Marks, find_row, limit_of
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database, database_url
@@ -22,7 +23,7 @@ from order_samples import CHEN, DAY, LI, NOW, NUMBER, Station, wish
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hutong.kernel.lists import Entry
+    from hutong.kernel.lists.entries import Entry
 
 KEY = Numbering().read(NUMBER).key
 LATER = NOW + 31 * DAY

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hutong.kernel.access.permissions import PERMISSIONS
-from hutong.kernel.lists import read_target
+from hutong.kernel.lists.targets import read_target
 from hutong.kernel.numbering import Numbering
 from hutong.orders import machine
 from hutong.orders.bases import bases, bases_table

@@ -12,7 +12,7 @@ from hutong.app.orders_work import BoardScreening, OrderWork, order_desk
 from hutong.calls import board
 from hutong.calls.explain import Verdicts
 from hutong.kernel.access.refs import Refs
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.records import Database, database_url
 from hutong.kernel.reporter import Reporter
 from hutong.orders import metrics

@@ -26,14 +26,15 @@ from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import RuleError
 from hutong.kernel.records import Database, database_url
-from hutong.kernel.rules import PROPOSALS_FILE, find_rule, read_stages
+from hutong.kernel.rules.proposals import PROPOSALS_FILE
+from hutong.kernel.rules.stages import find_rule, read_stages
 from stages import put_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hutong.kernel.rules import Rule
+    from hutong.kernel.rules.ruleset import Rule
 
 DAY_MS = 86_400_000
 RULE = "own.busy"

@@ -20,13 +20,14 @@ from hutong.calls.model import ACTION_BLOCK, ACTION_PASS, ACTION_WARN
 from hutong.calls.records.columns import call_batch
 from hutong.calls.records.convert import Converter
 from hutong.calls.records.layout import Layout
-from hutong.kernel.rules import Ruleset, load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 from hutong.simulation.records import call_table
 from hutong.simulation.rows import CLASS, TRUNKS, joined
 from provinces import small
 
 if TYPE_CHECKING:
     from hutong.calls.replay.batch import Texts
+    from hutong.kernel.rules.ruleset import Ruleset
 
 SECOND = 1000
 SEED = 11

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.calls.engine import Policy
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 NOON = NOON_NS // 1_000_000
 HOME, ABROAD = 3, 1

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hutong.app.cli import run
-from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.scores import Scores, ScoreWriter
 

@@ -21,10 +21,11 @@ from hutong.calls.record import KIND_VERDICT
 from hutong.calls.rule_book import STAGES_FILE
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.access.trail import Trail
-from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.lists.entries import Entry
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.metrics import RULES_DRIFTED, Metrics
 from hutong.kernel.records import Database, database_url, tables
-from hutong.kernel.rules import find_rule, read_stages
+from hutong.kernel.rules.stages import find_rule, read_stages
 from stages import put_stage
 from verdict_records import NOON_MS, key_of, verdict_body, write_journal
 

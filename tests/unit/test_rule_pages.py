@@ -21,8 +21,10 @@ from hutong.calls.rule_book import RuleShelf, runbook_section
 from hutong.kernel.access.oidc_identity import Identity
 from hutong.kernel.access.people import People
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import PROPOSALS_FILE, find_rule, load_ruleset, read_stages
 from hutong.kernel.rules.language import parse
+from hutong.kernel.rules.loader import load_ruleset
+from hutong.kernel.rules.proposals import PROPOSALS_FILE
+from hutong.kernel.rules.stages import find_rule, read_stages
 from stages import put
 
 if TYPE_CHECKING:

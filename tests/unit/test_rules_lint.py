@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hutong.kernel.declared.source import Source
 from hutong.kernel.rules.analysis import always_holds, never_holds
 from hutong.kernel.rules.language import parse
 from hutong.kernel.rules.loader import anchors_of, check_sources
-from hutong.kernel.rules.source import Source
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary
 
 VOCABULARY = Vocabulary(

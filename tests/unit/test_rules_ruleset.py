@@ -8,29 +8,22 @@ import msgspec
 import numpy as np
 import pytest
 
+from hutong.kernel.declared.findings import RulesetError
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import (
-    Enumeration,
-    Feature,
-    RulesetError,
-    RuleWatcher,
-    Vocabulary,
-    load_ruleset,
-    load_saved,
-    open_code,
-    read_stages,
-    run_rules,
-    stages_in_force,
-)
 from hutong.kernel.rules.language import parse
-from hutong.kernel.rules.watcher import POLL_EVERY
+from hutong.kernel.rules.loader import load_ruleset
+from hutong.kernel.rules.machine import run_rules
+from hutong.kernel.rules.ruleset import load_saved
+from hutong.kernel.rules.stages import read_stages, stages_in_force
+from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary, open_code
+from hutong.kernel.rules.watcher import POLL_EVERY, RuleWatcher
 from hutong.kernel.rules.words import Explainer
 from stages import put
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 VOCABULARY = Vocabulary(
     [

@@ -19,7 +19,8 @@ from hutong.app.schedule import Job, due, next_slot
 from hutong.app.work import Worker, jobs_of
 from hutong.kernel.clock import ManualClock
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.lists.entries import Entry
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS
 from hutong.kernel.numbering.keys import key_of_digits
 from hutong.kernel.reporter import Reporter

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from hutong.calls.index import VerdictIndex
     from hutong.calls.rule_book import Book, RuleShelf
-    from hutong.kernel.lists import Entry, ListStore
+    from hutong.kernel.lists.entries import Entry
+    from hutong.kernel.lists.store import ListStore
 
 #: How far back blocked calls count: what blocked a number earlier and no more needs no appeal.
 LOOKED_BACK_MS: Final = 7 * 24 * 3_600_000

@@ -16,7 +16,7 @@ from hutong.appeals.public_desk import PublicDesk
 from hutong.appeals.store import AppealQuery, AppealStore
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.letters import FileCodes, NoCodes, Postbox, WebhookCodes
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.marks import MARKS, Marks
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database, database_url

@@ -26,17 +26,19 @@ from hutong.calls.features import VOCABULARY
 from hutong.calls.records.layout import Layout, read_layout
 from hutong.calls.records.reading import Source
 from hutong.kernel.clock import SystemClock
+from hutong.kernel.declared.findings import RulesetError
 from hutong.kernel.errors import ConfigError, RuleError
 from hutong.kernel.numbering import Numbering
-from hutong.kernel.rules import RulesetError, check_paths, find_rule, load_ruleset, rule_files
+from hutong.kernel.rules.loader import check_paths, load_ruleset, rule_files
 from hutong.kernel.rules.ruleset import build_ruleset
+from hutong.kernel.rules.stages import find_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hutong.calls.evidence.model import Backtest
     from hutong.calls.records.run import Progress as Step
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
     from hutong.kernel.rules.vocabulary import Language
 
 _NS: Final = 1_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,7 +12,11 @@ from hutong.app.config import load_config
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.calls.rule_book import STAGES_FILE, rule_paths
 from hutong.kernel.errors import ConfigError
-from hutong.kernel.rules import Ruleset, load_ruleset, read_stages, stages_in_force
+from hutong.kernel.rules.loader import load_ruleset
+from hutong.kernel.rules.stages import read_stages, stages_in_force
+
+if TYPE_CHECKING:
+    from hutong.kernel.rules.ruleset import Ruleset
 
 DataFolder = Annotated[Path, Parameter(help="数据目录 / data folder")]
 ConfigFile = Annotated[

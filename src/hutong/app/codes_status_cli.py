@@ -34,8 +34,8 @@ from hutong.kernel.access.permissions import permissions_of
 from hutong.kernel.cases.calendar import show_moment
 from hutong.kernel.cases.model import Actor as CaseActor
 from hutong.kernel.clock import SystemClock
+from hutong.kernel.declared.source import Source
 from hutong.kernel.errors import StateError
-from hutong.kernel.rules.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

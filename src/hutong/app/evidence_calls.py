@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from hutong.calls.outcomes import Outcome
     from hutong.calls.stories.stories import Stories
     from hutong.kernel.cases.store import Cases
-    from hutong.kernel.lists import Entry, ListStore
+    from hutong.kernel.lists.entries import Entry
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.records import Database
     from hutong.orders.store import Orders
 

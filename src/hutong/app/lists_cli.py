@@ -16,8 +16,10 @@ from rich.table import Table
 
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import ROLES, Entry, ListStore, describe, draft, read_target
 from hutong.kernel.lists.csv_file import Imported, export_entries, import_file, read_time, show_time
+from hutong.kernel.lists.entries import ROLES, Entry
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import describe, draft, read_target
 from hutong.kernel.numbering import Numbering
 
 if TYPE_CHECKING:

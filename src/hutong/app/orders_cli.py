@@ -28,7 +28,7 @@ from hutong.kernel.access.refs import Refs
 from hutong.kernel.audit.notes import read_public_key
 from hutong.kernel.cases.calendar import show_moment
 from hutong.kernel.clock import SystemClock
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.reporter import masked, rfc3339_ms
 from hutong.orders.errors import OrderError, OrderRefused
 from hutong.orders.model import Action, Actor, Deed, Kind, Role, State, Wish

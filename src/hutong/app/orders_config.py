@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from hutong.kernel.errors import ConfigError, ListError
-from hutong.kernel.lists import read_target
+from hutong.kernel.lists.targets import read_target
 from hutong.kernel.settings import Doc
 
 

@@ -9,7 +9,8 @@ from hutong.calls import board
 from hutong.calls.board import Board
 from hutong.kernel.access.refs import Refs
 from hutong.kernel.errors import StateError
-from hutong.kernel.lists import ListStore, read_target
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import read_target
 from hutong.kernel.marks import MARKS, Marks
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records import Database, database_url

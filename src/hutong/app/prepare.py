@@ -32,7 +32,9 @@ from hutong.calls.sip_server import SipServer
 from hutong.calls.stories.stories import Stories
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.lists import ListIndex, ListStore, draft, read_target
+from hutong.kernel.lists.index import ListIndex
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft, read_target
 from hutong.kernel.reporter import Reporter
 
 if TYPE_CHECKING:

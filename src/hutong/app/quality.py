@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from hutong.app.quality_scores import Beside
     from hutong.calls.replay.batch import CallBatch
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
     from hutong.simulation.province import Province
     from hutong.simulation.rows import Calls
 

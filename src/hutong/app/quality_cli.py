@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from hutong.app.quality import Judging
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
     from hutong.simulation.province import Province
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ def judge_one(asked: tuple[int, int, int, bool, str]) -> Judging:
 
 def _rules() -> Ruleset:
     from hutong.calls.features import SHIPPED_RULES, VOCABULARY  # noqa: PLC0415
-    from hutong.kernel.rules import load_ruleset  # noqa: PLC0415
+    from hutong.kernel.rules.loader import load_ruleset  # noqa: PLC0415
 
     return load_ruleset([SHIPPED_RULES], VOCABULARY)
 

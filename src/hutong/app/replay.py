@@ -30,10 +30,11 @@ from hutong.calls.replay.spark.session import missing, started
 from hutong.calls.trunks import TRUNK_KINDS, Trunk, TrunkTable
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
-from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.lists.index import ListIndex
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.marks import MARKS, MarkFile
 from hutong.kernel.numbering import Numbering
-from hutong.kernel.rules import load_ruleset, rule_files
+from hutong.kernel.rules.loader import load_ruleset, rule_files
 from hutong.kernel.scores import ScoreFile
 from hutong.kernel.scores.past import FOLDER as PAST_SCORES
 from hutong.kernel.scores.past import PastScores
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from hutong.calls.records.run import Progress as Step
     from hutong.calls.records.run import Tally
     from hutong.calls.replay.replay import Replay
-    from hutong.kernel.lists import ListArrays
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.lists.index import ListArrays
+    from hutong.kernel.rules.ruleset import Ruleset
     from hutong.kernel.rules.vocabulary import Language
 
 _NS: Final = 1_000_000_000

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from hutong.calls.archiving import Archiver
     from hutong.calls.history import History
     from hutong.calls.index import VerdictIndex
-    from hutong.kernel.lists import ListStore
-    from hutong.kernel.lists.store import Snapshot
+    from hutong.kernel.lists.store import ListStore, Snapshot
     from hutong.kernel.metrics import Metrics
     from hutong.kernel.records import Database
 

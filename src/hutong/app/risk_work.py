@@ -17,7 +17,7 @@ from hutong.calls.features import VOCABULARY
 from hutong.calls.rule_book import rule_paths
 from hutong.kernel.errors import StateError
 from hutong.kernel.reporter import Reporter
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 from hutong.kernel.scores.past import FOLDER, PastScores
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from hutong.app.lists_cli import read_expiry
 from hutong.calls.roaming import RoamingTable
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import HutongError, ListError
-from hutong.kernel.lists import read_target
 from hutong.kernel.lists.csv_file import detect_encoding, show_time
+from hutong.kernel.lists.targets import read_target
 from hutong.kernel.numbering import Numbering
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hutong.app.config import Config
     from hutong.calls.history import History
     from hutong.calls.index import VerdictIndex
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.metrics import Metrics
     from hutong.kernel.records import Database
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -14,14 +14,12 @@ from hutong.app.cli_terms import ConfigFile, DataFolder, Lang, existing_folder, 
 from hutong.app.config import load_config
 from hutong.app.stage_desk import stage_desk
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
+from hutong.kernel.declared.findings import RulesetError
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import (
-    RulesetError,
-    Stage,
-    check_paths,
-    read_anchors,
-    rule_files,
-)
+from hutong.kernel.rules.loader import check_paths, read_anchors, rule_files
+
+if TYPE_CHECKING:
+    from hutong.kernel.rules.ruleset import Stage
 
 app = App(name="rules", help="规则：检查、查看、回测、升降 / Rules: lint, list, backtest, move")
 

@@ -30,7 +30,7 @@ from hutong.kernel.access.tokens import Tokens
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.attachments import Attachments
 from hutong.kernel.errors import HutongError
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.records.database import Database, database_url
 

@@ -21,7 +21,8 @@ from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ConfigError, RuleError
-from hutong.kernel.rules import PROPOSALS_FILE, find_rule
+from hutong.kernel.rules.proposals import PROPOSALS_FILE
+from hutong.kernel.rules.stages import find_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

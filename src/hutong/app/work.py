@@ -42,7 +42,7 @@ from hutong.calls.history import History
 from hutong.calls.index import VerdictIndex
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.metrics import JOB_FAILURES, JOB_RUNS, Metrics
 from hutong.kernel.readiness import announce_ready
 from hutong.kernel.records.database import Database, database_url

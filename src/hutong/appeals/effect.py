@@ -15,14 +15,14 @@ from hutong.appeals.store import SYSTEM, WAITING, appeal_of
 from hutong.kernel.access.trail import Trail
 from hutong.kernel.cases.model import Request
 from hutong.kernel.errors import HutongError
-from hutong.kernel.lists import Entry
+from hutong.kernel.lists.entries import Entry
 from hutong.kernel.marks import WRONG_BLOCK, Mark, Marks
 from hutong.kernel.records import tables
 
 if TYPE_CHECKING:
     from hutong.appeals.model import Appeal
     from hutong.appeals.store import AppealStore
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.records import Database
 
 _ROWS: Final = tables.appeals

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hutong.calls.trunks import TrunkTable
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 #: Q.850 cause 21, call rejected: what a switched network understands (RFC 6432).
 _Q850_REJECTED = 21

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hutong.calls.trunks import TrunkArrays
-    from hutong.kernel.lists import ListArrays
+    from hutong.kernel.lists.index import ListArrays
     from hutong.kernel.numbering import PlanArrays
-    from hutong.kernel.rules import Program, Ruleset
+    from hutong.kernel.rules.machine import Program
+    from hutong.kernel.rules.ruleset import Ruleset
 
 # Slots of a call attempt (int64). Spans point into the text that goes with it.
 TRUNK, CALLER, FROM, CALLEE, DIVERTER, CALL_ID = 0, 1, 3, 5, 7, 9

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from hutong.calls.identity import Parties
     from hutong.calls.trunks import TrunkTable
-    from hutong.kernel.lists import ListArrays
+    from hutong.kernel.lists.index import ListArrays
     from hutong.kernel.numbering import Numbering
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
     from hutong.kernel.windows import WindowArrays
 
 _RECORD_BUFFER = 4 * 1024 * 1024

@@ -20,10 +20,10 @@ from hutong.calls.record import KIND_OUTCOME, KIND_VERDICT, decode
 from hutong.calls.rule_book import RULESETS
 from hutong.kernel.errors import HutongError, JournalError, RuleError
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.lists import ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.marks import MARKS, LimitRefs
 from hutong.kernel.numbering import trunk_key
-from hutong.kernel.rules import load_saved
+from hutong.kernel.rules.ruleset import load_saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from hutong.calls.index.verdicts import Row
     from hutong.calls.outcomes import Outcome
     from hutong.kernel.journal import Record
-    from hutong.kernel.lists import Entry
-    from hutong.kernel.rules import Rule, Ruleset
+    from hutong.kernel.lists.entries import Entry
+    from hutong.kernel.rules.ruleset import Rule, Ruleset
     from hutong.kernel.rules.vocabulary import Language
 
 LANGUAGES: tuple[Language, ...] = ("zh", "en")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hutong.kernel.lists import Entry, describe
+from hutong.kernel.lists.targets import describe
 from hutong.kernel.numbering import digits_of, mask
 
 if TYPE_CHECKING:
     from hutong.kernel.access.refs import Refs
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.entries import Entry
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.numbering import Numbering
 
 _OPEN_DIGITS: Final = 7

@@ -32,10 +32,12 @@ from hutong.calls.trunks import Trunk, TrunkTable
 from hutong.kernel import windows
 from hutong.kernel.errors import JournalError, RuleError, StateError
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.lists import ListIndex, ListStore
+from hutong.kernel.lists.index import ListIndex
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.marks import MARKS, MarkFile
 from hutong.kernel.numbering import Numbering
-from hutong.kernel.rules import RuleWatcher, load_saved
+from hutong.kernel.rules.ruleset import load_saved
+from hutong.kernel.rules.watcher import RuleWatcher
 from hutong.kernel.scores import ScoreFile
 from hutong.kernel.windows.snapshot import SnapshotKeeper
 
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
     from hutong.kernel.clock import Clock
     from hutong.kernel.journal import Frame
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 _MS = 1_000_000
 _LISTS_EVERY = 100 * _MS

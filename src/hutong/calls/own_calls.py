@@ -12,7 +12,7 @@ from hutong.kernel.rules.language import parse
 from hutong.kernel.rules.tree import And
 
 if TYPE_CHECKING:
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 #: What is known of every call that the owner of a number makes from their own line. Diverted calls that come back from
 #: abroad are not among them: somebody else's line sends them on, and anybody can write the first caller in them.

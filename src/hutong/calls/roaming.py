@@ -21,7 +21,9 @@ import msgspec
 
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import ROLE_CALLER, Entry, ListArrays, ListIndex, ListStore, allow_id, look_up
+from hutong.kernel.lists.entries import Entry
+from hutong.kernel.lists.index import ROLE_CALLER, ListArrays, ListIndex, allow_id, look_up
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering.keys import KIND_NUMBER, key_kind, key_of_digits
 
 if TYPE_CHECKING:

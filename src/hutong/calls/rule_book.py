@@ -15,16 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hutong.calls.features import SHIPPED_RULES, VOCABULARY
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import (
-    Ruleset,
-    StageChange,
-    check_paths,
-    load_ruleset,
-    load_saved,
-    read_stages,
-    rule_files,
-    stages_in_force,
-)
+from hutong.kernel.rules.loader import check_paths, load_ruleset, rule_files
+from hutong.kernel.rules.ruleset import Ruleset, load_saved
+from hutong.kernel.rules.stages import StageChange, read_stages, stages_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

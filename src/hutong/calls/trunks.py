@@ -14,7 +14,7 @@ import numpy as np
 from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.errors import ConfigError
 from hutong.kernel.numbering import Numbering, trunk_key
-from hutong.kernel.rules import open_code
+from hutong.kernel.rules.vocabulary import open_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

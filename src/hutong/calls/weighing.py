@@ -65,7 +65,7 @@ from hutong.calls.model import (
 )
 from hutong.calls.trunks import KIND_INTERNATIONAL, in_own_ranges
 from hutong.kernel.compiled import compiled, inlined
-from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, allow_id, block_id, look_up, respond_of
+from hutong.kernel.lists.index import ROLE_CALLEE, ROLE_CALLER, allow_id, block_id, look_up, respond_of
 from hutong.kernel.marks.table import (
     LIMIT,
     NO_ROW,
@@ -92,9 +92,9 @@ from hutong.kernel.numbering.codes import (
     OPERATOR,
 )
 from hutong.kernel.numbering.keys import KIND_NUMBER
-from hutong.kernel.rules import leave_possible, run_rule
 from hutong.kernel.rules.bits import lowest_bit
 from hutong.kernel.rules.gates import WORD
+from hutong.kernel.rules.machine import leave_possible, run_rule
 from hutong.kernel.scores.table import NO_SCORE, score_of
 from hutong.kernel.scores.table import look_up as score_at
 from hutong.kernel.windows import (

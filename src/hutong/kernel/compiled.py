@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 import tempfile
-from functools import cache
+import threading
+from functools import cache, update_wrapper
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-import numba
 import numpy as np
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _IMPORT = re.compile(r"^from (hutong[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
 
 _KEPT_STATES = 3
+_MAKING: Final = threading.Lock()
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -60,7 +62,7 @@ def _content(path: Path) -> bytes:
 @cache
 def _cache_folder(module: Path) -> Path:
     """Where the code of a module is kept: a folder for each state of its sources, the last few of them."""
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    digest = hashlib.blake2b(version("numba").encode(), digest_size=8)
     for source in _sources(module):
         digest.update(_content(source))
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hutong"
@@ -78,12 +80,37 @@ def _cache_folder(module: Path) -> Path:
     return folder
 
 
-def _njit(function: F, **options: bool) -> F:
-    # `_nrt` is what Numba calls its reference counts; its type stubs do not know the option.
-    njit: Any = numba.njit
-    config: Any = numba.config
-    config.CACHE_DIR = str(_cache_folder(Path(function.__code__.co_filename)))
-    return cast("F", njit(cache=True, nogil=True, _nrt=False, error_model="numpy", **options)(function))
+class _Compiled:
+    """A function that is compiled when it is first called, by Python or by the code of another.
+
+    Loading Numba takes half a second, and most commands name compiled functions without calling one.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, bool]) -> None:
+        self.py_func, self._options = function, options
+        self._dispatcher: Any = None
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401  # the function's own
+        """Call the machine code."""
+        return (self._dispatcher or self._made())(*arguments)
+
+    @property
+    def _numba_type_(self) -> Any:  # noqa: ANN401  # where Numba asks of what type something is that a function names
+        return self._made()._numba_type_  # likewise
+
+    def _made(self) -> Any:  # noqa: ANN401  # Numba's dispatcher
+        with _MAKING:
+            if self._dispatcher is None:
+                import numba  # noqa: PLC0415  # see above
+
+                # `_nrt` is what Numba calls its reference counts; its type stubs do not know the option.
+                njit: Any = numba.njit
+                config: Any = numba.config
+                config.CACHE_DIR = str(_cache_folder(Path(self.py_func.__code__.co_filename)))
+                made = njit(cache=True, nogil=True, _nrt=False, error_model="numpy", **self._options)
+                self._dispatcher = made(self.py_func)
+        return self._dispatcher
 
 
 def compiled(function: F) -> F:
@@ -93,7 +120,7 @@ def compiled(function: F) -> F:
     compiled function works in arrays that it is given and makes none. Division by zero gives infinity, as in NumPy.
     The undecorated function stays reachable as `.py_func`: tests run both.
     """
-    return _njit(function)
+    return cast("F", _Compiled(function, {}))
 
 
 def inlined(function: F) -> F:
@@ -102,7 +129,7 @@ def inlined(function: F) -> F:
     For what takes tuples of many arrays: each array is handed over as seven values, and a hundred arrays cost half a
     microsecond. Such a function is best called from one place.
     """
-    return _njit(function, forceinline=True)
+    return cast("F", _Compiled(function, {"forceinline": True}))
 
 
 #: An element of an unsigned array as a signed 64-bit integer. Numba turns a mixture of both into a float, Python's own

@@ -9,7 +9,7 @@ from hutong.orders.errors import OrderRefused
 from hutong.orders.model import SOURCE
 
 if TYPE_CHECKING:
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.orders.effect import Effects
     from hutong.orders.model import Actor, Deed, Order, Wish
     from hutong.orders.store import Answer, Orders

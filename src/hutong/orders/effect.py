@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hutong.kernel.lists import Entry, ListStore
+    from hutong.kernel.lists.entries import Entry
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.marks import Marks
     from hutong.kernel.records import Database
     from hutong.orders.store import Orders

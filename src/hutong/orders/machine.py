@@ -15,7 +15,7 @@ from hutong.orders.protection import guard_of, scope_of
 from hutong.orders.table import MOVES
 
 if TYPE_CHECKING:
-    from hutong.kernel.lists import Target
+    from hutong.kernel.lists.targets import Target
     from hutong.kernel.numbering import Numbering
     from hutong.orders.model import Actor, Deed, Wish
 

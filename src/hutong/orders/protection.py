@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import Entry, Target, covers, draft
+from hutong.kernel.lists.entries import Entry
+from hutong.kernel.lists.targets import Target, covers, draft
 from hutong.kernel.numbering import Numbering, digits_of
 from hutong.kernel.numbering.keys import MAX_DIGITS, key_of_digits
 from hutong.orders.errors import OrderRefused

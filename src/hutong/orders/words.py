@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from hutong.kernel.lists import Target, describe
+from hutong.kernel.lists.targets import Target, describe
 from hutong.kernel.numbering import digits_of
 from hutong.kernel.reporter import masked
 from hutong.orders.model import Order  # noqa: TC001  # msgspec reads the annotation

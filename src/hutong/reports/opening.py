@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hutong.kernel.numbering.codes import KLASSES
-from hutong.kernel.rules import load_ruleset
+from hutong.kernel.rules.loader import load_ruleset
 from hutong.kernel.rules.ruleset import ALERT_STAGES
 from hutong.kernel.rules.tree import evaluate
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary
@@ -22,7 +22,7 @@ from hutong.reports.model import KINDS, SOURCES, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hutong.kernel.rules import Rule, Ruleset
+    from hutong.kernel.rules.ruleset import Rule, Ruleset
 
 SHIPPED: Final = Path(__file__).parent / "rules"
 #: A node's own, in the data folder.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hutong.calls.history import History
     from hutong.calls.live.view import LiveView
     from hutong.kernel.clock import Clock
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.records import Database
 
 _MS, _S = 1_000_000, 1_000_000_000

@@ -27,7 +27,8 @@ from hutong.kernel.access.people import People
 from hutong.kernel.access.permissions import ROLE_TITLES
 from hutong.kernel.clock import SystemClock
 from hutong.kernel.errors import HutongError
-from hutong.kernel.lists import ListStore, draft
+from hutong.kernel.lists.store import ListStore
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.numbering import Numbering
 from hutong.kernel.readiness import READY_LINE, READY_VARIABLE
 from hutong.kernel.records.database import Database, database_url

@@ -22,10 +22,10 @@ from hutong.calls.mirror import cursors as mirror_cursors
 from hutong.calls.mirror import table as mirror_calls
 from hutong.kernel.errors import RuleError
 from hutong.kernel.numbering import NUMBER_FIELDS
-from hutong.kernel.rules import LEVELS, RuleWatcher
 from hutong.kernel.rules.analysis import TooManyAlternatives, never_holds
-from hutong.kernel.rules.ruleset import Ruleset, build_ruleset
+from hutong.kernel.rules.ruleset import LEVELS, Ruleset, build_ruleset
 from hutong.kernel.rules.tree import And, Compare, Const, Flag, Load, Not, Or, features_read
+from hutong.kernel.rules.watcher import RuleWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hutong.calls.features import SIDES, enum_feature, enumerations, flag, window_features
 from hutong.calls.model import ACTIONS
-from hutong.kernel.rules import ALERT_STAGES
+from hutong.kernel.rules.ruleset import ALERT_STAGES
 from hutong.kernel.rules.vocabulary import Enumeration, Feature, Vocabulary
 from hutong.kernel.windows import WINDOW_FEATURES
 

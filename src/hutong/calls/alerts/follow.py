@@ -18,7 +18,7 @@ from hutong.calls.explain import Verdicts
 from hutong.calls.record import KIND_VERDICT
 from hutong.kernel.errors import HutongError
 from hutong.kernel.journal import FileJournal
-from hutong.kernel.rules import load_saved
+from hutong.kernel.rules.ruleset import load_saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hutong.calls.alerts.table import AlertTable
     from hutong.calls.model import Verdict
     from hutong.kernel.journal import Frame
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 #: Records (of any kind) that are read at a turn.
 AT_ONCE = 20_000

@@ -37,7 +37,7 @@ from hutong.calls.model import (
     FLAG_FAIL_OPEN,
 )
 from hutong.kernel.compiled import compiled, signed
-from hutong.kernel.lists import block_id
+from hutong.kernel.lists.index import block_id
 from hutong.kernel.windows.table import mixed
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hutong.calls.alerts.record import kind_of
-from hutong.kernel.rules import ALERT_STAGES
+from hutong.kernel.rules.ruleset import ALERT_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

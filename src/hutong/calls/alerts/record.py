@@ -24,7 +24,7 @@ from hutong.calls import record as rec
 from hutong.calls.outcomes import O_TRUNK, PHASE_LOST
 from hutong.kernel.compiled import compiled, signed
 from hutong.kernel.errors import JournalError
-from hutong.kernel.rules import ALERT_STAGES
+from hutong.kernel.rules.ruleset import ALERT_STAGES
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,7 +24,7 @@ from hutong.calls.alerts.queries import (
 )
 from hutong.calls.alerts.record import Alert, kind_of
 from hutong.kernel.errors import StateError
-from hutong.kernel.rules import ALERT_STAGES
+from hutong.kernel.rules.ruleset import ALERT_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

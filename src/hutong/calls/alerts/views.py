@@ -12,7 +12,7 @@ from hutong.calls.alerts.record import alert_id
 from hutong.calls.alerts.table import AlertTable
 from hutong.kernel.errors import HutongError
 from hutong.kernel.reporter import masked
-from hutong.kernel.rules import load_saved
+from hutong.kernel.rules.ruleset import load_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -48,11 +48,11 @@ from hutong.calls.mirror.table import (
 from hutong.calls.model import FLAG_ANONYMOUS, FLAG_DIVERTED, FLAG_NIGHT
 from hutong.calls.outcomes import O_ANSWERED, O_CAUSE, O_PHASE, O_STATUS
 from hutong.kernel.compiled import compiled
-from hutong.kernel.lists import ROLE_CALLEE, ROLE_CALLER, allow_id, block_id, look_up
+from hutong.kernel.lists.index import ROLE_CALLEE, ROLE_CALLER, allow_id, block_id, look_up
 from hutong.kernel.numbering import COUNTRIES, key_count, key_kind, key_value, read_number
 from hutong.kernel.numbering.codes import AREA, COUNTRY, KLASS, OPERATOR
 from hutong.kernel.numbering.keys import KIND_NUMBER
-from hutong.kernel.rules import Program, run_rules
+from hutong.kernel.rules.machine import Program, run_rules
 from hutong.kernel.windows import find, read_features, table_at
 
 if TYPE_CHECKING:

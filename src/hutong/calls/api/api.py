@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hutong.calls.rule_book import RuleShelf
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.clock import Clock
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.metrics import Metrics
     from hutong.kernel.numbering import Numbering
     from hutong.kernel.web.api.desk import Desk

@@ -18,9 +18,9 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter, 
 from hutong.calls.api.bodies import ImportAnswer, ListEntry, ListPage, NewEntry, RowError
 from hutong.calls.list_targets import masked, named, standing, written
 from hutong.kernel.errors import HutongError, ListError
-from hutong.kernel.lists import Entry, draft
 from hutong.kernel.lists.csv_file import detect_encoding, import_file, read_time, show_time
-from hutong.kernel.lists.entries import LAST_ID, decode_entry
+from hutong.kernel.lists.entries import LAST_ID, Entry, decode_entry
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.reporter import masked as masked_text
 from hutong.kernel.web.api.desk import (
     AnyRequest,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.access.viewer import Viewer
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.numbering import Numbering
 
 #: Bytes of a CSV file in one request; larger ones go through `hutong lists import`.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from hutong.calls.rule_book import RuleShelf
-    from hutong.kernel.rules import Rule, Ruleset
+    from hutong.kernel.rules.ruleset import Rule, Ruleset
 
 
 class RulesDesk:

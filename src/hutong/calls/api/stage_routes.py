@@ -24,7 +24,8 @@ from hutong.calls.evidence.model import Backtest  # noqa: TC001  # Litestar read
 from hutong.calls.evidence.store import EvidenceError
 from hutong.kernel.errors import RuleError
 from hutong.kernel.records import RecordsError
-from hutong.kernel.rules import LEVELS, ProposalError
+from hutong.kernel.rules.proposals import ProposalError
+from hutong.kernel.rules.ruleset import LEVELS
 from hutong.kernel.web.api.desk import (
     AnyRequest,
     Desk,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from hutong.calls.evidence.desk import PromotionDesk
     from hutong.kernel.access.viewer import Viewer
-    from hutong.kernel.rules import Standing
+    from hutong.kernel.rules.proposals import Standing
 
 _LONGEST: Final = 16 * 1024
 _STATUS: Final = {"unknown": 404, "same-person": 403, "decided": 409, "open": 409, "one-person": 409}

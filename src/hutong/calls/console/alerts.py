@@ -10,7 +10,7 @@ from litestar.response import Stream  # noqa: TC002  # Litestar reads the annota
 
 from hutong.calls.alerts.queries import DEPTH, AlertFilters
 from hutong.calls.alerts.record import KINDS
-from hutong.kernel.rules import ALERT_STAGES
+from hutong.kernel.rules.ruleset import ALERT_STAGES
 from hutong.kernel.web.exports import asks_export
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.tables import (

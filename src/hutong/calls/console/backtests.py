@@ -17,7 +17,7 @@ from hutong.calls.evidence.desk import Actor
 from hutong.calls.evidence.jobs import MOST_DAYS, MOST_WAITING, JobError
 from hutong.calls.evidence.store import EvidenceError
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import find_rule
+from hutong.kernel.rules.stages import find_rule
 from hutong.kernel.web.guard import requires
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hutong.calls.evidence.store import EvidenceStore
     from hutong.calls.rule_book import RuleShelf
     from hutong.kernel.access.viewer import Viewer
-    from hutong.kernel.rules import Rule
+    from hutong.kernel.rules.ruleset import Rule
     from hutong.kernel.web.console import Console
 
 AnyRequest = Request[Any, Any, Any]

@@ -18,9 +18,9 @@ from hutong.calls.console.error_words import Said, say_error
 from hutong.calls.console.list_desk import AnyRequest, Form, ListDesk  # noqa: TC001  # Litestar reads the annotations
 from hutong.calls.list_targets import standing
 from hutong.kernel.errors import HutongError, ListError
-from hutong.kernel.lists import LISTS, RESPONSES, ROLES, Entry, draft
 from hutong.kernel.lists.csv_file import show_time
-from hutong.kernel.lists.entries import LAST_SECOND
+from hutong.kernel.lists.entries import LAST_SECOND, LISTS, RESPONSES, ROLES, Entry
+from hutong.kernel.lists.targets import draft
 from hutong.kernel.web.console import see_other
 from hutong.kernel.web.guard import requires
 from hutong.kernel.web.unmasking import PURPOSES, Unmasking

@@ -15,9 +15,11 @@ from litestar.params import URLEncodedBody
 from hutong.calls.console.list_import import ImportDesk
 from hutong.calls.console.list_table import Census, expiry_of
 from hutong.calls.list_targets import masked, named, written
-from hutong.kernel.lists import Entry  # noqa: TC001  # msgspec reads the annotation
 from hutong.kernel.lists.csv_file import show_time
-from hutong.kernel.lists.entries import LAST_ID
+from hutong.kernel.lists.entries import (
+    LAST_ID,
+    Entry,  # msgspec reads the annotation
+)
 from hutong.kernel.reporter import masked as masked_text
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.access.viewer import Viewer
     from hutong.kernel.clock import Clock
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.numbering import Numbering
     from hutong.kernel.web.console import Console
 

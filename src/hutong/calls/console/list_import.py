@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.kernel.clock import Clock
-    from hutong.kernel.lists import Entry, ListStore
+    from hutong.kernel.lists.entries import Entry
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.numbering import Numbering
 
 LARGEST: Final = 20 * 1024 * 1024

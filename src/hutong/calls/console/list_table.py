@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry
-from hutong.kernel.lists.entries import decode_entry, rows_of
+from hutong.kernel.lists.entries import KINDS, LISTS, ROLES, Entry, decode_entry, rows_of
 from hutong.kernel.reporter import masked as masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hutong.kernel.lists import ListStore
-    from hutong.kernel.lists.store import Order
+    from hutong.kernel.lists.store import ListStore, Order
 
 MOST_EXAMINED: Final = 250_000
 """Entries that one page of a filtered table looks at: a tenth of a second. One whose words are read counts for more."""

@@ -21,9 +21,9 @@ from hutong.calls.console.list_import_pages import import_routes
 from hutong.calls.console.list_table import EXPIRIES, SOON, Wanted, every, find
 from hutong.calls.list_targets import masked
 from hutong.kernel.errors import ListError
-from hutong.kernel.lists import KINDS, LISTS, ROLES, Entry, describe, read_target
 from hutong.kernel.lists.csv_file import COLUMNS, show_time
-from hutong.kernel.lists.entries import LAST_ID
+from hutong.kernel.lists.entries import KINDS, LAST_ID, LISTS, ROLES, Entry
+from hutong.kernel.lists.targets import describe, read_target
 from hutong.kernel.numbering.keys import MAX_DIGITS
 from hutong.kernel.reporter import masked as masked_text
 from hutong.kernel.web.exports import asks_export
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hutong.kernel.access.refs import Refs
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.clock import Clock
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.numbering import Numbering
     from hutong.kernel.web.console import Console
 

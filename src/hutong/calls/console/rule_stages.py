@@ -20,7 +20,8 @@ from hutong.calls.evidence.intervals import least_calls
 from hutong.calls.evidence.live import drifted
 from hutong.calls.evidence.store import EvidenceError
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import LEVELS, STAGES, ProposalError, Rule
+from hutong.kernel.rules.proposals import ProposalError
+from hutong.kernel.rules.ruleset import LEVELS, STAGES, Rule
 from hutong.kernel.web.guard import requires
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from hutong.calls.evidence.model import Backtest, Effect, Rate
     from hutong.calls.evidence.promotion import Objection
     from hutong.kernel.access.viewer import Viewer
-    from hutong.kernel.rules import StageChange, Standing
+    from hutong.kernel.rules.proposals import Standing
+    from hutong.kernel.rules.stages import StageChange
     from hutong.kernel.web.console import Console
 
 AnyRequest = Request[Any, Any, Any]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from markupsafe import Markup, escape
 
-from hutong.kernel.rules import open_code
 from hutong.kernel.rules.tree import (
     MIRRORED,
     And,
@@ -27,13 +26,13 @@ from hutong.kernel.rules.tree import (
     Relation,
     pushed,
 )
+from hutong.kernel.rules.vocabulary import open_code
 from hutong.kernel.rules.words import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hutong.kernel.rules import Feature, Vocabulary
-    from hutong.kernel.rules.vocabulary import Language
+    from hutong.kernel.rules.vocabulary import Feature, Language, Vocabulary
 
 _SIGNS: dict[Relation, str] = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
 _TIMES = ((86_400, "天", "d"), (3600, "小时", "h"), (60, "分钟", "min"))

@@ -21,8 +21,9 @@ from hutong.calls.console.spans import SPANS, Span, span_of
 from hutong.calls.evidence.live import drifted
 from hutong.calls.rule_book import Book, RuleShelf, Written, runbook_section
 from hutong.kernel.errors import HutongError, RuleError
-from hutong.kernel.rules import STAGES, Rule, Ruleset, run_rules
 from hutong.kernel.rules.lint import sample_vector
+from hutong.kernel.rules.machine import run_rules
+from hutong.kernel.rules.ruleset import STAGES, Rule, Ruleset
 from hutong.kernel.web.charts import Chart, Series
 from hutong.kernel.web.exports import asks_export, export_rows
 from hutong.kernel.web.guard import requires

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from hutong.calls.archiving import FOLDER as ARCHIVE
 from hutong.calls.evidence.jobs import MOST_DAYS, Asked, BacktestJobs, JobError
 from hutong.calls.evidence.live import LABELS
-from hutong.kernel.rules import find_rule
+from hutong.kernel.rules.stages import find_rule
 
 if TYPE_CHECKING:
     from pathlib import Path

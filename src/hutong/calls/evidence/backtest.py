@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hutong.calls.replay.replay import Replay
     from hutong.calls.trunks import TrunkTable
     from hutong.kernel.numbering import Numbering
-    from hutong.kernel.rules import Ruleset, Stage
+    from hutong.kernel.rules.ruleset import Ruleset, Stage
 
 #: Cases that are shown of each rule, one a caller.
 CASES: Final = 20

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hutong.calls.evidence.promotion import Limits, Objection, objections, require
 from hutong.kernel.access.permissions import PERMISSIONS
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules import Decision, Proposal, ProposalError, Refusal, Stages, Standing
+from hutong.kernel.rules.proposals import Decision, Proposal, ProposalError, Refusal, Stages, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hutong.calls.rule_book import RuleShelf
     from hutong.kernel.access.people import People
     from hutong.kernel.access.trail import Trail
-    from hutong.kernel.rules import Rule, Ruleset, StageChange
+    from hutong.kernel.rules.ruleset import Rule, Ruleset
+    from hutong.kernel.rules.stages import StageChange
 
 #: Stands for a rule that was demoted by no person.
 HUTONG: Final = "hutong"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hutong.calls.evidence.model import Rate
     from hutong.calls.replay.batch import Judged
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 _MERGED_AT: Final = 1 << 20
 _HOUR_MS: Final = 3_600_000

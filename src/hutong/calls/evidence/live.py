@@ -16,7 +16,7 @@ from hutong.calls.evidence.drift import Drift, Step, drift_of
 from hutong.calls.evidence.labels import LEGITIMATE, read_labels
 from hutong.calls.model import ACTION_WARN, ACTIONS
 from hutong.calls.own_calls import judges_display
-from hutong.kernel.lists import LISTS, ROLES
+from hutong.kernel.lists.entries import LISTS, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from hutong.calls.index import VerdictIndex
     from hutong.calls.index.part import Part
     from hutong.calls.rule_book import Book
-    from hutong.kernel.lists import ListStore
+    from hutong.kernel.lists.store import ListStore
     from hutong.kernel.numbering import Numbering
-    from hutong.kernel.rules import Rule, StageChange
+    from hutong.kernel.rules.ruleset import Rule
+    from hutong.kernel.rules.stages import StageChange
 
 LABELS: Final = "labels"
 _HOUR_MS: Final = 3_600_000

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from hutong.kernel.rules import Stage  # noqa: TC001  # msgspec reads the annotations
+from hutong.kernel.rules.ruleset import Stage  # noqa: TC001  # msgspec reads the annotations
 
 #: Classes of callers that no rule may ever hit by mistake. Always named in a result.
 PROTECTED: Final = ("emergency", "hospital")

@@ -14,7 +14,7 @@ from hutong.kernel.errors import RuleError
 
 if TYPE_CHECKING:
     from hutong.calls.evidence.model import Backtest, RuleEffect
-    from hutong.kernel.rules import Rule
+    from hutong.kernel.rules.ruleset import Rule
 
 _DAY_MS: Final = 86_400_000
 

@@ -9,7 +9,7 @@ from hutong.kernel.rules.language import parse
 from hutong.kernel.rules.tree import features_read
 
 if TYPE_CHECKING:
-    from hutong.kernel.rules import Rule
+    from hutong.kernel.rules.ruleset import Rule
 
 #: Names that come from learned scores and from nothing else.
 OF_SCORES: Final = frozenset({"caller.risk", "caller.risk_known"})

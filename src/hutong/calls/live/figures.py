@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hutong.calls.trunks import TrunkTable
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 _Counts = TypeVar("_Counts", "MirrorCount", "AskCount", "SipCount")
 

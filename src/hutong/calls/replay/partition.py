@@ -14,7 +14,7 @@ from hutong.kernel.rules.ruleset import build_ruleset
 from hutong.kernel.windows import SPAN_NAMES, WINDOW_FEATURES
 
 if TYPE_CHECKING:
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 #: What windows say of the calls that a number made, and of nothing else.
 _MADE: Final = frozenset({"attempts", "distinct_callees", "areas", "night_share", "run_sequential", "run_same"})

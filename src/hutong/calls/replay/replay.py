@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from hutong.calls.engine import Policy
     from hutong.calls.trunks import TrunkTable
-    from hutong.kernel.lists import ListArrays
+    from hutong.kernel.lists.index import ListArrays
     from hutong.kernel.numbering import Numbering
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 #: What a rule that fired adds to a call's score, by the most that the rule may do.
 WEIGHTS: Final = {ACTION_BLOCK: 0.9, ACTION_WARN: 0.5, ACTION_OBSERVE: 0.1}

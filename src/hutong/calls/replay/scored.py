@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hutong.calls.replay.batch import CallBatch
     from hutong.calls.replay.replay import Consulted, Terms
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
     from hutong.kernel.scores.past import Publication
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hutong.calls.replay.replay import Consulted, Terms
     from hutong.kernel.numbering import PlanArrays
-    from hutong.kernel.rules import Ruleset
+    from hutong.kernel.rules.ruleset import Ruleset
 
 #: Most shards of one replay: each has windows of its own.
 MOST_SHARDS: Final = 4096

@@ -30,7 +30,7 @@ from hutong.calls.stories.views import (
 from hutong.calls.window_history import COLUMNS, draw_windows
 from hutong.calls.windows_reader import WindowsReader
 from hutong.kernel.errors import HutongError, JournalError
-from hutong.kernel.lists import Entry, ListStore
+from hutong.kernel.lists.store import ListStore
 from hutong.kernel.numbering import Numbering, digits_of, key_kind
 from hutong.kernel.numbering.keys import KIND_NUMBER
 from hutong.kernel.reporter import masked
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from hutong.calls.index import VerdictIndex
     from hutong.calls.index.verdicts import Row
     from hutong.calls.model import Verdict
+    from hutong.kernel.lists.entries import Entry
     from hutong.kernel.numbering import Number
 
 #: Moments at which windows are drawn.

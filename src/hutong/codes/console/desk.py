@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from hutong.codes.status.words import Language, Told
     from hutong.kernel.access.trail import Trail
     from hutong.kernel.access.viewer import Viewer
+    from hutong.kernel.declared.source import Source
     from hutong.kernel.records import Database
-    from hutong.kernel.rules.source import Source
 
 LONGEST_PURPOSE: Final = 200
 #: How often a code is made again because the colour changed meanwhile.

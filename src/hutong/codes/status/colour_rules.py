@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import msgspec
 
 from hutong.codes.status.features import ANCHORS, HOUR_MS, VOCABULARY, age_name
+from hutong.kernel.declared.findings import Finding, RulesetError
+from hutong.kernel.declared.source import Item, Source, read_source
 from hutong.kernel.rules.analysis import TooManyAlternatives, never_holds
 from hutong.kernel.rules.draft import Draft, read_drafts
-from hutong.kernel.rules.findings import Finding, RulesetError
 from hutong.kernel.rules.lint import lint, sample_vector
-from hutong.kernel.rules.source import Item, Source, read_source
 from hutong.kernel.rules.tree import And, Arith, Boolean, Compare, Const, Load, Member, Not, Numeric, Or, evaluate
 
 if TYPE_CHECKING:

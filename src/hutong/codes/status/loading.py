@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import yaml
 
 from hutong.codes.status.colour_rules import load_rules
+from hutong.kernel.declared.source import Source
 from hutong.kernel.errors import RuleError
 from hutong.kernel.rules.loader import rule_files
-from hutong.kernel.rules.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

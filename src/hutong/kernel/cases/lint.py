@@ -14,14 +14,14 @@ from hutong.kernel.cases.model import SHOWING, Actor, Request
 from hutong.kernel.cases.model import Finding as New
 from hutong.kernel.cases.table import MOVES, PATH, forward_actions
 from hutong.kernel.cases.types import Types, TypesError, read_types, term, type_sources
-from hutong.kernel.rules.findings import Finding
+from hutong.kernel.declared.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from hutong.kernel.cases.types import Draft, Sample
-    from hutong.kernel.rules.findings import Severity
+    from hutong.kernel.declared.findings import Severity
 
 _NOW: Final = 1_772_416_800_000  # 2026-03-02T10:00:00+08:00, a Monday
 _NEEDED: Final = ("found", "assigned", "acted")

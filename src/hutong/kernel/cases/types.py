@@ -18,8 +18,8 @@ from hutong.kernel.cases.calendar import Term, read_term
 from hutong.kernel.cases.errors import CaseError, CaseRefused, Reason
 from hutong.kernel.cases.model import Action, Proof, ProofKind, State, Value  # noqa: TC001  # msgspec reads them
 from hutong.kernel.cases.table import MOVES, path_of
-from hutong.kernel.rules.findings import Finding
-from hutong.kernel.rules.source import Item, Source, read_source
+from hutong.kernel.declared.findings import Finding
+from hutong.kernel.declared.source import Item, Source, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

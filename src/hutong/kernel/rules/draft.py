@@ -10,15 +10,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hutong.kernel.declared.findings import Finding
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules.findings import Finding
 from hutong.kernel.rules.language import read_expression
 from hutong.kernel.rules.ruleset import LEVELS, RESPONDS, Rule, Sample, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hutong.kernel.rules.source import Item
+    from hutong.kernel.declared.source import Item
     from hutong.kernel.rules.tree import Boolean
     from hutong.kernel.rules.vocabulary import Feature, Vocabulary
 

@@ -15,8 +15,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from hutong.kernel.declared.findings import Finding
 from hutong.kernel.errors import RuleError
-from hutong.kernel.rules.findings import Finding
 from hutong.kernel.rules.tree import (
     And,
     Arith,

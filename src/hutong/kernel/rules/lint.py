@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hutong.kernel.declared.findings import Finding, Severity
 from hutong.kernel.rules.analysis import TooManyAlternatives, always_holds, never_holds
 from hutong.kernel.rules.compiler import compile_rules
-from hutong.kernel.rules.findings import Finding, Severity
 from hutong.kernel.rules.machine import run_rules
 from hutong.kernel.rules.ruleset import LEVELS, Sample
 from hutong.kernel.rules.tree import evaluate

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hutong.kernel.declared.findings import Finding, RulesetError
+from hutong.kernel.declared.source import Source, read_source
 from hutong.kernel.rules.draft import Draft, read_drafts
-from hutong.kernel.rules.findings import Finding, RulesetError
 from hutong.kernel.rules.lint import lint
 from hutong.kernel.rules.ruleset import Ruleset, Stage, build_ruleset
-from hutong.kernel.rules.source import Source, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

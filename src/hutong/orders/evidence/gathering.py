@@ -13,7 +13,7 @@ from hutong.kernel.access.trail import Trail
 from hutong.kernel.audit import log
 from hutong.kernel.audit.notes import read_proof
 from hutong.kernel.cases.errors import CaseRefused
-from hutong.kernel.lists import Target, describe
+from hutong.kernel.lists.targets import Target, describe
 from hutong.kernel.numbering import digits_of, key_kind
 from hutong.kernel.numbering.keys import KIND_NUMBER
 from hutong.kernel.records import tables

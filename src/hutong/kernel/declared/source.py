@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import yaml
 
-from hutong.kernel.rules.findings import Finding
+from hutong.kernel.declared.findings import Finding
 
 MAX_FILE = 2_000_000  # characters; thousands of rules fit
 _MAX_DEPTH = 12
