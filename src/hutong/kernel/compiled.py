@@ -11,11 +11,10 @@ import os
 import re
 import shutil
 import tempfile
-import threading
 from functools import cache, update_wrapper
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -29,7 +28,6 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _IMPORT = re.compile(r"^from (hutong[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
 
 _KEPT_STATES = 3
-_MAKING: Final = threading.Lock()
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -100,10 +98,11 @@ class _Compiled:
         return self._made()._numba_type_  # likewise
 
     def _made(self) -> Any:  # noqa: ANN401  # Numba's dispatcher
-        with _MAKING:
-            if self._dispatcher is None:
-                import numba  # noqa: PLC0415  # see above
+        import numba  # noqa: PLC0415  # see above
+        from numba.core.compiler_lock import global_compiler_lock  # noqa: PLC0415
 
+        with global_compiler_lock:  # the folder is a setting of the whole process
+            if self._dispatcher is None:
                 # `_nrt` is what Numba calls its reference counts; its type stubs do not know the option.
                 njit: Any = numba.njit
                 config: Any = numba.config
