@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,13 +112,17 @@ def test_all_tables_are_as_of_one_moment(full: Database, folder: Path) -> None:
     accounts = len(rows_of(full)["accounts"])
     came: list[str] = []
 
+    def come() -> None:
+        People(full).add("later", "x", "viewer", NOW)
+        Trail(full).record("later", "local", "lists.add", "later", now_ms=NOW)
+
     def meanwhile(_rows: int) -> None:
         if not came:
             came.append("later")
-            People(full).add("later", "x", "viewer", NOW)
-            Trail(full).record("later", "local", "lists.add", "later", now_ms=NOW)
+            another.submit(come).result(20)
 
-    counted = export_records(full, folder, meanwhile)
+    with ThreadPoolExecutor(1) as another:
+        counted = export_records(full, folder, meanwhile)
     assert came
     assert (counted["accounts"], counted["trail"]) == (accounts, 1100)
     assert len(rows_of(full)["trail"]) == 1101
