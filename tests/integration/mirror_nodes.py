@@ -70,5 +70,8 @@ class Sender:
             self.send_raw(hep(message, time.time_ns() // 1000, key=self._key, **more))
 
     def send_raw(self, data: bytes) -> None:
-        with contextlib.suppress(ConnectionRefusedError):  # what an earlier packet met at a node that was down
+        try:
             self._socket.sendall(data)
+        except ConnectionRefusedError:  # what an earlier packet met at a node that was down; this one was not sent
+            with contextlib.suppress(ConnectionRefusedError):
+                self._socket.sendall(data)

@@ -203,7 +203,7 @@ def test_killed_at_any_moment_each_alert_is_raised_once_and_told_at_least_once(t
                 last = max((it.seq for it in found), default=0)
                 return table.going_on() == (0, 0) and any(it.id == f"node1-{last}" for it in receiver.messages)
 
-            until(is_told, 3 * PATIENCE, "everything is told")
+            until(is_told, 6 * PATIENCE, "everything is told")
     found = alerts_in(node.data)
     raised = Counter((it.verdict_seq, it.rule) for it in found if it.phase == "raised")
     ends = Counter(it.verdict_seq for it in found if it.phase != "raised")

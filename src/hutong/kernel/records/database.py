@@ -350,8 +350,9 @@ def _check_alive(connection: Any, entry: ConnectionPoolEntry, _proxy: object) ->
     # without asking the server, which would take as long as a short question itself.
     if "used" in entry.info:
         poll = select.poll()
-        poll.register(connection.fileno(), select.POLLIN)
-        if poll.poll(0):
+        if not connection.closed:
+            poll.register(connection.fileno(), select.POLLIN)
+        if connection.closed or poll.poll(0):
             raise InvalidatePoolError("The server has cut this connection.")
 
 
