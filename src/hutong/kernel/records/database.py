@@ -144,7 +144,8 @@ class Database:
         """
         outer = self._current() or self._viewing()
         if outer is not None:
-            yield outer
+            with self._told():
+                yield outer
             return
         with self._told(), self._opened().connect() as connection:
             reading = connection if self.is_sqlite else connection.execution_options(**_READS)
