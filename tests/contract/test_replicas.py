@@ -15,7 +15,6 @@ import pytest
 import sqlalchemy as sa
 from change_teller import LINES
 
-from conftest import NOW
 from hutong.app.backup_records import export_records
 from hutong.kernel.access.viewer import Viewer
 from hutong.kernel.errors import StateError
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from hutong.kernel.records import Connection, Database
     from hutong.kernel.replica.source import Source
 
+NOW = 1_650_000_000_000  # 2022-04-15T05:20:00Z, in ms
 HERE = Path(__file__).parent
 DAY = 86_400_000
 SPREAD = Topic("spread", spread=True)
