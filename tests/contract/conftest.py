@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from postgres import Postgres
 
-NOW = 1_650_000_000_000  # 2022-04-15T05:20:00Z, in ms
-
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
