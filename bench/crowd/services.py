@@ -24,8 +24,6 @@ from hutong.kernel.overload.classes import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.postgres import Postgres
-
 SERVING, ASKING = 0, 1
 """The cores of what serves and of the generator."""
 
@@ -124,7 +122,7 @@ class Services:
         with pinned(SERVING), ExitStack() as stack:
             server = stack.enter_context(running_postgres(lasting=True))
             self.records = server.url()
-            _run_in(server)
+            _make_log_files(self.records)
             (self._folder / "hutong.toml").write_text(self._settings("hutong"), "utf-8")
             (self._folder / "straight.toml").write_text(self._settings("straight"), "utf-8")
             self._stack = stack.pop_all()
@@ -211,9 +209,9 @@ class Services:
         self._roots.setdefault("nginx", []).append(process.pid)
 
 
-def _run_in(server: Postgres) -> None:
-    """As a server that has run for a while: files for its log are there, and none is made while it is asked."""
-    with psycopg.connect(server.url(), autocommit=True) as connection:
+def _make_log_files(records: str) -> None:
+    """As on a server that has run for a while: files for its log are there, and none is made while it is asked."""
+    with psycopg.connect(records, autocommit=True) as connection:
         connection.execute(f"ALTER SYSTEM SET min_wal_size = '{_LOG_FILES * 16}MB'")
         connection.execute("SELECT pg_reload_conf()")
         for _ in range(_LOG_FILES):

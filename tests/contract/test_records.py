@@ -116,35 +116,33 @@ def test_a_reader_changes_nothing(database: Database) -> None:
     assert nodes(database) == []
 
 
-def test_a_reader_sees_what_was_kept_when_it_began_and_does_not_stop_a_writer(database: Database) -> None:
+def add_beside(database: Database, node: str) -> None:
+    """In another thread, which is done when this returns."""
+
     def write() -> None:
         with database.write() as connection:
-            add(connection, "b")
+            add(connection, node)
 
-    with database.write() as connection:
-        add(connection, "a")
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join(20)
+    assert not writer.is_alive()
+
+
+def test_a_reader_sees_what_was_kept_when_it_began_and_does_not_stop_a_writer(database: Database) -> None:
+    add_beside(database, "a")
     with database.read() as connection:
         seen = connection.execute(sa.select(tables.calls_progress.c.node)).scalars().all()
-        writer = threading.Thread(target=write)
-        writer.start()
-        writer.join(20)
-        assert not writer.is_alive()
+        add_beside(database, "b")
         assert connection.execute(sa.select(tables.calls_progress.c.node)).scalars().all() == seen == ["a"]
     assert nodes(database) == ["a", "b"]
 
 
 def test_reads_within_a_read_are_one_view_and_one_transaction(database: Database) -> None:
-    def write() -> None:
-        with database.write() as connection:
-            add(connection, "b")
-
-    with database.write() as connection:
-        add(connection, "a")
+    add_beside(database, "a")
     with database.read() as outer:
         assert nodes(database) == ["a"]
-        writer = threading.Thread(target=write)
-        writer.start()
-        writer.join(20)
+        add_beside(database, "b")
         with database.read() as inner:
             assert inner is outer
         assert nodes(database) == ["a"], "as when the outer one began"

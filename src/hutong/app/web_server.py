@@ -138,7 +138,7 @@ def serve_crowd(
         proxies = (*config.serve.proxies, *_EDGE)
         server = _CrowdServer(application, proxies, metrics, ready, connections=_CROWD_CONNECTIONS)
         server.figures = metrics, config.data / "run" / f"{name}.prom"
-        # What is here now stays. Looking through all of it again and again would hold up everybody for 0.2 s each time.
+        # What is here now stays. Looking through all of it again and again would hold up everybody for 0.3 s each time.
         gc.collect()
         gc.freeze()
         server.run([listener])

@@ -95,7 +95,7 @@ class _Compiled:
 
     @property
     def _numba_type_(self) -> Any:  # noqa: ANN401  # where Numba asks of what type something is that a function names
-        return self._made()._numba_type_  # likewise
+        return self._made()._numba_type_
 
     def _made(self) -> Any:  # noqa: ANN401  # Numba's dispatcher
         import numba  # noqa: PLC0415  # see above

@@ -13,7 +13,8 @@ import asyncio
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class Committer(Generic[Item, Told]):
     ) -> None:
         self._take, self._weigh, self._full, self._rest_s = take, weigh, full, rest_s
         self._at_once, self._most, self._name = at_once, waiting, name
-        self._queue: deque[tuple[Item, _Asker[Told]]] = deque()
+        self._queue: deque[tuple[Item, asyncio.Future[Told]]] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -75,14 +76,13 @@ class Committer(Generic[Item, Told]):
         Raises:
             Exception: what `full` makes: nothing was done.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Told] = loop.create_future()
+        future: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
         weight = self._weigh(item)
         with self._changed:
             if self._stopping or (self._waiting and self._waiting + weight > self._most):
                 raise self._full()
             was, self._waiting = self._waiting, self._waiting + weight
-            self._queue.append((item, _Asker(loop, future)))
+            self._queue.append((item, future))
             if not was or self._is_whole():  # it waits for the first, or for no more
                 self._changed.notify()
         return future
@@ -90,27 +90,27 @@ class Committer(Generic[Item, Told]):
     def _run(self) -> None:
         while group := self._next():
             # Whoever went away before it began sends it again, or never asked.
-            wanted = [(item, asker) for item, asker in group if not asker.future.cancelled()]
+            wanted = [(item, future) for item, future in group if not future.cancelled()]
             if not wanted:
                 continue
             try:
                 told = self._take([item for item, _ in wanted])
             except Exception as error:  # noqa: BLE001  # whoever waits is told, and the thread goes on
-                _tell([_Answer(asker, error=error) for _, asker in wanted])
+                _tell([(future, partial(future.set_exception, error)) for _, future in wanted])
             else:
-                _tell([_Answer(asker, told=it) for (_, asker), it in zip(wanted, told, strict=True)])
+                _tell([(future, partial(future.set_result, it)) for (_, future), it in zip(wanted, told, strict=True)])
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping or self._is_whole(), self._rest_s)
 
     def _is_whole(self) -> bool:
         return self._waiting >= self._at_once
 
-    def _next(self) -> list[tuple[Item, _Asker[Told]]]:
+    def _next(self) -> list[tuple[Item, asyncio.Future[Told]]]:
         """What is taken together next; nothing when it is time to stop."""
         with self._changed:
             while not self._queue and not self._stopping:
                 self._changed.wait()
-            group: list[tuple[Item, _Asker[Told]]] = []
+            group: list[tuple[Item, asyncio.Future[Told]]] = []
             weight = 0
             while self._queue and weight < self._at_once:
                 group.append(self._queue.popleft())
@@ -119,34 +119,17 @@ class Committer(Generic[Item, Told]):
         return group
 
 
-class _Asker(NamedTuple, Generic[Told]):
-    """Who waits, and in which loop."""
-
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Told]
-
-
-class _Answer(NamedTuple, Generic[Told]):
-    asker: _Asker[Told]
-    told: Told | None = None
-    error: Exception | None = None
-
-
-def _tell(answers: Sequence[_Answer[Told]]) -> None:
-    """Each loop is woken once for all of its own: woken for each, it would run once for each."""
-    loops: dict[asyncio.AbstractEventLoop, list[_Answer[Told]]] = {}
-    for answer in answers:
-        loops.setdefault(answer.asker.loop, []).append(answer)
+def _tell(answers: Sequence[tuple[asyncio.Future[Told], Callable[[], None]]]) -> None:
+    """Settle futures; each loop is woken once for all of its own: woken for each, it would run once for each."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Told], Callable[[], None]]]] = {}
+    for future, settle in answers:
+        loops.setdefault(future.get_loop(), []).append((future, settle))
     for loop, own in loops.items():
         with suppress(RuntimeError):  # it is closed: nobody waits there any more
             loop.call_soon_threadsafe(_settle, own)
 
 
-def _settle(answers: Sequence[_Answer[Told]]) -> None:
-    for answer in answers:
-        if answer.asker.future.done():  # whoever waited has gone
-            continue
-        if answer.error is not None:
-            answer.asker.future.set_exception(answer.error)
-        else:
-            answer.asker.future.set_result(cast("Told", answer.told))
+def _settle(answers: Sequence[tuple[asyncio.Future[Told], Callable[[], None]]]) -> None:
+    for future, settle in answers:
+        if not future.done():  # whoever waited may have gone
+            settle()

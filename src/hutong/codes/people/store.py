@@ -118,7 +118,7 @@ class People:
         """Keep a person for the whole time again; writes at most once a day and says whether it did.
 
         Args:
-            kept_until: as it is known, see there.
+            kept_until: the day that the method of this name gave.
 
         Raises:
             PersonRefused, StateError: as for `profile`.

@@ -98,7 +98,7 @@ class ScanApp:
             if token or len(body) > _SHORT:
                 read = await asyncio.get_running_loop().run_in_executor(self._threads, self._read, token, address, body)
             else:
-                read = self._read("", address, body)
+                read = self._read(token, address, body)
             if isinstance(read, Answer):
                 return read
             _count(read, self._reporter.metrics)

@@ -1,4 +1,4 @@
-"""What checking rules found: severity, place, what was wrong, what to do; the error that carries it all."""
+"""What checking declarations found: severity, place, what was wrong, what to do; the error that carries it all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Severity = Literal["error", "warning"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong (error: the rules are refused) or suspicious (warning: they are taken).
+    """One thing that is wrong (error: what was declared is refused) or suspicious (warning: it is taken).
 
     Attributes:
         severity: "error" or "warning".

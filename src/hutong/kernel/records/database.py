@@ -349,12 +349,14 @@ def _note_used(_connection: object, entry: ConnectionPoolEntry) -> None:
 def _check_alive(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401  # of psycopg
     # Who was asked nothing says nothing: what can be read from a connection at rest is that it was cut. That is known
     # without asking the server, which would take as long as a short question itself.
-    if "used" in entry.info:
-        poll = select.poll()
-        if not connection.closed:
-            poll.register(connection.fileno(), select.POLLIN)
-        if connection.closed or poll.poll(0):
-            raise InvalidatePoolError("The server has cut this connection.")
+    if "used" in entry.info and (connection.closed or _has_news(connection.fileno())):
+        raise InvalidatePoolError("The server has cut this connection.")
+
+
+def _has_news(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _one_line(error: BaseException | None) -> str:
